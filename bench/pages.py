@@ -31,7 +31,7 @@ from bench import report, workspace  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from core import months  # noqa: E402
 from tenants.models import PlanVersion, User  # noqa: E402
-from tenants.public import issue_key  # noqa: E402
+from tenants.public import Access, create_key  # noqa: E402
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 REQUESTS = 20  # of each address
@@ -79,9 +79,10 @@ def prepare_pages() -> Work:
 
 def prepare_api() -> Work:
     """Return the first pages of 100 styles of each list of the management API."""
-    tenant, _ = workspace.seed()
+    tenant, user = workspace.seed()
     PlanVersion.objects.update(api_requests_per_minute=10**6)
-    _, secret = issue_key(tenant, name=f"bench {time.time():.0f}", by=None, scopes=["styles:read"])
+    owner = Access(tenant=tenant, user=user, role="owner")
+    _, secret = create_key(owner, name=f"bench {time.time():.0f}", scopes=["styles:read"])
     client = Client(headers={"Authorization": f"Bearer {secret}"})
     return client, {name: list(walk(client, query)) for name, query in API_LISTS.items()}
 

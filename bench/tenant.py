@@ -29,7 +29,7 @@ from core import months, valkey  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from labs.fake_vllm.prepared_bytes import MODELS  # noqa: E402
 from tenants.models import Plan, PlanVersion, Tenant, UsageEvent, User  # noqa: E402  # noqa: E402
-from tenants.public import first_party_tenant, issue_key, subscribe_tenant  # noqa: E402
+from tenants.public import Access, create_key, first_party_tenant, subscribe_tenant  # noqa: E402
 
 SLUG = "bench"
 # So large that nobody meets them, and checked for every request all the same.
@@ -47,7 +47,8 @@ SETTLED_WITHIN_S = 20.0
 
 def create(stub_url: str) -> dict[str, str]:
     """Return the key's secret, after tenant, plan, engine and styles were made."""
-    tenant = found_workspace(User.objects.create_user("bench@example.org"), name="Bench", slug=SLUG)
+    user = User.objects.create_user("bench@example.org")
+    tenant = found_workspace(user, name="Bench", slug=SLUG)
     plan = Plan.objects.create(code=SLUG, name="Bench")
     subscribe_tenant(tenant, PlanVersion.objects.create(plan=plan, number=1, **LIMITS))
     base = BaseModel.objects.create(name=settings.BASE_MODEL, config={}, modules={})
@@ -66,10 +67,9 @@ def create(stub_url: str) -> dict[str, str]:
     styles = [_style(name, engine) for name in MODELS]
     for style in styles:
         select_style(tenant, style)
-    _, secret = issue_key(
-        tenant,
+    _, secret = create_key(
+        Access(tenant=tenant, user=user, role="owner"),
         name="Bench",
-        by=None,
         expires_at=timezone.now() + timedelta(days=1),
         styles=[style.pk for style in styles],
         monthly_tokens=LIMITS["monthly_tokens"],

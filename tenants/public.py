@@ -18,10 +18,15 @@ from tenants.accounts.subscriptions import (
     scheduled_change,
     subscribe_tenant,
 )
-from tenants.accounts.workspaces import NoTenant, create_tenant, default_tenant, first_party_tenant
+from tenants.accounts.workspaces import (
+    NoTenant,
+    create_tenant,
+    default_tenant,
+    first_party_tenant,
+    playground_key,
+)
 from tenants.api.usage_report import report_usage_of_key
-from tenants.api_keys.key_format import digest_by_peppers, is_well_formed
-from tenants.api_keys.lifecycle import issue_key, peppers_in_use, playground_key, verify_key
+from tenants.api_keys.actions import create_key, digest_by_peppers, is_well_formed, peppers_in_use, verify_key
 from tenants.audit import record_audit, record_command
 from tenants.events.outbox import record_event, register_presenter
 from tenants.quota_sync import snapshot, training_holds
@@ -48,6 +53,7 @@ __all__ = [
     "bump_all_generations",
     "bump_generations",
     "cancel_scheduled",
+    "create_key",
     "create_tenant",
     "current_membership",
     "default_tenant",
@@ -60,7 +66,6 @@ __all__ = [
     "hide_steps",
     "is_published",
     "is_well_formed",
-    "issue_key",
     "list_to_erase",
     "make_export_table",
     "mark_erased",

@@ -1,13 +1,14 @@
 """Forms about API keys."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
 from django import forms
 from django.conf import settings
+from django.forms.models import model_to_dict
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext
@@ -16,28 +17,21 @@ from django.utils.translation import gettext_lazy as _
 from adapters.public import list_style_choices
 from core.names import validate_name
 from tenants.accounts.forms import drop_unshown_watermark
-from tenants.api_keys.lifecycle import KeyLimits, NameTaken, require_free_name, starting_limits
+from tenants.api_keys.actions import MAX_MONTHLY_TOKENS, MAX_NAME, MAX_PER_MINUTE, KeySettings
 from tenants.metering.forms import DollarsField
-from tenants.models import ApiKey, Scope, Tenant
+from tenants.models import ApiKey, Scope, Tenant, default_scopes
 
-MAX_MONTHLY_TOKENS = 10**15  # Valkey's Lua counts exactly up to 2⁵³ only
-MAX_PER_MINUTE = 10**9
 LIFETIMES_DAYS = (30, 90, 365)
 LIFETIMES = [("", _("never")), (30, _("in 30 days")), (90, _("in 90 days")), (365, _("in a year"))]
-KEY_FIELDS = ("styles", "is_watermarked")
-COUNTED = (
-    "monthly_nanousd",
-    "monthly_tokens",
-    "requests_per_minute",
-    "tokens_per_minute",
-    "parallel_requests",
-)
 
 
 class CountsForm(forms.Form):
-    """What API keys may use at most, in numbers. Empty: only the tenant's own limits apply."""
+    """What API keys may use at most, in numbers. Empty: only the tenant's own limits apply.
 
-    budget = DollarsField(label=_("Monthly budget"), required=False)
+    Fields have the names that a key's have, as have a workspace's defaults and what the actions take.
+    """
+
+    monthly_nanousd = DollarsField(label=_("Monthly budget"), required=False)
     monthly_tokens = forms.IntegerField(
         label=_("Tokens per month"), min_value=1, max_value=MAX_MONTHLY_TOKENS, required=False
     )
@@ -54,18 +48,13 @@ class CountsForm(forms.Form):
     @property
     def counts(self) -> list[forms.BoundField]:
         """The fields that count something."""
-        return [self[name] for name in CountsForm.base_fields if name != "budget"]
+        return [self[name] for name in CountsForm.base_fields if name != "monthly_nanousd"]
 
-    def limits(self) -> KeyLimits:
-        """Return what a person filled in."""
-        given = self.cleaned_data
-        return KeyLimits(
-            monthly_tokens=given["monthly_tokens"],
-            monthly_nanousd=given["budget"],
-            requests_per_minute=given["requests_per_minute"],
-            tokens_per_minute=given["tokens_per_minute"],
-            parallel_requests=given["parallel_requests"],
-        )
+    def chosen(self) -> KeySettings:
+        """Return what a person chose of a key's settings; an empty field is a choice, too."""
+        names = KeySettings.__optional_keys__
+        chosen = {name: value for name, value in self.cleaned_data.items() if name in names}
+        return cast("KeySettings", chosen)
 
 
 class LifetimeField(forms.TypedChoiceField):
@@ -81,7 +70,7 @@ class NewKeysForm(CountsForm):
     lifetime_days = LifetimeField(label=_("Expiration"))
 
     def __init__(self, data: Any = None, *, tenant: Tenant) -> None:
-        initial = {**_initial_counts(starting_limits(tenant)), "lifetime_days": tenant.key_lifetime_days}
+        initial = {**(tenant.key_limits or {}), "lifetime_days": tenant.key_lifetime_days}
         super().__init__(data, initial=initial)
 
 
@@ -103,8 +92,7 @@ class LimitsForm(CountsForm):
     )
 
     def __init__(self, data: Any = None, *, tenant: Tenant, key: ApiKey | None = None) -> None:
-        super().__init__(data, initial=_limits_of(key) if key else None)
-        self.tenant = tenant
+        super().__init__(data, initial=model_to_dict(key, LimitsForm.base_fields) if key else None)
         if settings.WATERMARK != "on" or not tenant.is_watermarked:  # nothing to turn off
             del self.fields["is_watermarked"]
         widget = self.fields["styles"].widget
@@ -123,18 +111,13 @@ class LimitsForm(CountsForm):
         names = [*CountsForm.base_fields, "styles"]
         return any(self[name].value() or self[name].errors for name in names)
 
-    def limits(self) -> KeyLimits:
-        """Return what a person filled in."""
-        named = {name: self.cleaned_data[name] for name in KEY_FIELDS if name in self.cleaned_data}
-        return cast("KeyLimits", {**super().limits(), **named})
-
 
 class KeyForm(LimitsForm):
     """A new API key."""
 
     name = forms.CharField(
         label=_("Name"),
-        max_length=60,
+        max_length=MAX_NAME,
         validators=[validate_name],
         help_text=_("What the key is for."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "newsletter"}),
@@ -151,10 +134,9 @@ class KeyForm(LimitsForm):
         self, data: Any = None, *, tenant: Tenant, scopes: Sequence[Scope] = (Scope.INFERENCE,)
     ) -> None:
         super().__init__(data, tenant=tenant)
-        self.initial.update(_initial_counts(starting_limits(tenant)))
-        self.initial["lifetime_days"] = tenant.key_lifetime_days
+        self.initial.update(tenant.key_limits or {})
+        self.initial.update(lifetime_days=tenant.key_lifetime_days, scopes=default_scopes())
         self.fields["scopes"].choices = _scope_choices(scopes)  # type: ignore[attr-defined]
-        self.initial["scopes"] = [Scope.INFERENCE.value]
 
     def clean_scopes(self) -> list[str]:
         """Ask for one scope at least: a key that may do nothing is of no use."""
@@ -163,19 +145,11 @@ class KeyForm(LimitsForm):
             raise forms.ValidationError(gettext("Choose at least one permission."))
         return list(scopes)
 
-    def clean_name(self) -> str:
-        """Refuse the name of a live key: people tell keys apart, and revoke them, by their names."""
-        name = str(self.cleaned_data["name"])
-        try:
-            require_free_name(self.tenant, name)
-        except NameTaken as error:
-            raise forms.ValidationError(error.message) from error
-        return name
-
-    def expires_at(self) -> datetime | None:
-        """Return when the key is to end, or None for never."""
+    def chosen(self) -> KeySettings:
+        """Return what a person chose of a key's settings, with the moment at which it ends."""
         days = self.cleaned_data["lifetime_days"]
-        return timezone.now() + timedelta(days=days) if days else None
+        expires_at = timezone.now() + timedelta(days=days) if days else None
+        return {**super().chosen(), "expires_at": expires_at}
 
 
 class RotateForm(forms.Form):
@@ -205,19 +179,6 @@ def _scope_choices(scopes: Iterable[Scope]) -> list[tuple[str, str]]:
         label = format_html('{} <span class="mono soft">{}</span>', scope.label, scope.value)
         choices.append((scope.value, label))
     return choices
-
-
-def _limits_of(key: ApiKey) -> dict[str, object]:
-    """Return the form's initial values."""
-    limits = {name: getattr(key, name) for name in COUNTED}
-    return {**_initial_counts(limits), "styles": key.styles, "is_watermarked": key.is_watermarked}
-
-
-def _initial_counts(limits: Mapping[str, object]) -> dict[str, object]:
-    """Return limits as the form names them."""
-    counts = {name: limits.get(name) for name in COUNTED}
-    counts["budget"] = counts.pop("monthly_nanousd")
-    return counts
 
 
 def _style_choices(tenant: Tenant, key: ApiKey | None, chosen: Iterable[str]) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from adapters.public import list_styles
 from core.page_parts import render_page_or_part
 from tenants.accounts.access import MemberRequest, member_required
 from tenants.accounts.roles import Permission, allows
-from tenants.api_keys.listing import list_keys
+from tenants.models import ApiKey
 from website import api_reference, guide_search
 from website.navigation import GROUPS, Page
 
@@ -229,11 +229,11 @@ def _find_styles(request: MemberRequest, question: str) -> list[Result]:
 
 
 def _find_keys(request: MemberRequest, question: str) -> list[Result]:
-    found = list_keys(request.tenant, timezone.now(), search=question)
+    found = ApiKey.objects.shown().filter(tenant=request.tenant).search(question).live_first(timezone.now())
     url = reverse("website:keys")
     return [
         Result(key.name, f"{url}?q={key.last4}", note=f"…{key.last4}", icon="key-round")
-        for key in found.object_list[:MAX_KEYS]
+        for key in found[:MAX_KEYS]
     ]
 
 

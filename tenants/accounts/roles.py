@@ -4,9 +4,8 @@ Pages say what they need with `requires`, operations of the API with `operation(
 limits and revokes those of their own; `MANAGE_KEYS` is about the keys that others run on.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from enum import StrEnum
-from uuid import UUID
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_noop
@@ -14,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.errors import NotAllowed
 from core.grammar import join_and
-from tenants.models import ApiKey, Membership, Scope, Tenant, User
+from tenants.models import Membership, Scope, Tenant, User
 
 Role = Membership.Role
 
@@ -153,27 +152,6 @@ def needed_by_scope(scope: Scope | None, *, is_change: bool) -> Permission:
     return NEEDED_TO_READ.get(scope, P.READ)
 
 
-def grantable_scopes(user: User, tenant: Tenant) -> list[Scope]:
-    """Return the scopes that a person may give to a key."""
-    role = find_role(user, tenant)
-    return [scope for scope in Scope if allows(role, NEEDED_TO_GRANT[scope])]
-
-
-def may_manage_key(user: User, tenant: Tenant, key: ApiKey) -> bool:
-    """Return whether a person may limit, rotate and revoke a workspace's key."""
-    return _may_manage(find_role(user, tenant), user, key)
-
-
-def manageable_keys(user: User, tenant: Tenant, keys: Collection[ApiKey]) -> set[UUID]:
-    """Return the ids of the keys that a person may limit, rotate and revoke; one query for a page."""
-    role = find_role(user, tenant)
-    return {key.pk for key in keys if _may_manage(role, user, key)}
-
-
 def find_role(user: User, tenant: Tenant) -> str | None:
     """Return a person's role in a workspace, or None for a stranger."""
     return Membership.objects.filter(user=user, tenant=tenant).values_list("role", flat=True).first()
-
-
-def _may_manage(role: str | None, user: User, key: ApiKey) -> bool:
-    return allows(role, P.MAKE_KEYS if key.created_by_id == user.pk else P.MANAGE_KEYS)

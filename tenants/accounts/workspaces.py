@@ -17,14 +17,14 @@ from core.errors import Conflict, Invalid, NotFound
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission
 from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.api_keys import lifecycle
 from tenants.events.outbox import record_event
 from tenants.metering import plans
 from tenants.metering.persons import domain_of, keep_person, site_of
-from tenants.models import EventType, Founding, Membership, Tenant, User
+from tenants.models import ApiKey, EventType, Founding, Membership, Tenant, User
 from tenants.quota_sync import snapshot
 
 MAX_OWNED = 10  # of one person
+PLAYGROUND_KEY_NAME = "Studio"
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 # What pages and new keys start with. The gateway reads what else can be edited.
@@ -43,6 +43,10 @@ class SlugTaken(Conflict):
     """The name "{slug}" is taken. Choose another one."""
 
     code = "slug_taken"
+
+
+class WatermarkRequired(Invalid):
+    """This service watermarks all text it generates."""
 
 
 class SameName(Conflict):
@@ -180,12 +184,33 @@ def first_party_tenant() -> Tenant:
     return tenant
 
 
+def playground_key(tenant: Tenant) -> ApiKey:
+    """Return the key that the playground's usage is booked on. It has no secret, so nobody can show it."""
+    key = ApiKey.objects.filter(tenant=tenant, digest=None).first()
+    if key is not None:
+        return key
+    with transaction.atomic():
+        # Two requests may be first at once; the constraint `one_studio_key` lets one of them create it.
+        key, created = ApiKey.objects.get_or_create(
+            tenant=tenant, digest=None, defaults={"name": PLAYGROUND_KEY_NAME}
+        )
+        if created:
+            snapshot.mark_changed(tenant.pk)
+    return key
+
+
+def require_watermark_choice(is_watermarked: bool) -> None:
+    """Raise WatermarkRequired for turning off a watermark that the operator requires."""
+    if not is_watermarked and settings.WATERMARK == "required":
+        raise WatermarkRequired(field="is_watermarked")
+
+
 @transaction.atomic
 def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
     """Change a workspace's name, budget, watermark, retention of responses, style to begin with, or what new
     keys start with. Its slug, which programs write, stays.
 
-    Raises RoleNotAllowed and ReservedName.
+    Raises RoleNotAllowed, ReservedName and WatermarkRequired.
     """
     by.require_permission(Permission.EDIT_WORKSPACE)
     tenant = by.tenant
@@ -194,6 +219,8 @@ def edit_workspace(by: Access, changes: Mapping[str, Any]) -> None:
     after = {field: value for field, value in changes.items() if value != before[field]}
     if not after:
         return
+    if "is_watermarked" in after:
+        require_watermark_choice(after["is_watermarked"])
     if "name" in after and names.is_reserved(after["name"]) and not tenant.is_first_party:
         raise ReservedName(name=after["name"], field="name")
     updated = dict(after)
@@ -243,7 +270,7 @@ def _set_suspended(tenant: Tenant, since: datetime | None, reason: str) -> None:
 
 def _subscribe_and_add_playground_key(tenant: Tenant, plan: str) -> None:
     subscribe_tenant(tenant, plans.newest_plan_version(plan))
-    lifecycle.playground_key(tenant)
+    playground_key(tenant)
 
 
 def _create_with_slug(name: str, slug: str) -> Tenant:

@@ -6,15 +6,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from core.console import OperatorAdmin, operator_action
-from core.errors import Invalid
 from tenants.admin.amounts import AmountsInDollars
 from tenants.admin.permissions import ReadOnly
-from tenants.api_keys import lifecycle
+from tenants.api_keys.actions import revoke_by_operator
 from tenants.models import ApiKey
-
-
-class PlaygroundKey(Invalid):
-    """This key belongs to the playground. Suspend the workspace instead."""
 
 
 @admin.register(ApiKey)
@@ -55,6 +50,4 @@ class ApiKeyAdmin(ReadOnly, AmountsInDollars, OperatorAdmin):
         is_danger=True,
     )
     def revoke(self, request: HttpRequest, key: ApiKey, reason: str) -> None:
-        if key.digest is None:
-            raise PlaygroundKey
-        lifecycle.revoke_key(key)
+        revoke_by_operator(key)

@@ -8,7 +8,7 @@ from core.addresses import network_of
 from core.errors import NotAllowed
 from tenants.accounts.access import Access
 from tenants.accounts.current import current_membership
-from tenants.api_keys.lifecycle import find_live_key
+from tenants.api_keys.actions import find_live_key
 from tenants.models import User
 
 UNKNOWN_KEYS_PER_MINUTE = 60  # from one address

@@ -50,7 +50,7 @@ class KeyObject(serializers.Serializer[ApiKey]):
     is_watermarked = serializers.BooleanField(
         help_text="If false, requests with this key get text without a watermark, unless they ask for it."
     )
-    is_live = serializers.SerializerMethodField()
+    is_live = serializers.BooleanField(read_only=True)
     created_by = serializers.SerializerMethodField()
     replaced_by = serializers.UUIDField(source="replaced_by_id", allow_null=True)
     created_at = serializers.DateTimeField()
@@ -61,10 +61,6 @@ class KeyObject(serializers.Serializer[ApiKey]):
     def get_hint(self, key: ApiKey) -> str:
         """Return the secret's first and last characters."""
         return f"{key.prefix}…{key.last4}"
-
-    def get_is_live(self, key: ApiKey) -> bool:
-        """Return whether it opens anything."""
-        return key.revoked_at is None and not key.is_expired
 
     def get_created_by(self, key: ApiKey) -> str | None:
         """Return the address of the person who made it; null: a program did."""

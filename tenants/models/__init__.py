@@ -13,7 +13,7 @@ from tenants.models.idempotency import CachedAnswer
 from tenants.models.invitations import Invitation
 from tenants.models.invoices import Invoice, InvoiceLine, InvoiceNumber
 from tenants.models.jobs import FailedTask
-from tenants.models.keys import ApiKey, Scope
+from tenants.models.keys import ApiKey, Scope, default_scopes
 from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
 from tenants.models.notices import NoticeKind, NoticeMail
 from tenants.models.people import RESPONSE_DAYS, Membership, Tenant, User
@@ -72,4 +72,5 @@ __all__ = [
     "WebhookDelivery",
     "WebhookEndpoint",
     "WorkspaceNote",
+    "default_scopes",
 ]

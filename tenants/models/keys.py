@@ -6,7 +6,7 @@ from uuid import uuid4
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import BooleanField, Case, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -57,6 +57,16 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def shown(self) -> "ApiKeyQuerySet":
         """Return the keys that people issued, newest first, without the studio's own key."""
         return self.exclude(digest=None).order_by("-created_at")
+
+    def search(self, words: str) -> "ApiKeyQuerySet":
+        """Return keys whose name has the words, or whose visible digits are these."""
+        return self.filter(Q(name__icontains=words) | Q(last4=words) | Q(prefix=words)) if words else self
+
+    def live_first(self, now: datetime) -> "ApiKeyQuerySet":
+        """Return the keys with those above that are live at a moment, the newest first."""
+        is_dead = When(Q(revoked_at__isnull=False) | Q(expires_at__lte=now), then=Value(True))
+        dead_last = Case(is_dead, default=Value(False), output_field=BooleanField())
+        return self.order_by(dead_last, "-created_at", "pk")
 
 
 class ApiKey(models.Model):
@@ -126,6 +136,11 @@ class ApiKey(models.Model):
     def is_expired(self) -> bool:
         """True once the key has ended by itself."""
         return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def is_live(self) -> bool:
+        """True while the key opens anything."""
+        return self.revoked_at is None and not self.is_expired
 
     @property
     def ends_soon(self) -> bool:

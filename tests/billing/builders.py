@@ -13,12 +13,11 @@ from core import months
 from core.money import NANO
 from labs import fake_stripe
 from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.metering.plans import newest_plan_version
 from tenants.models import Plan, PlanVersion, Price, PriceBook, Subscription, Tenant
-from tests.tenants.builders import make_event
+from tests.tenants.builders import issue_key, make_event
 
 OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)
 PAYDAY = datetime(2026, 11, 3, tzinfo=UTC)

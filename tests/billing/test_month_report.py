@@ -7,13 +7,13 @@ from django.utils import timezone
 from billing import month_report
 from core import months
 from core.money import NANO, usd
-from tenants.api_keys import lifecycle
 from tenants.metering.allowance import Allowance, allowance_of, month_limits
 from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events, usage_of
 from tenants.metering.plans import newest_plan_version
 from tenants.metering.usage_text import describe_overage, usage_sentence
 from tenants.models import Price, Subscription
+from tests.tenants.builders import issue_key
 
 START, END = months.bounds("2026-11")
 
@@ -22,7 +22,7 @@ def test_the_usage_page_says_what_the_ledger_says(
     alice_client, acme, charlies, event, django_assert_max_num_queries
 ):
     now = timezone.now()
-    laptop, _ = lifecycle.issue_key(acme, name="laptop", by=None)
+    laptop, _ = issue_key(acme, name="laptop", by=None)
     record_events(
         [event(acme, admitted_at=now, key=laptop, style_name="legal", completion_tokens=7) for _ in range(60)]
     )

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from billing import tasks, thresholds
-from tenants.api_keys.lifecycle import playground_key
 from tenants.events import outbox
 from tenants.metering.ledger import record_events
 from tenants.models import CreditGrant, OutboxEvent, PlanVersion, ReachedThreshold, Tenant
+from tenants.public import playground_key
 from tests.billing.builders import grant, put_on
 from tests.racing import race
 

@@ -26,9 +26,9 @@ from polyscribe.commands.main import run
 from polyscribe.commands.session import Session
 from polyscribe.settings import Settings, save_settings
 from tenants.metering.credits import grant_credit
-from tenants.public import issue_key
 from tests.adapters.builders import eager_tasks, known
 from tests.cli.service import BASE_URL, MOST_WAITS, GatewayThread, Service
+from tests.tenants.builders import issue_key
 from tests.training.builders import answer_for_the_base, make_text
 from training.tasks import advance_all
 

@@ -16,9 +16,9 @@ from tenants.metering import request_log
 from tenants.metering.ledger import record_events
 from tenants.metering.request_log import Refusal
 from tenants.models import ApiKey
-from tenants.public import issue_key, verify_key
+from tenants.public import verify_key
 from tests.cli.service import BASE_URL, problem
-from tests.tenants.builders import make_event
+from tests.tenants.builders import issue_key, make_event
 
 PACKAGE = ROOT / "cli" / "src" / "polyscribe"
 PRODUCT = {

@@ -18,11 +18,10 @@ from polyscribe.commands.wording import dollars, moment
 from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, WebhookEndpoint
 from tenants.models import Scope as ServiceScope
-from tenants.public import issue_key
 from tests.adapters.builders import known
 from tests.cli.conftest import Terminal
 from tests.cli.service import BASE_URL, problem
-from tests.tenants.builders import make_event
+from tests.tenants.builders import issue_key, make_event
 
 VERSION_CPU_S = 0.2
 ENDPOINT = "https://example.com/webhooks"

@@ -7,8 +7,8 @@ import pytest
 
 from polyscribe.settings import Settings, load_profiles, save_settings
 from tenants.accounts.workspaces import create_tenant
-from tenants.public import issue_key
 from tests.cli.service import BASE_URL
+from tests.tenants.builders import issue_key
 
 API_KEY = "sk-ps-aB3d" + "x" * 28 + "9xYz"
 OTHER_KEY = "sk-ps-oThR" + "x" * 28 + "9xYz"

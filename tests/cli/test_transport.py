@@ -7,8 +7,8 @@ from polyscribe import ApiError, Client, NotAllowed, NotFound, RateLimited, Unav
 from polyscribe.errors import BadAddress, BadKey, KeyOfAnotherService, NotLoggedIn
 from polyscribe.settings import Settings, clean_address, clean_key, save_settings
 from tenants.models import ApiKey
-from tenants.public import issue_key
 from tests.cli.service import BASE_URL, busy, problem
+from tests.tenants.builders import issue_key
 
 API_KEY = "sk-ps-aB3d" + "x" * 28 + "9xYz"
 

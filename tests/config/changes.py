@@ -20,7 +20,7 @@ from billing.models import PaymentAccount
 from core import months
 from core.money import NANO
 from operations.models import SampleData
-from tenants.accounts import device_logins
+from tenants.api_keys import device_logins
 from tenants.metering.plans import newest_plan_version
 from tenants.models import AuditEntry, Invoice, Membership, Tenant, User, WebhookEndpoint
 from tenants.public import subscribe_tenant

@@ -13,12 +13,12 @@ from django.urls import reverse
 
 from tenants.accounts.access import NOTHING_DONE
 from tenants.models import AuditEntry
-from tenants.public import issue_key
 from tests.config.addresses import PAGES, address_of
 from tests.config.changes import FORMS, OPERATIONS, logged, operations, prepared, state
 from tests.config.rows import changes_between, undone
 from tests.config.things import LOGGED_BEFORE, Arguments
 from tests.operations.builders import signed_in
+from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 

@@ -22,9 +22,9 @@ from tenants.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from tenants.public import create_tenant, issue_key
+from tenants.public import create_tenant
 from tests.adapters.evidence.cases import lay_evaluation
-from tests.tenants.builders import make_event
+from tests.tenants.builders import issue_key, make_event
 from training.models import Training
 
 type Arguments = dict[str, Any]  # of addresses

@@ -27,9 +27,9 @@ from tenants.models import (
     UsageEvent,
     User,
 )
-from tenants.public import create_tenant, issue_key
+from tenants.public import create_tenant
 from tests.adapters.builders import LAYERS, WIDTH, module_names
-from tests.tenants.builders import make_event
+from tests.tenants.builders import issue_key, make_event
 
 type Values = dict[str, Any]
 LONG_TEXT = "A sentence that somebody wrote, long enough to reach the end of a narrow column "

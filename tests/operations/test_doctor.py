@@ -29,9 +29,8 @@ from operations.doctor import training as training_checks
 from operations.monitoring import health, task_counts
 from tenants.metering.ledger import record_events
 from tenants.models import ApiKey
-from tenants.public import issue_key
 from tests.operations.builders import new_engine
-from tests.tenants.builders import make_event
+from tests.tenants.builders import issue_key, make_event
 from training.models import Training
 
 pytestmark = pytest.mark.django_db

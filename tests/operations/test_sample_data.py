@@ -31,9 +31,9 @@ from tenants.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from tenants.public import issue_key, verify_key
+from tenants.public import verify_key
 from tests.operations.builders import used
-from tests.tenants.builders import browser_of
+from tests.tenants.builders import browser_of, issue_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 LAST = months.before(months.current())

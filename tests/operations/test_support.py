@@ -12,7 +12,7 @@ from core.project_root import PROJECT_ROOT
 from inference import errors
 from operations.settings_checks import find_gaps
 from tenants.accounts import workspaces
-from tenants.api_keys.lifecycle import issue_key
+from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 

@@ -11,11 +11,10 @@ from django.urls import reverse
 
 from adapters.models import BaseModel, Style
 from operations import tasks
-from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, AuditEntry, Tenant, WebhookEndpoint
 from tests.operations.builders import clerk
-from tests.tenants.builders import make_event
+from tests.tenants.builders import issue_key, make_event
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 SURE = {"confirmed": "1", "why": "Their request of today"}

@@ -32,7 +32,7 @@ from core import months
 from core.money import NANO
 from tenants.accounts.invitations import digest_of
 from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.api_keys.lifecycle import issue_key, revoke_key, rotate_key
+from tenants.api_keys.actions import revoke_by_operator, rotate_key
 from tenants.metering.plans import newest_plan_version
 from tenants.models import (
     ApiKey,
@@ -49,6 +49,7 @@ from tenants.models import (
     WebhookEndpoint,
 )
 from tests.adapters.builders import known
+from tests.tenants.builders import issue_key, owner_of
 
 LONG_NAME = "Letters of a lighthouse keeper to nobody in particular, of late"
 LONG_WORD = "Donaudampfschifffahrtsgesellschaftskapitänspatent"
@@ -325,7 +326,7 @@ def lay_keys(acme: Tenant, alice: User) -> list[str]:
     """Lay keys that are revoked, expired, replaced, about to end, and so many that they have pages."""
     now = timezone.now()
     key, _ = issue_key(acme, name="revoked", by=alice)
-    revoke_key(key)
+    revoke_by_operator(key)
     key, _ = issue_key(acme, name="ends soon", by=alice, expires_at=now + timedelta(days=3))
     key, _ = issue_key(acme, name="expired", by=alice, expires_at=now + timedelta(days=3))
     ApiKey.objects.filter(pk=key.pk).update(expires_at=now - timedelta(days=1))
@@ -336,7 +337,7 @@ def lay_keys(acme: Tenant, alice: User) -> list[str]:
         acme, name=f"limited {LONG_WORD}"[:60], by=alice, scopes=scopes, **a_month, **at_once
     )
     key, _ = issue_key(acme, name="replaced", by=alice)
-    rotate_key(key, by=alice, old_lives=timedelta(days=1))
+    rotate_key(key, by=owner_of(acme, alice), old_lives=timedelta(days=1))
     for number in range(60):
         issue_key(acme, name=f"program {number}", by=alice)
     User.objects.filter(pk=alice.pk).update(review_keys_since=now)

@@ -14,14 +14,13 @@ from django.utils import timezone
 from playwright.sync_api import BrowserContext, Route
 
 from core import months
-from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events
 from tenants.metering.request_log import Refusal, record_refusals
 from tenants.models import Tenant
 from tests.config.addresses import ALL, API, SEEN_BY_ALL, address_of
 from tests.pages.builders import is_whole_page
 from tests.pages.walking import AFTER_TWO_FRAMES, WATCH_SHIFTS, Walk, assert_no_faults, enter, prove_who_it_is
-from tests.tenants.builders import make_event
+from tests.tenants.builders import issue_key, make_event
 
 ACCOUNTS = ["email", "change_password", "logout", "reauthenticate"]  # account_…
 BEFORE_A_FACTOR = ["mfa_activate_totp", "mfa_add_webauthn", "mfa_list_webauthn"]

@@ -9,11 +9,10 @@ from django.test import Client
 from django.utils import timezone
 
 from tenants.api.views import WorkspaceView
-from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import Event
 from tenants.models import ApiKey, Tenant, User
 from tests.tenants.api.builders import ApiClient
-from tests.tenants.builders import Clock, make_event
+from tests.tenants.builders import Clock, issue_key, make_event
 from website import api_schema
 
 

@@ -5,10 +5,10 @@ import openai
 import pytest
 
 from provenance.receipts import verify_receipt
-from tenants.public import issue_key
 from tests.provenance.builders import record_answer
 from tests.provenance.marked import write
 from tests.site_thread import SiteThread
+from tests.tenants.builders import issue_key
 
 TEXT = write(90)
 

@@ -1,21 +1,55 @@
-"""Usage events, a clock, who acts, and browsers for tests of every room."""
+"""API keys, usage events, a clock, who acts, and browsers for tests of every room."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
 from core import months
-from tenants.api_keys.lifecycle import playground_key
+from core.peppers import current_pepper
+from tenants.api_keys.actions import digest_key, new_secret
+from tenants.events.outbox import record_event
 from tenants.metering.ledger import Event
 from tenants.metering.plans import limits_of
 from tenants.metering.pricing import cost_nanousd
-from tenants.models import ApiKey, Membership, Tenant, User
-from tenants.public import Access
+from tenants.models import ApiKey, EventType, Membership, Scope, Tenant, User
+from tenants.public import Access, playground_key
+from tenants.quota_sync import snapshot
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
+
+
+def issue_key(
+    tenant: Tenant,
+    *,
+    name: str,
+    by: User | None,
+    expires_at: datetime | None = None,
+    scopes: Sequence[str] = (Scope.INFERENCE,),
+    **limits: object,
+) -> tuple[ApiKey, str]:
+    """Return a key and its secret, whoever may make it and whenever it ends."""
+    secret = new_secret()
+    with transaction.atomic():
+        key = ApiKey.objects.create(
+            tenant=tenant,
+            name=name,
+            created_by=by,
+            expires_at=expires_at,
+            scopes=sorted(set(scopes)),
+            digest=digest_key(secret),
+            pepper=current_pepper(),
+            prefix=secret[:10],
+            last4=secret[-4:],
+            **limits,
+        )
+        snapshot.mark_changed(tenant.pk)
+        record_event(tenant.pk, EventType.KEY_CREATED, key)
+    return key, secret
 
 
 def owner_of(tenant: Tenant, user: User | None = None) -> Access:

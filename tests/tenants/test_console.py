@@ -13,7 +13,6 @@ from core import months
 from core.console import OperatorAdmin
 from core.valkey import limits_key
 from tenants.accounts import workspaces
-from tenants.api_keys import lifecycle
 from tenants.audit import record_audit
 from tenants.metering import plans
 from tenants.metering.ledger import record_events
@@ -28,9 +27,9 @@ from tenants.models import (
     User,
     WebhookEndpoint,
 )
-from tenants.public import create_tenant
+from tenants.public import create_tenant, playground_key
 from tenants.quota_sync import snapshot
-from tests.tenants.builders import browser_of, owner_of
+from tests.tenants.builders import browser_of, issue_key, owner_of
 
 NO_MEMBERS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
 SURE = {"confirmed": "1", "why": "They asked for it."}
@@ -59,14 +58,14 @@ def test_what_is_booked_can_be_read_and_not_changed(operator_client, acme, event
 
 
 def test_an_operator_revokes_a_key_and_never_sees_its_digest(operator_client, acme):
-    key, _ = lifecycle.issue_key(acme, name="laptop", by=None)
+    key, _ = issue_key(acme, name="laptop", by=None)
     shown = operator_client.get(page("apikey", "change", key.pk))
     assert shown.status_code == 200
     assert key.digest not in shown.text
-    chosen = [key.pk, lifecycle.playground_key(acme).pk]
+    chosen = [key.pk, playground_key(acme).pk]
     operator_client.post(page("apikey"), {"action": "revoke", "_selected_action": chosen, **SURE})
     assert ApiKey.objects.get(pk=key.pk).revoked_at
-    assert not lifecycle.playground_key(acme).revoked_at
+    assert not playground_key(acme).revoked_at
 
 
 def test_an_operator_changes_a_plan_for_which_another_change_is_scheduled(operator_client, acme):
@@ -133,9 +132,7 @@ def test_renaming_a_tenant_leaves_its_generation(operator_client, acme, monkeypa
 
 
 def test_the_console_says_limits_in_words(operator_client, acme):
-    key, _ = lifecycle.issue_key(
-        acme, name="laptop", by=None, monthly_nanousd=2_500_000_000, parallel_requests=1
-    )
+    key, _ = issue_key(acme, name="laptop", by=None, monthly_nanousd=2_500_000_000, parallel_requests=1)
     assert "$2.50 per month, 1 concurrent request" in operator_client.get(page("apikey")).text
     assert "$2.50" in operator_client.get(page("apikey", "change", key.pk)).text
 
@@ -330,7 +327,7 @@ def test_operators_adjust_a_month_with_a_line_on_its_invoice(operator_client, ac
 
 
 def test_a_workspace_has_one_page_with_what_it_is_and_has(operator_client, acme, alice, event):
-    key, _ = lifecycle.issue_key(acme, name="laptop", by=alice)
+    key, _ = issue_key(acme, name="laptop", by=alice)
     record_events([event(acme)])
     record_audit(alice, action="api_key.created", row=key, tenant=acme)
     suspend = {"action": "suspend", "_selected_action": [acme.pk], **SURE}
@@ -376,7 +373,7 @@ def test_figures_of_a_workspace_lead_to_its_rows_alone(operator_client, acme):
     """A search would also find what belongs to a workspace whose name contains this one's."""
     other = create_tenant(User.objects.create_user("eve@example.org"), name="Acme two")
     for tenant in (acme, other):
-        lifecycle.issue_key(tenant, name="acme", by=None)
+        issue_key(tenant, name="acme", by=None)
     shown = operator_client.get(page("tenant", "change", acme.pk))
     figures = shown.context["workspace"]["figures"]
     [address] = [figure.address for figure in figures if figure.name == "API keys"]

@@ -9,9 +9,9 @@ from django.utils import timezone
 from core import months
 from core.valkey import account_key, bucket_key
 from tenants import tasks
-from tenants.api_keys import lifecycle
 from tenants.models import ApiKey
 from tenants.quota_sync import snapshot
+from tests.tenants.builders import issue_key
 
 pytestmark = pytest.mark.django_db
 
@@ -27,8 +27,8 @@ def test_the_counters_of_months_that_are_over_end_and_those_of_this_one_stay(acm
 
 
 def test_a_dead_keys_buckets_go_and_a_live_ones_stay(acme, valkey):
-    dead, _ = lifecycle.issue_key(acme, name="dead", by=None)
-    live, _ = lifecycle.issue_key(acme, name="live", by=None)
+    dead, _ = issue_key(acme, name="dead", by=None)
+    live, _ = issue_key(acme, name="live", by=None)
     ApiKey.objects.filter(pk=dead.pk).update(revoked_at=timezone.now() - 2 * snapshot.DEAD_KEYS_KEPT)
     for key in (dead, live):
         valkey.hset(

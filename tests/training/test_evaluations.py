@@ -15,8 +15,9 @@ from adapters.evidence import UnsupportedLanguage
 from adapters.models import AdapterVersion, Erasure, Evaluation, EvaluationFailure, EvaluationStatus
 from adapters.releases import review
 from tenants.models import AuditEntry, OutboxEvent
-from tenants.public import Access, issue_key
+from tenants.public import Access
 from tests.adapters.builders import known
+from tests.tenants.builders import issue_key
 from tests.training.builders import make_text, read_all
 from training import actions, erasure, evaluations, pipeline, preparation, storage
 from training.errors import NothingToTrain, TrainingMoved

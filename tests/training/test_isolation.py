@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from adapters.errors import NotStored
 from adapters.object_store import Upload
-from tenants.public import issue_key
 from tests.adapters.builders import post
+from tests.tenants.builders import issue_key
 from tests.training.builders import read_all
 from training import actions, documents, storage
 from training.models import Document, Training

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from adapters.models import BaseModel
 from inference.contract.fields import FORMS
 from tenants.models import PlanVersion, Scope
-from tenants.public import issue_key
+from tests.tenants.builders import issue_key
 from website import api_schema
 
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "4"))

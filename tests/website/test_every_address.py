@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tenants.public import issue_key
 from tests.config.addresses import ALL, API, PAGES, address_of
+from tests.tenants.builders import issue_key
 
 pytestmark = pytest.mark.django_db
 METHODS = ("get", "post", "put", "patch", "delete")

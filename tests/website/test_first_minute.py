@@ -19,10 +19,11 @@ from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.public import found_workspace
 from tenants.metering.request_log import Refusal, record_refusals
 from tenants.models import AuditEntry, Invoice, Membership, Tenant
-from tenants.public import issue_key, playground_key
+from tenants.public import playground_key
 from tests.adapters.builders import known
 from tests.adapters.routes import routes_of
 from tests.operations.builders import used
+from tests.tenants.builders import issue_key
 from website import remedies, snippets
 
 HOME = "/home/"

@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from core import valkey as names
 from tenants.models import AuditEntry
-from tenants.public import issue_key
+from tests.tenants.builders import issue_key
 
 EDIT = reverse("website:edit_workspace")
 FORM = {"name": "Acme", "default_style": ""}

@@ -10,8 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core.money import NANO
-from tenants.api_keys.lifecycle import issue_key
 from tenants.models import ApiKey, AuditEntry, Tenant
+from tests.tenants.builders import issue_key
 
 pytestmark = pytest.mark.django_db
 
@@ -102,13 +102,18 @@ def test_a_key_that_ends_soon_is_marked(alice_client, acme, alice):
 
 
 def test_new_keys_start_with_the_workspaces_limits(alice_client, acme):
-    sent = {"budget": "5", "monthly_tokens": "1000", "requests_per_minute": "", "parallel_requests": "2"}
+    sent = {
+        "monthly_nanousd": "5",
+        "monthly_tokens": "1000",
+        "requests_per_minute": "",
+        "parallel_requests": "2",
+    }
     alice_client.post(reverse("website:limit_new_keys"), sent)
     acme.refresh_from_db()
     limits = {"monthly_nanousd": 5 * NANO, "monthly_tokens": 1000, "parallel_requests": 2}
     assert acme.key_limits == limits
     form = alice_client.get(reverse("website:keys")).context["form"]
-    shown = [form[name].value() for name in ("budget", "monthly_tokens", "requests_per_minute")]
+    shown = [form[name].value() for name in ("monthly_nanousd", "monthly_tokens", "requests_per_minute")]
     assert shown == ["5.00", 1000, None]
     assert form.has_limits, "its disclosure is open"
     made = alice_client.post(

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from tenants.models import ApiKey
-from tenants.public import issue_key
+from tests.tenants.builders import issue_key
 
 EDIT = reverse("website:edit_workspace")
 SHOWN = {"watermark_shown": "1"}

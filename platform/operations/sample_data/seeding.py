@@ -36,7 +36,6 @@ from tenants.models import (
     Membership,
     Price,
     PriceBook,
-    Scope,
     Subscription,
     Tenant,
     User,
@@ -46,9 +45,9 @@ from tenants.models import (
 from tenants.public import (
     Access,
     access_of_person,
+    create_key,
     first_party_tenant,
     hide_steps,
-    issue_key,
     playground_key,
     record_command,
 )
@@ -101,8 +100,8 @@ def add_sample_data(owner: User) -> Tenant | None:
         since = months.bounds(before_last)[0] + FOUNDED_AFTER
         tenant = _found(owner, NAME, since)
         teammates = _add_teammates(tenant, since)
-        keys = _issue_keys(tenant, owner, since)
         access = access_of_person(owner, tenant, address=None)
+        keys = _create_keys(access, since)
         _add_endpoint(access)
         _record_traffic(tenant, keys, since=since, until=now)
         _record_refusals(tenant, keys[0], now)
@@ -160,14 +159,13 @@ def _add_teammates(tenant: Tenant, since: datetime) -> list[User]:
     return teammates
 
 
-def _issue_keys(tenant: Tenant, owner: User, since: datetime) -> list[ApiKey]:
+def _create_keys(by: Access, since: datetime) -> list[ApiKey]:
     """Return two keys; their secrets are forgotten here, so nobody can use them."""
     keys = []
     for name in ("Website", "Newsletter"):
-        key, _ = issue_key(tenant, name=name, by=owner, scopes=[Scope.INFERENCE.value])
-        Access(tenant=tenant, user=owner).audit("api_key.created", key)
+        key, _ = create_key(by, name=name)
         keys.append(key)
-    ApiKey.objects.filter(tenant=tenant).update(created_at=since)
+    ApiKey.objects.filter(tenant=by.tenant).update(created_at=since)
     return keys
 
 

@@ -14,8 +14,8 @@ from core import rates
 from core.addresses import network_of
 from core.names import validate_name
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.accounts import device_logins
-from tenants.models import Scope
+from tenants.api_keys import device_logins
+from tenants.models import Scope, default_scopes
 from tenants.rest import WorkspaceView, operation, present_key, repeatable
 from website.api.keys import SECRET_EXAMPLE, WRONG_SCOPE, KeyWithSecret
 
@@ -109,7 +109,7 @@ class LoginsView(OpenView):
         """Return two codes: show one to the person, who confirms it in a browser, and use the other to get
         the key."""
         body = self.read_body(NewLoginBody)
-        scopes = body.get("scopes") or [Scope.INFERENCE.value]
+        scopes = body.get("scopes") or default_scopes()
         address = request.META.get("REMOTE_ADDR") or ""
         begun = device_logins.begin_login(body["name"], scopes, address=address)
         page = f"{settings.SITE_URL}{reverse('website:connect')}"

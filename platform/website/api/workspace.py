@@ -20,7 +20,7 @@ from tenants.accounts.roles import Permission
 from tenants.metering.forms import MAX_USD
 from tenants.models import RESPONSE_DAYS, AuditEntry, Scope, Tenant
 from tenants.rest import AuditObject, WorkspaceObject, WorkspaceView, idempotent, operation, present_workspace
-from website.api.keys import LimitsBody, WatermarkField
+from website.api.keys import WATERMARK_HELP, LimitsBody
 from website.key_forms import LIFETIMES_DAYS
 
 WORKSPACE_EXAMPLE = {
@@ -85,7 +85,7 @@ class WorkspaceBody(StrictSerializer):
         help_text="Number of days after which a new API key expires by default. `null` for never.",
     )
 
-    is_watermarked = WatermarkField(required=False)
+    is_watermarked = serializers.BooleanField(required=False, help_text=WATERMARK_HELP)
     responses_kept_days = serializers.ChoiceField(
         choices=RESPONSE_DAYS,
         allow_null=True,

@@ -1,39 +1,92 @@
 """Pages about API keys."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.core.paginator import Paginator
+from django.db.models import Sum
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.translation import gettext, override
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import name_example_model
-from core.errors import Conflict
+from core import months
+from core.page_failures import failures_shown
 from tenants.accounts import adapter
 from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.roles import (
-    Permission,
-    describe_allowed,
-    grantable_scopes,
-    manageable_keys,
-    may_manage_key,
-    requires,
-)
-from tenants.api_keys import lifecycle, listing
-from tenants.models import ApiKey, Scope
+from tenants.accounts.action_view import action_view
+from tenants.accounts.roles import Permission, requires
+from tenants.api_keys import actions
+from tenants.models import ApiKey, Scope, Tenant, UsageDaily
 from website import snippets
 from website.key_forms import KeyForm, LimitsForm, RotateForm
 from website.welcome import FIRST_PROMPT
 
+PAGE_SIZE = 50
 MAX_SEARCH = 60  # characters
+
+
+@dataclass(frozen=True)
+class KeyRow:
+    """One key of the list, and its month."""
+
+    key: ApiKey
+    requests: int
+    cost_nanousd: int
+
+
+def _empty_form(request: MemberRequest) -> KeyForm:
+    return KeyForm(tenant=request.tenant, scopes=actions.grantable_scopes(access_of(request)))
+
+
+def _keys_page(
+    request: MemberRequest, form: KeyForm, *, status: int = 200, **extra_context: Any
+) -> HttpResponse:
+    """Show a page of the keys that people made, live ones first, with what each cost this month."""
+    now = timezone.now()
+    by = access_of(request)
+    shown = ApiKey.objects.shown().filter(tenant=request.tenant)
+    live_keys = shown.live(now)
+    search = request.GET.get("q", "").strip()[:MAX_SEARCH].replace("\x00", "")
+    listed = shown.search(search).live_first(now).select_related("created_by")
+    page = Paginator(listed, PAGE_SIZE).get_page(request.GET.get("page", 1))
+    keys = list(page.object_list)
+    review_since = request.user.review_keys_since
+    api_base = f"{settings.SITE_URL}/v1"
+    context = {
+        "keys": keys,
+        "rows": _month_rows(request.tenant, keys, now),
+        "page": page,
+        "search": search,
+        "manageable": {key.pk for key in keys if actions.may_manage(by, key)},
+        "active_count": live_keys.count(),
+        "to_review": live_keys.filter(created_at__lt=review_since) if review_since else [],
+        "form": form,
+        "is_empty": not keys and not search,
+        "api_base": api_base,
+        "first_call": snippets.python_call(api_base, "base", FIRST_PROMPT),
+        **extra_context,
+    }
+    return render(request, "website/keys.html", context, status=status)
+
+
+def _month_rows(tenant: Tenant, keys: list[ApiKey], now: datetime) -> list[KeyRow]:
+    """Return the keys with what they used in the month that holds a moment."""
+    start, end = months.bounds(months.period_of(now))
+    days = UsageDaily.objects.filter(tenant=tenant, key__in=keys, day__gte=start.date(), day__lt=end.date())
+    sums = days.order_by().values_list("key").annotate(Sum("requests"), Sum("cost_nanousd"))
+    used = {key_id: (requests, cost) for key_id, requests, cost in sums}
+    rows = []
+    for key in keys:
+        requests, cost_nanousd = used.get(key.pk, (0, 0))
+        rows.append(KeyRow(key, requests, cost_nanousd))
+    return rows
 
 
 @require_GET
@@ -43,97 +96,67 @@ def list_keys(request: MemberRequest) -> HttpResponse:
     return _keys_page(request, _empty_form(request))
 
 
-@require_POST
 @never_cache
-@member_required
-@requires(Permission.MAKE_KEYS)
-def issue_key(request: MemberRequest) -> HttpResponse:
-    """Issue a key and show its secret, this once."""
-    scopes = grantable_scopes(request.user, request.tenant)
-    form = KeyForm(request.POST, tenant=request.tenant, scopes=scopes)
-    if not form.is_valid():
-        return _keys_page(request, form, status=400)
-    with transaction.atomic():
-        key, secret = lifecycle.issue_key(
-            request.tenant,
-            name=form.cleaned_data["name"],
-            by=request.user,
-            expires_at=form.expires_at(),
-            scopes=form.cleaned_data["scopes"],
-            **form.limits(),
-        )
-        access_of(request).audit("api_key.created", key, after={"scopes": key.scopes})
+@action_view(
+    Permission.MAKE_KEYS,
+    form=lambda request: KeyForm(
+        request.POST, tenant=request.tenant, scopes=actions.grantable_scopes(access_of(request))
+    ),
+    page=_keys_page,
+)
+def issue_key(request: MemberRequest, form: KeyForm) -> HttpResponse:
+    """Create a key and show its secret, this once."""
+    key, secret = actions.create_key(access_of(request), name=form.cleaned_data["name"], **form.chosen())
     return _secret_page(request, key, secret)
 
 
-@require_http_methods(["GET", "POST"])
-@member_required
-@requires(Permission.MAKE_KEYS, to_read=Permission.MAKE_KEYS)
-def limit_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
+def _limits_page(request: MemberRequest, form: LimitsForm | None, key_id: UUID) -> HttpResponse:
+    key = _find_manageable(request, key_id)
+    context = {"key": key, "form": form or LimitsForm(tenant=request.tenant, key=key)}
+    return render(request, "website/key_limits.html", context)
+
+
+@action_view(
+    Permission.MAKE_KEYS,
+    form=lambda request, key_id: LimitsForm(
+        request.POST, tenant=request.tenant, key=_find_manageable(request, key_id)
+    ),
+    page=_limits_page,
+    to="website:keys",
+    to_read=Permission.MAKE_KEYS,
+)
+def limit_key(request: MemberRequest, form: LimitsForm, key_id: UUID) -> str:
     """Change the limits of a live key."""
-    live_keys = ApiKey.objects.shown().live(timezone.now())
-    key = get_object_or_404(live_keys, pk=key_id, tenant=request.tenant)
-    _require_manageable(request, key)
-    data = request.POST if request.method == "POST" else None
-    form = LimitsForm(data, tenant=request.tenant, key=key)
-    if not form.is_valid():
-        status = 400 if form.is_bound else 200
-        return render(request, "website/key_limits.html", {"key": key, "form": form}, status=status)
-    with transaction.atomic():
-        lifecycle.limit_key(key, **form.limits())
-        with override("en"):  # the log is read in several languages
-            limits = key.own_limits
-        access_of(request).audit("api_key.edited", key, after={"limits": limits})
-    messages.success(
-        request, gettext("Limits of “{key}” updated, effective immediately.").format(key=key.name)
-    )
-    return redirect("website:keys")
+    key = _find_manageable(request, key_id)
+    actions.edit_key(key, by=access_of(request), **form.chosen())
+    return gettext("Limits of “{key}” updated, effective immediately.").format(key=key.name)
 
 
-@require_POST
-@member_required
-@requires(Permission.MAKE_KEYS)
-def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
+@action_view(Permission.MAKE_KEYS, to="website:keys")
+def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse | str:
     """Revoke a key once its name was typed."""
     key = get_object_or_404(ApiKey.objects.shown(), pk=key_id, tenant=request.tenant)
-    _require_manageable(request, key)
     if request.POST.get("name", "").strip() != key.name:
-        error = {
-            "key_id": key.pk,
-            "sentence": gettext("The name doesn't match. Type {key} to revoke it.").format(key=key.name),
-        }
+        sentence = gettext("The name doesn't match. Type {key} to revoke it.").format(key=key.name)
+        error = {"key_id": key.pk, "sentence": sentence}
         return _keys_page(request, _empty_form(request), status=400, revoke_error=error)
-    with transaction.atomic():
-        if lifecycle.revoke_key(key):
-            access_of(request).audit("api_key.revoked", key)
-    messages.success(request, gettext("“{key}” was revoked.").format(key=key.name))
-    return redirect("website:keys")
+    actions.revoke_key(key, by=access_of(request))
+    return gettext("“{key}” was revoked.").format(key=key.name)
 
 
-@require_http_methods(["GET", "POST"])
+def _rotate_page(request: MemberRequest, form: RotateForm | None, key_id: UUID) -> HttpResponse:
+    key = _find_manageable(request, key_id, replaced_by=None)
+    return render(request, "website/key_rotate.html", {"key": key, "form": form or RotateForm()})
+
+
 @never_cache
-@member_required
-@requires(Permission.MAKE_KEYS, to_read=Permission.MAKE_KEYS)
-def rotate_key(request: MemberRequest, key_id: UUID) -> HttpResponse:
+@action_view(
+    Permission.MAKE_KEYS, form=RotateForm, page=_rotate_page, to="website:keys", to_read=Permission.MAKE_KEYS
+)
+def rotate_key(request: MemberRequest, form: RotateForm, key_id: UUID) -> HttpResponse:
     """Ask how long the old secret is to work on; then show a new one, this once."""
-    live_keys = ApiKey.objects.shown().live(timezone.now()).select_related("tenant")
-    key = get_object_or_404(live_keys, pk=key_id, tenant=request.tenant, replaced_by=None)
-    _require_manageable(request, key)
-    if not set(key.scopes) <= set(grantable_scopes(request.user, request.tenant)):
-        raise PermissionDenied(
-            gettext("This key has permissions that you can't grant. Ask an owner to rotate it.")
-        )
-    form = RotateForm(request.POST if request.method == "POST" else None)
-    if not form.is_valid():
-        status = 400 if form.is_bound else 200
-        return render(request, "website/key_rotate.html", {"key": key, "form": form}, status=status)
-    try:
-        with transaction.atomic():
-            new_key, secret = lifecycle.rotate_key(key, by=request.user, old_lives=form.old_lives())
-            access_of(request).audit("api_key.rotated", key, after={"replaced_by": str(new_key.pk)})
-    except Conflict as error:
-        form.add_error(None, error.message)
-        return render(request, "website/key_rotate.html", {"key": key, "form": form}, status=409)
+    key = _find_manageable(request, key_id, replaced_by=None)
+    new_key, secret = actions.rotate_key(key, by=access_of(request), old_lives=form.old_lives())
     return _secret_page(request, new_key, secret, old_ends_at=key.expires_at)
 
 
@@ -144,6 +167,15 @@ def end_review(request: MemberRequest) -> HttpResponse:
     """Take away the notice that asks a person to review the account's keys."""
     adapter.end_review_of_keys(request.user)
     return redirect("website:keys")
+
+
+def _find_manageable(request: MemberRequest, key_id: UUID, **facts: Any) -> ApiKey:
+    """Return a live key of the workspace. Raises Http404; PermissionDenied for one of somebody else."""
+    live_keys = ApiKey.objects.shown().live(timezone.now())
+    key = get_object_or_404(live_keys, pk=key_id, tenant=request.tenant, **facts)
+    with failures_shown(request):
+        actions.require_manageable(access_of(request), key)
+    return key
 
 
 def _secret_page(
@@ -161,45 +193,3 @@ def _secret_page(
         example_model=model,
         example_temperature=snippets.temperature_of(model),
     )
-
-
-def _empty_form(request: MemberRequest) -> KeyForm:
-    return KeyForm(tenant=request.tenant, scopes=grantable_scopes(request.user, request.tenant))
-
-
-def _require_manageable(request: MemberRequest, key: ApiKey) -> None:
-    """Raise PermissionDenied unless the table of roles lets the person manage a key."""
-    if not may_manage_key(request.user, request.tenant, key):
-        who = describe_allowed(Permission.MANAGE_KEYS)
-        raise PermissionDenied(
-            gettext("Only the key's creator and the {who} of {tenant} can do this. Ask one of them.").format(
-                who=who, tenant=request.tenant.name
-            )
-        )
-
-
-def _keys_page(
-    request: MemberRequest, form: KeyForm, *, status: int = 200, **extra_context: Any
-) -> HttpResponse:
-    now = timezone.now()
-    api_base = f"{settings.SITE_URL}/v1"
-    live_keys = ApiKey.objects.shown().filter(tenant=request.tenant).live(now)
-    search = request.GET.get("q", "").strip()[:MAX_SEARCH].replace("\x00", "")
-    page = listing.list_keys(request.tenant, now, search=search, page=request.GET.get("page", 1))
-    keys = list(page.object_list)
-    review_since = request.user.review_keys_since
-    context = {
-        "keys": keys,
-        "rows": listing.month_rows(request.tenant, keys, now),
-        "page": page,
-        "search": search,
-        "manageable": manageable_keys(request.user, request.tenant, keys),
-        "active_count": live_keys.count(),
-        "to_review": live_keys.filter(created_at__lt=review_since) if review_since else [],
-        "form": form,
-        "is_empty": not keys and not search,
-        "api_base": api_base,
-        "first_call": snippets.python_call(api_base, "base", FIRST_PROMPT),
-        **extra_context,
-    }
-    return render(request, "website/keys.html", context, status=status)

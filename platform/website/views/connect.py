@@ -10,10 +10,12 @@ from django.views.decorators.http import require_GET, require_POST
 from core import rates
 from core.errors import DomainError
 from core.rest.errors import TooManyRequests
-from tenants.accounts import current, device_logins
+from tenants.accounts import current
 from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.device_logins import LoginOver, TooManyCodes, WaitingLogin
-from tenants.accounts.roles import Permission, grantable_scopes, requires
+from tenants.accounts.roles import Permission, requires
+from tenants.api_keys import device_logins
+from tenants.api_keys.actions import grantable_scopes
+from tenants.api_keys.device_logins import LoginOver, TooManyCodes, WaitingLogin
 from tenants.models import Scope
 
 CODES_PER_MINUTE = 10  # that a person may try
@@ -77,7 +79,7 @@ def _find(request: MemberRequest, code: str) -> WaitingLogin:
 def _page(
     request: MemberRequest, login: WaitingLogin | None, *, code: str, error: str, status: int = 200
 ) -> HttpResponse:
-    grantable = grantable_scopes(request.user, request.tenant)
+    grantable = grantable_scopes(access_of(request))
     asked = [Scope(scope) for scope in login.scopes] if login else []
     others = [one.tenant for one in current.list_memberships(request) if one.tenant_id != request.tenant.pk]
     context = {

@@ -69,7 +69,7 @@ def edit_workspace(request: MemberRequest, form: WorkspaceForm) -> str:
 )
 def limit_new_keys(request: MemberRequest, form: NewKeysForm) -> str:
     """Set what new API keys start with: their limits, and when they end."""
-    limits = {name: value for name, value in form.limits().items() if value is not None}
+    limits = {name: value for name, value in form.chosen().items() if value is not None}
     changes = {"key_limits": limits or None, "key_lifetime_days": form.cleaned_data["lifetime_days"]}
     workspaces.edit_workspace(access_of(request), changes)
     return gettext("Saved. This applies to new keys; existing keys don't change.")

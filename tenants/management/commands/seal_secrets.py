@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from core.peppers import current_pepper
 from tenants.accounts.mfa import reseal_factor
-from tenants.api_keys.lifecycle import peppers_in_use
+from tenants.api_keys.actions import peppers_in_use
 from tenants.audit import record_command
 from tenants.models import WebhookEndpoint
 from tenants.webhooks.endpoints import reseal_secrets

@@ -12,8 +12,8 @@ from django.test import Client
 from adapters.models import BaseModel
 from core.errors import DomainError
 from tenants.models import PlanVersion
-from tenants.public import issue_key
 from tests.adapters.builders import known
+from tests.tenants.builders import issue_key
 from website import api_schema
 
 # What only somebody who sees a page can follow.

@@ -19,7 +19,7 @@ from adapters.models import AdapterVersion, Status, Style, UploadNote
 from config.asgi import django_app
 from core import valkey as valkey_names
 from tenants.models import Scope
-from tenants.public import issue_key
+from tests.tenants.builders import issue_key
 from tests.waiting import eventually
 
 QUICK = StreamLimits(poll_s=0.05, heartbeat_s=0.1, max_stream_s=30, per_workspace=20)

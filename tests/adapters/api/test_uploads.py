@@ -8,8 +8,8 @@ from adapters import object_store
 from adapters.models import AdapterVersion, Status, Style
 from adapters.object_store import Upload, multipart
 from tenants.models import ApiKey, AuditEntry, Scope, Tenant
-from tenants.public import issue_key
 from tests.adapters.builders import post, put_part, storage_down
+from tests.tenants.builders import issue_key
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"

@@ -18,11 +18,11 @@ from adapters.errors import (
     WithoutCatalogue,
 )
 from adapters.models import PriceChange, Selection, Style
-from tenants.api_keys.lifecycle import issue_key
 from tenants.metering import price_book
 from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
 from tests.adapters.builders import known
 from tests.racing import race
+from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 

@@ -11,9 +11,9 @@ from adapters.catalog import sharing
 from adapters.catalog.terms import Terms, asked_terms, describe_terms
 from adapters.errors import ChangedMeanwhile, SharePercent, TermsOutOfBounds
 from adapters.models import Style
-from tenants.api_keys.lifecycle import issue_key
 from tenants.metering import price_book
 from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
+from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 

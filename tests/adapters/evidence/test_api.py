@@ -5,9 +5,9 @@ from django.urls import reverse
 
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Style
-from tenants.public import issue_key
 from tests.adapters.builders import known
 from tests.adapters.evidence.cases import DRAFT, FIGURES, LOW, PASSAGE, lay_evaluation
+from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 

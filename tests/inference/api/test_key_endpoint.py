@@ -17,14 +17,13 @@ from inference.api import key_endpoint
 from inference.contract import http_errors
 from inference.contract.openapi import data_plane_paths, data_plane_schemas
 from inference.proxy.runtime import Gateway
-from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.credits import grant_credit
 from tenants.metering.ledger import record_events
 from tenants.models import PlanVersion
 from tenants.public import publish_snapshot
 from tests.inference.builders import open_tables
 from tests.inference.fakes import Client, chat
-from tests.tenants.builders import make_event
+from tests.tenants.builders import issue_key, make_event
 
 
 def describe(account, **facts: str) -> None:

@@ -9,12 +9,12 @@ import pytest
 from httpserver.server import Server
 from provenance import checks
 from provenance.receipts import issue_receipt
-from tenants.public import issue_key
 from tests.adapters.builders import known
 from tests.adapters.evidence.cases import DRAFT, lay_evaluation
 from tests.inference.mcp.conftest import connect, in_one_task
 from tests.provenance.builders import record_answer
 from tests.provenance.marked import KEY, encode, write
+from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("verifies")]
 MARKED = write(90)

@@ -10,11 +10,11 @@ from core import months
 from core import valkey as names
 from inference.proxy import runtime as module
 from inference.proxy.runtime import run_in_thread
-from tenants.api_keys import lifecycle
 from tenants.models import ApiKey
 from tenants.models.keys import PUBLISHED_AFTER_DEATH
 from tests.inference.builders import Account
 from tests.inference.fakes import Client, chat
+from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.proxy_settings(recovery_grace_ms=50)]
 
@@ -50,7 +50,7 @@ async def end_key(key: ApiKey, valkey, *, days: int) -> None:
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 async def test_a_gateway_that_knew_the_key_forgets_it(gateway, acme, valkey, published, request_):
-    key, secret = await run_in_thread(lifecycle.issue_key, acme, name="old", by=None)
+    key, secret = await run_in_thread(issue_key, acme, name="old", by=None)
     client = Client(gateway, secret)
     status, _, _ = await client.ask({}, path="/v1/models", method="GET")
     assert status == 200

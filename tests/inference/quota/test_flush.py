@@ -20,11 +20,12 @@ from inference.proxy.settings import ProxySettings
 from inference.quota.admission import PeriodRollover
 from inference.quota.ledger_drain import drain_usage
 from labs.fake_vllm.data_side import FakeVllm
-from tenants.api_keys import lifecycle
-from tenants.models import ApiKey, LedgerEntry
+from tenants.api_keys import actions
+from tenants.models import ApiKey, LedgerEntry, Tenant
 from tenants.public import playground_key
 from tests.inference.builders import Account, open_tables
 from tests.inference.fakes import eventually, read_answer, relay
+from tests.tenants.builders import owner_of
 
 GRACE_S = 0.4
 QUICK = {"heartbeat_every_s": 0.1, "recovery_grace_ms": int(GRACE_S * 1000)}
@@ -57,7 +58,7 @@ def published(monkeypatch, known):
 def known(valkey, acme) -> Account:
     """A tenant that PostgreSQL knows; its one key may have two requests in flight and not three."""
     key = playground_key(acme)
-    lifecycle.limit_key(key, monthly_tokens=2 * HOLD)
+    actions.edit_key(key, by=owner_of(acme), monthly_tokens=2 * HOLD)
     known = Account(valkey, acme.pk, key.pk, months.current())
     known.url = "http://127.0.0.1:1"
     valkey.flushall()
@@ -94,7 +95,8 @@ def in_ledger():
 
 async def limit(known, tokens):
     key = await beside(ApiKey.objects.get, pk=known.key)
-    await beside(lifecycle.limit_key, key, monthly_tokens=tokens)
+    by = owner_of(await beside(Tenant.objects.get, pk=known.tenant))
+    await beside(actions.edit_key, key, by=by, monthly_tokens=tokens)
 
 
 async def ask(gateway, known, **more):

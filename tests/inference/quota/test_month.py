@@ -37,7 +37,6 @@ from labs import fake_stripe
 from tenants import tasks as tenants_tasks
 from tenants.accounts.subscriptions import subscribe_tenant
 from tenants.accounts.workspaces import create_tenant
-from tenants.api_keys.lifecycle import playground_key
 from tenants.metering import credits, hosting, partitions, price_book
 from tenants.models import (
     CreditBurn,
@@ -52,7 +51,7 @@ from tenants.models import (
     UsageEvent,
     User,
 )
-from tenants.public import publish_snapshot
+from tenants.public import playground_key, publish_snapshot
 from tenants.quota_sync import planned_changes
 from tests.inference.builders import (
     BASE_PLACE,

@@ -11,9 +11,8 @@ from inference.contract.route_tables import RouteTables
 from inference.quota import scripts
 from inference.quota.admission import CacheMiss, Caller
 from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.api_keys.lifecycle import playground_key
 from tenants.metering import plans
-from tenants.public import publish_snapshot
+from tenants.public import playground_key, publish_snapshot
 from tenants.quota_sync import planned_changes, snapshot
 from tests.inference.builders import BASE_PLACE, engine_rows, open_tables, publish_names
 from tests.profiles import examples

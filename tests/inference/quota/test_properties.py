@@ -46,7 +46,7 @@ from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import sweep_expired_holds
 from tenants.metering.pricing import cost_nanousd
 from tenants.models import FreeUsage, LedgerEntry, UsageEvent
-from tenants.public import issue_key, playground_key
+from tenants.public import playground_key
 from tests.inference.builders import (
     open_tables,
     place,
@@ -58,6 +58,7 @@ from tests.inference.builders import (
 )
 from tests.profiles import examples, phases
 from tests.racing import race
+from tests.tenants.builders import issue_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,10 +13,10 @@ from inference.quota import refusal_log
 from inference.quota.admission import Caller
 from inference.quota.refusals import LOGGED_PER_S, LogRate
 from inference.quota.scripts import REFUSALS
-from tenants.api_keys.lifecycle import issue_key
 from tenants.models import RefusedRequest, Tenant
 from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat, refusals_written
+from tests.tenants.builders import issue_key
 
 
 def entries(account) -> list[dict[str, str]]:

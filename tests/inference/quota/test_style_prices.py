@@ -20,10 +20,9 @@ from inference.contract.usage import Usage
 from inference.errors import QuotaExhausted
 from inference.quota.admission import Caller, Prices
 from inference.quota.ledger_drain import drain_usage
-from tenants.api_keys.lifecycle import playground_key
 from tenants.metering.price_book import Entry
 from tenants.models import LedgerEntry, Price, PriceBook, UsageEvent
-from tenants.public import publish_snapshot
+from tenants.public import playground_key, publish_snapshot
 from tests.adapters.builders import known
 from tests.inference.builders import LIMITS, read_style_row, write_style
 from tests.inference.quota.builders import PLENTY

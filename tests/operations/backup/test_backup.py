@@ -34,7 +34,8 @@ from operations.backup.errors import Damaged, FolderNotEmpty, ForeignBackup, NoB
 from stack import template_database
 from stack.folders import ROOT
 from tenants.models import AuditEntry, CachedAnswer, UsageEvent
-from tenants.public import issue_key, record_audit
+from tenants.public import record_audit
+from tests.tenants.builders import issue_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SCRATCH_DATABASE = 11  # of Valkey: nothing else uses it

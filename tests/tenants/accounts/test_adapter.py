@@ -17,9 +17,9 @@ from django.utils import timezone
 from core import valkey as names
 from tenants.accounts import adapter
 from tenants.accounts.passwords import StrengthValidator
-from tenants.api_keys import lifecycle
 from tenants.models import Invitation, Tenant, User
 from tests.racing import race
+from tests.tenants.builders import issue_key
 
 PASSWORD = "a long winding road"
 PLACES = [
@@ -259,7 +259,7 @@ def test_a_reset_password_asks_to_review_the_keys_made_before():
     alice = verified("alice@example.org")
     client = logged_in("alice@example.org")
     client.post(reverse("website:create_workspace"), {"workspace": "Acme"})
-    key, _ = lifecycle.issue_key(Tenant.objects.get(), name="an old laptop", by=alice)
+    key, _ = issue_key(Tenant.objects.get(), name="an old laptop", by=alice)
     assert "Review your existing keys" not in client.get(reverse("website:keys")).text
 
     browser = Client()

@@ -10,10 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tenants.accounts.access import Access
-from tenants.api_keys.lifecycle import issue_key
 from tenants.models import AuditEntry
 from tenants.views import audit_log as page
-from tests.tenants.builders import read_stream
+from tests.tenants.builders import issue_key, read_stream
 
 pytestmark = pytest.mark.django_db
 

@@ -8,9 +8,8 @@ from django.utils import timezone
 
 from tenants.accounts import current, workspaces
 from tenants.accounts.workspaces import create_tenant
-from tenants.api_keys.lifecycle import issue_key
 from tenants.models import Membership, Tenant
-from tests.tenants.builders import browser_of
+from tests.tenants.builders import browser_of, issue_key
 
 pytestmark = pytest.mark.django_db
 

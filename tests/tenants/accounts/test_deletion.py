@@ -12,8 +12,8 @@ from django.utils import timezone
 from tenants.accounts import deleted_workspaces, deletion, sessions, workspaces
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Role
-from tenants.api_keys.lifecycle import issue_key
 from tenants.models import ApiKey, AuditEntry, Invitation, Membership, NoticeMail, Tenant, User
+from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 

@@ -7,8 +7,8 @@ from django.urls import reverse
 from tenants.accounts import invitations, members
 from tenants.accounts.access import Access, InsufficientScope, RoleAboveMaker
 from tenants.accounts.roles import Role, RoleNotAllowed
-from tenants.api_keys.lifecycle import issue_key
 from tenants.models import AuditEntry, Membership
+from tests.tenants.builders import issue_key
 
 pytestmark = pytest.mark.django_db
 

@@ -7,8 +7,8 @@ from django.urls import reverse
 from core import names
 from tenants.accounts import workspaces
 from tenants.accounts.roles import ALLOWED, NEEDED_TO_GRANT, Permission, Role
-from tenants.api_keys import lifecycle
 from tenants.models import ApiKey, Membership, Scope, Tenant
+from tests.tenants.builders import issue_key
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def people(alice, bob, alice_client, bob_client):
 )
 def test_pages_do_what_the_table_says(people, role, action, whose, allowed):
     (person, client), (other, _client) = people if role == Role.OWNER else people[::-1]
-    key, _ = lifecycle.issue_key(Tenant.objects.get(), name="laptop", by=person if whose == "own" else other)
+    key, _ = issue_key(Tenant.objects.get(), name="laptop", by=person if whose == "own" else other)
     address = reverse(f"website:{action}_key", args=[key.pk])
     answer = client.post(address, {"name": "laptop", "parallel_requests": "3"})
     key.refresh_from_db()

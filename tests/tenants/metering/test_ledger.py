@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import months
-from tenants.api_keys import lifecycle
 from tenants.metering.ledger import record_events, usage_of
 from tenants.metering.plans import limits_of
 from tenants.metering.pricing import cost_nanousd
 from tenants.models import ApiKey, Invoice, LedgerEntry, UsageDaily, UsageEvent
 from tests.profiles import examples
 from tests.racing import race
+from tests.tenants.builders import issue_key
 
 # What `used` must equal: the ledger itself, which would be slow to read for millions of requests.
 LEDGER_BY_KEY = """
@@ -90,7 +90,7 @@ def test_what_a_period_has_used_is_its_ledger_also_at_the_edges_of_months(acme, 
     """The period is the gateway's word: its clock may differ from the one that dated the admission."""
     with transaction.atomic():
         callers = [
-            (acme, lifecycle.issue_key(acme, name="laptop", by=None)[0]),
+            (acme, issue_key(acme, name="laptop", by=None)[0]),
             (acme, None),
             (charlies, None),
         ]
@@ -130,7 +130,7 @@ def test_used_reads_days_and_no_event(acme, event, django_assert_num_queries):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_recorders_at_once_book_every_request_once(acme, event):
-    other, _ = lifecycle.issue_key(acme, name="laptop", by=None)
+    other, _ = issue_key(acme, name="laptop", by=None)
     patterns = [event(acme), event(acme, key=other)]
     batch = [replace(patterns[number % 2], request_id=f"req_{number:05}") for number in range(MANY)]
     # Overlapping, in opposite orders, and each event twice: what makes recorders wait for each other.

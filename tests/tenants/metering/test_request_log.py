@@ -11,12 +11,11 @@ from django.utils import timezone
 
 from core import months
 from core.money import dollars
-from tenants.api_keys.lifecycle import issue_key
 from tenants.metering import request_log
 from tenants.metering.ledger import record_events
 from tenants.metering.request_log import Cursor, LogFilter, Refusal
 from tenants.models import LedgerEntry, RefusedRequest
-from tests.tenants.builders import read_stream
+from tests.tenants.builders import issue_key, read_stream
 
 NOON = datetime(2026, 11, 12, 12, tzinfo=UTC)
 START, END = months.bounds("2026-11")

@@ -4,11 +4,11 @@ import pytest
 from django.db import transaction
 
 from tenants.accounts.workspaces import suspend_tenant
-from tenants.api_keys.lifecycle import issue_key
 from tenants.models import EventType, Membership, NoticeKind, NoticeMail, User
 from tenants.notices import choices
 from tenants.notices.catalog import ALWAYS_SENT, NOTICES, Audience
 from tenants.notices.recipients import queue_mails
+from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("charlie")]
 

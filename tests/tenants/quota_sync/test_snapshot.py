@@ -12,13 +12,15 @@ from django.utils import timezone
 from core import months
 from core.valkey import key_key, limits_key, owner_key, published_key
 from tenants.accounts import workspaces
-from tenants.api_keys import lifecycle
+from tenants.api_keys import actions
 from tenants.metering import plans, pools
 from tenants.metering.persons import person_of
 from tenants.models import ApiKey, PlanVersion, Price, PriceBook, Tenant
 from tenants.models.keys import PUBLISHED_AFTER_DEATH
+from tenants.public import playground_key
 from tenants.quota_sync import snapshot
 from tests.racing import race
+from tests.tenants.builders import issue_key, owner_of
 
 
 def everything(valkey: redis.Redis) -> dict[str, object]:
@@ -33,7 +35,7 @@ def everything(valkey: redis.Redis) -> dict[str, object]:
 def test_publishing_writes_limits_prices_and_keys_and_again_the_same(alice, acme, valkey, monkeypatch):
     monkeypatch.setattr(snapshot, "COMING_KNOWN_BEFORE", timedelta(0))
     until = timezone.now().replace(microsecond=0) + timedelta(days=3)
-    key, _ = lifecycle.issue_key(acme, name="laptop", by=None, monthly_tokens=1000, expires_at=until)
+    key, _ = issue_key(acme, name="laptop", by=None, monthly_tokens=1000, expires_at=until)
     snapshot.publish_snapshot(acme.pk)
     first = everything(valkey)
     assert valkey.hgetall(limits_key(acme.pk)) == {
@@ -75,7 +77,7 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(alice, acme
         "is_watermarked": "1",
     }
     assert valkey.hgetall(key_key(acme.pk, key.pk)) == expected
-    assert valkey.hget(key_key(acme.pk, lifecycle.playground_key(acme).pk), "monthly_tokens") == ""
+    assert valkey.hget(key_key(acme.pk, playground_key(acme).pk), "monthly_tokens") == ""
     snapshot.publish_snapshot(acme.pk)
     assert everything(valkey) == first
 
@@ -85,7 +87,7 @@ def test_a_change_goes_away_with_its_transaction(acme, valkey):
     snapshot.publish_snapshot(acme.pk)
     before, changes = everything(valkey), Tenant.objects.get().generation
     with transaction.atomic():
-        lifecycle.issue_key(acme, name="laptop", by=None)
+        issue_key(acme, name="laptop", by=None)
         workspaces.suspend_tenant(acme)
         transaction.set_rollback(True)
     assert everything(valkey) == before
@@ -104,12 +106,14 @@ def test_suspending_and_plans_reach_the_data_plane_at_once(acme, valkey):
 @pytest.mark.django_db(transaction=True)
 def test_a_keys_limits_reach_the_data_plane_at_once(acme, valkey):
     styles = [uuid4(), uuid4()]
-    key, _ = lifecycle.issue_key(acme, name="laptop", by=None, styles=styles, monthly_nanousd=1)
+    key, _ = issue_key(acme, name="laptop", by=None, styles=styles, monthly_nanousd=1)
     published = lambda: valkey.hgetall(key_key(acme.pk, key.pk))  # noqa: E731
     assert published()["styles"] == ",".join(map(str, styles))
     assert (published()["monthly_nanousd"], published()["requests_per_minute"]) == ("1", "")
-    lifecycle.limit_key(key, styles=[], monthly_nanousd=None, requests_per_minute=7, tokens_per_minute=8)
-    lifecycle.limit_key(key, parallel_requests=9)
+    by = owner_of(acme)
+    limits = {"monthly_nanousd": None, "requests_per_minute": 7, "tokens_per_minute": 8}
+    actions.edit_key(key, by=by, styles=[], **limits)
+    actions.edit_key(key, by=by, parallel_requests=9)
     assert published() == {
         "state": "live", "expires_at": "", "styles": "", "monthly_tokens": "", "monthly_nanousd": "",
         "requests_per_minute": "7", "tokens_per_minute": "8", "parallel_requests": "9",
@@ -139,11 +143,11 @@ def test_plans_weigh_more_the_more_they_cost(db):
 
 @pytest.mark.django_db(transaction=True)
 def test_while_valkey_is_down_a_revoke_holds_and_waits_to_be_published(acme, valkey, monkeypatch, caplog):
-    key, _ = lifecycle.issue_key(acme, name="laptop", by=None)
+    key, _ = issue_key(acme, name="laptop", by=None)
     Tenant.objects.update(observed_generation=Tenant.objects.get().generation)
     with monkeypatch.context() as down:
         down.setattr(redis.Redis, "execute_command", Mock(side_effect=redis.ConnectionError("refused")))
-        assert lifecycle.revoke_key(key)
+        actions.revoke_by_operator(key)
     assert list(Tenant.objects.stale()) == [acme]
     assert "on_commit" in caplog.text
     snapshot.publish_snapshot(acme.pk)
@@ -152,7 +156,7 @@ def test_while_valkey_is_down_a_revoke_holds_and_waits_to_be_published(acme, val
 
 @pytest.mark.django_db(transaction=True)
 def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatch):
-    key, _ = lifecycle.issue_key(acme, name="laptop", by=None)
+    key, _ = issue_key(acme, name="laptop", by=None)
     has_read, may_write = Event(), Event()
     limits_of = plans.limits_of
 
@@ -166,7 +170,7 @@ def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatc
 
     def revoke() -> None:
         assert has_read.wait(10)
-        lifecycle.revoke_key(key)  # it waits for nobody
+        actions.revoke_by_operator(key)  # it waits for nobody
         assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
         may_write.set()
 
@@ -219,9 +223,9 @@ def test_a_new_edition_of_a_plan_leaves_those_on_the_old_one_alone(acme):
 
 @pytest.mark.django_db(transaction=True)
 def test_what_valkey_keeps_of_a_revoked_key_ends_and_comes_back_when_it_is_asked_for(acme, valkey):
-    key, _ = lifecycle.issue_key(acme, name="laptop", by=None)
+    key, _ = issue_key(acme, name="laptop", by=None)
     assert valkey.ttl(key_key(acme.pk, key.pk)) == -1
-    lifecycle.revoke_key(key)
+    actions.revoke_by_operator(key)
     kept = snapshot.DEAD_KEYS_KEPT.total_seconds()
     assert 0 < valkey.ttl(key_key(acme.pk, key.pk)) <= kept
     assert 0 < valkey.ttl(owner_key(key.digest)) <= kept
@@ -232,12 +236,12 @@ def test_what_valkey_keeps_of_a_revoked_key_ends_and_comes_back_when_it_is_asked
 
 def test_what_valkey_keeps_of_an_expiring_key_ends_a_day_after_it(acme, valkey):
     until = timezone.now() + timedelta(hours=1)
-    key, _ = lifecycle.issue_key(acme, name="laptop", by=None, expires_at=until)
+    key, _ = issue_key(acme, name="laptop", by=None, expires_at=until)
     snapshot.publish_snapshot(acme.pk)
     gone_at_s = (until + snapshot.DEAD_KEYS_KEPT).timestamp()
     assert valkey.expiretime(key_key(acme.pk, key.pk)) == pytest.approx(gone_at_s, abs=1)
     assert valkey.expiretime(owner_key(key.digest)) == pytest.approx(gone_at_s, abs=1)
-    lifecycle.edit_key(key, expires_at=None)
+    actions.edit_key(key, by=owner_of(acme), expires_at=None)
     snapshot.publish_snapshot(acme.pk)
     assert valkey.ttl(key_key(acme.pk, key.pk)) == valkey.ttl(owner_key(key.digest)) == -1
 
@@ -245,8 +249,8 @@ def test_what_valkey_keeps_of_an_expiring_key_ends_a_day_after_it(acme, valkey):
 @pytest.mark.parametrize("end", ["revoked_at", "expires_at"])
 def test_a_key_that_died_long_ago_is_published_no_more_and_found_no_more(acme, valkey, end):
     now = timezone.now()
-    recent, _ = lifecycle.issue_key(acme, name="recent", by=None)
-    old, _ = lifecycle.issue_key(acme, name="old", by=None)
+    recent, _ = issue_key(acme, name="recent", by=None)
+    old, _ = issue_key(acme, name="old", by=None)
     ApiKey.objects.filter(pk=recent.pk).update(**{end: now - PUBLISHED_AFTER_DEATH + timedelta(days=1)})
     ApiKey.objects.filter(pk=old.pk).update(**{end: now - PUBLISHED_AFTER_DEATH - timedelta(days=1)})
     snapshot.publish_snapshot(acme.pk)

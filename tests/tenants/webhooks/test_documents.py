@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tenants.api_keys.lifecycle import issue_key, revoke_key
+from tenants.api_keys.actions import revoke_by_operator
 from tenants.models import EventType, OutboxEvent
 from tenants.webhooks.delivery import render_event
 from tests.documents import blocks
+from tests.tenants.builders import issue_key
 
 SECTION = re.compile(r"^## Receiving events\n(.*?)^## ", re.DOTALL | re.MULTILINE)
 ROW = re.compile(r"^\| `([a-z_.]+)` \|", re.MULTILINE)
@@ -42,7 +43,7 @@ def test_the_block_that_verifies_a_delivery_runs_as_pasted(capsys):
 def test_the_example_of_an_event_has_the_shape_of_a_real_one(acme, alice):
     [example] = [json.loads(block.text) for block in blocks("docs/api.md", language="json")]
     key, _ = issue_key(acme, name="newsletter", by=alice)
-    revoke_key(key)
+    revoke_by_operator(key)
 
     real = json.loads(render_event(OutboxEvent.objects.get(type=example["type"])))
 

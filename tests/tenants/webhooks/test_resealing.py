@@ -6,11 +6,13 @@ import pytest
 from django.core.management import call_command
 from standardwebhooks import Webhook
 
-from tenants.api_keys.lifecycle import issue_key, playground_key, revoke_key, verify_key
+from tenants.api_keys.actions import revoke_by_operator, verify_key
 from tenants.events import outbox
 from tenants.models import ApiKey, WebhookEndpoint
+from tenants.public import playground_key
 from tenants.webhooks import endpoints
 from tenants.webhooks.delivery import deliver_due
+from tests.tenants.builders import issue_key
 from tests.tenants.webhooks.conftest import LIMITS
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +64,7 @@ def test_a_pepper_is_replaced_and_no_key_and_no_delivery_is_lost(
 
     playground_key(acme)  # the playground's has no secret, so no pepper
     for issued in acme.keys.filter(pepper=1).exclude(digest=None):
-        revoke_key(issued)
+        revoke_by_operator(issued)
     assert "Pepper 1: no longer needed" in run()
     settings.API_KEY_PEPPERS = {2: NEW}
     all_goes_on(new_secret)

@@ -14,8 +14,8 @@ from config.celery import app
 from core.money import NANO
 from tenants.metering.credits import grant_credit
 from tenants.models import Tenant, User
-from tenants.public import issue_key
 from tests.site_thread import SiteThread
+from tests.tenants.builders import issue_key
 from tests.training.builders import read_all
 from training import pipeline
 from training.models import Training

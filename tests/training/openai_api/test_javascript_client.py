@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from tenants.models import Tenant
-from tenants.public import issue_key
 from tests.javascript import install_client, run_script
+from tests.tenants.builders import issue_key
 from tests.training.builders import make_chats
 
 

@@ -16,7 +16,7 @@ from adapters import object_store
 from inference.public import BadRequest
 from tenants.accounts.workspaces import create_tenant
 from tenants.models import PlanVersion
-from tenants.public import issue_key
+from tests.tenants.builders import issue_key
 from tests.waiting import eventually
 from training.files import store
 from training.models import File

@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from core import valkey as valkey_names
 from tenants.api import idempotency
-from tenants.api_keys import key_format, lifecycle
+from tenants.api_keys import actions
 from tenants.models import ApiKey, AuditEntry, CachedAnswer
 from tests.tenants.api.builders import problem
+from tests.tenants.builders import issue_key
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +25,7 @@ def test_a_key_lives_from_its_making_to_its_revoke(admin, acme):
     )
     assert made.status_code == 201
     new = made.json()
-    assert key_format.is_well_formed(new["secret"])
+    assert actions.is_well_formed(new["secret"])
     assert new["limits"]["monthly_tokens"] == 50
     path = f"keys/{new['id']}"
     got = admin.get(path)
@@ -38,8 +39,8 @@ def test_a_key_lives_from_its_making_to_its_revoke(admin, acme):
     assert not revoked.json()["is_live"]
     problem(admin.patch(path, {"name": "late"}), 409, "key_not_live")
     assert admin.delete(path).status_code == 200
-    actions = AuditEntry.objects.filter(tenant=acme).order_by("id").values_list("action", flat=True)
-    assert list(actions) == ["api_key.created", "api_key.edited", "api_key.revoked"]
+    logged = AuditEntry.objects.filter(tenant=acme).order_by("id").values_list("action", flat=True)
+    assert list(logged) == ["api_key.created", "api_key.edited", "api_key.revoked"]
     assert AuditEntry.objects.filter(api_key__isnull=False, actor=None).count() == 3
 
 
@@ -82,12 +83,12 @@ def test_no_key_makes_a_mightier_one(with_key):
     problem(program.post("keys", {"name": "more", "scopes": ["styles:write"]}), 403, "scope_not_yours")
     own = ApiKey.objects.shown().get(name="equal")
     problem(program.patch(f"keys/{own.pk}", {"scopes": ["admin"]}), 403, "scope_not_yours")
-    mighty, _ = lifecycle.issue_key(own.tenant, name="mighty", by=None, scopes=["admin"])
+    mighty, _ = issue_key(own.tenant, name="mighty", by=None, scopes=["admin"])
     problem(program.post(f"keys/{mighty.pk}/rotate"), 403, "scope_not_yours")
 
 
 def test_a_member_gives_no_owners_scope_and_touches_no_key_of_others(bob_client, acme, alice, valkey):
-    key, _ = lifecycle.issue_key(acme, name="laptop", by=alice)
+    key, _ = issue_key(acme, name="laptop", by=alice)
     for scope in ("admin", "keys:write"):
         body = {"name": "bob's", "scopes": [scope]}
         answer = bob_client.post("/api/v1/keys", body, content_type="application/json")
@@ -104,7 +105,7 @@ def test_a_key_with_limits_sheds_them_by_no_other_key(with_key):
 
 
 def test_a_key_with_an_end_makes_none_that_outlives_it(with_key, acme):
-    lasting, _ = lifecycle.issue_key(acme, name="lasting", by=None)
+    lasting, _ = issue_key(acme, name="lasting", by=None)
     tomorrow = timezone.now() + timedelta(days=1)
     program = with_key("keys:write", "inference", expires_at=tomorrow)
     own = ApiKey.objects.shown().get(expires_at=tomorrow)
@@ -118,14 +119,14 @@ def test_a_key_with_an_end_makes_none_that_outlives_it(with_key, acme):
 
 
 def test_a_lesser_key_touches_no_mightier_one(with_key, acme):
-    mighty, _ = lifecycle.issue_key(acme, name="mighty", by=None, scopes=["admin"])
+    mighty, _ = issue_key(acme, name="mighty", by=None, scopes=["admin"])
     lesser = with_key("keys:write", "inference")
     problem(lesser.patch(f"keys/{mighty.pk}", {"limits": {"monthly_tokens": 1}}), 403, "scope_not_yours")
     problem(lesser.delete(f"keys/{mighty.pk}"), 403, "scope_not_yours")
 
 
 def test_a_workspace_makes_a_bounded_number_of_keys(admin, monkeypatch):
-    monkeypatch.setattr(lifecycle, "MAX_NEW_KEYS_PER_DAY", 3)
+    monkeypatch.setattr(actions, "MAX_NEW_KEYS_PER_DAY", 3)
     statuses = [admin.post("keys", {"name": f"bot {number}"}).status_code for number in range(4)]
     assert statuses == [201, 409, 409, 409]  # the studio's key and the program's own count, too
 
@@ -159,8 +160,8 @@ def test_rotating_gives_a_new_secret_and_ends_the_old_one_later(admin, acme):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_data_plane_knows_whether_a_key_may_write(acme, valkey):
-    reader, _ = lifecycle.issue_key(acme, name="reader", by=None, scopes=["styles:read"])
-    writer, _ = lifecycle.issue_key(acme, name="writer", by=None, scopes=["admin"])
+    reader, _ = issue_key(acme, name="reader", by=None, scopes=["styles:read"])
+    writer, _ = issue_key(acme, name="writer", by=None, scopes=["admin"])
     states = [valkey.hget(valkey_names.key_key(acme.pk, key.pk), "state") for key in (reader, writer)]
     assert states == ["unscoped", "live"]
 
@@ -225,14 +226,14 @@ def test_a_name_of_wrong_length_is_refused(admin, name):
 def test_two_requests_at_once_under_one_name_make_one_key(admin, acme, monkeypatch):
     entered = threading.Event()
     go_on = threading.Event()
-    issue = lifecycle.issue_key
+    create = actions.create_key
 
     def slow(*args, **kwargs):
         entered.set()
         assert go_on.wait(20)
-        return issue(*args, **kwargs)
+        return create(*args, **kwargs)
 
-    monkeypatch.setattr(lifecycle, "issue_key", slow)
+    monkeypatch.setattr(actions, "create_key", slow)
     answers = []
 
     def first():

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core import valkey
-from tenants.accounts import device_logins
+from tenants.api_keys import device_logins
 from tenants.models import ApiKey, AuditEntry, Membership, Tenant
 from tenants.public import verify_key
 from tests.tenants.api.builders import problem

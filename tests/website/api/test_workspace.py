@@ -11,11 +11,10 @@ from django.test import AsyncClient
 from django.utils import timezone
 
 from core import months
-from tenants.api_keys.lifecycle import issue_key
 from tenants.metering.ledger import record_events, usage_of
 from tenants.models import AuditEntry, LedgerEntry
 from tests.tenants.api.builders import problem
-from tests.tenants.builders import NOW, make_event
+from tests.tenants.builders import NOW, issue_key, make_event
 
 pytestmark = pytest.mark.django_db
 

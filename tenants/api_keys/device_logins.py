@@ -17,11 +17,11 @@ from django.db import transaction
 from django.utils.crypto import salted_hmac
 
 from core import valkey
-from core.errors import Conflict, Invalid, NotFound
+from core.errors import Conflict, Invalid, NotAllowed, NotFound
 from tenants.accounts.access import Access, access_of_person
-from tenants.accounts.roles import Permission, grantable_scopes
-from tenants.api_keys import lifecycle
-from tenants.models import ApiKey, Scope, Tenant, User
+from tenants.accounts.roles import Permission
+from tenants.api_keys.actions import create_key, grantable_scopes
+from tenants.models import ApiKey, Tenant, User
 
 LOGIN_LASTS_S = 600
 POLL_EVERY_S = 3
@@ -30,7 +30,6 @@ CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 CODE_HALF = 4  # letters: 20 ** 8 codes, of which a person may try ten a minute
 PENDING, APPROVED, DENIED = "pending", "approved", "denied"
 DECISION = "decision"  # the field that is written once
-MOST_NAMES = 100  # that are tried for a key
 
 
 class LoginOver(NotFound):
@@ -129,8 +128,7 @@ def approve_login(login: WaitingLogin, scopes: Sequence[str], *, by: Access) -> 
     """
     by.require_permission(Permission.MAKE_KEYS)
     user = cast(User, by.user)
-    grantable = grantable_scopes(user, by.tenant)
-    chosen = [scope for scope in Scope.values if scope in scopes and scope in grantable]
+    chosen = [scope.value for scope in grantable_scopes(by) if scope in scopes]
     if not chosen or len(chosen) != len(set(scopes)):
         raise NoScopeChosen
     # Decided first, for no row may be locked while Valkey is asked. The key's making has a line of its own.
@@ -162,37 +160,17 @@ def redeem_login(device_code: str) -> LoginState:
 
 
 def _make_key(facts: dict[str, str], decision: dict[str, Any]) -> LoginState:
-    """Issue the key of an approved login, if the member who approved it may still do so."""
+    """Create the key of an approved login, if the member who approved it may still do so."""
     tenant = Tenant.objects.filter(pk=UUID(decision["tenant"]), suspended_at=None, deleted_at=None).first()
     user = User.objects.filter(pk=decision["user"], is_active=True).first()
-    scopes = decision["scopes"]
-    if tenant is None or user is None or not set(scopes) <= set(grantable_scopes(user, tenant)):
+    if tenant is None or user is None:
         raise LoginOver
-    with transaction.atomic():
-        key, secret = lifecycle.issue_key(
-            tenant,
-            name=_free_name(tenant, facts["name"]),
-            by=user,
-            expires_at=lifecycle.starting_end(tenant),
-            scopes=scopes,
-            **lifecycle.starting_limits(tenant),
-        )
-        access = access_of_person(user, tenant, address=facts["address"] or None)
-        access.audit("api_key.created", key, after={"scopes": key.scopes})
+    by = access_of_person(user, tenant, address=facts["address"] or None)
+    try:
+        key, secret = create_key(by, name=facts["name"], is_numbered=True, scopes=decision["scopes"])
+    except NotAllowed as error:
+        raise LoginOver from error
     return LoginState(APPROVED, key, secret)
-
-
-def _free_name(tenant: Tenant, name: str) -> str:
-    """Return a name that no live key has, with a number behind it if need be."""
-    for number in range(1, MOST_NAMES):
-        ending = f" {number}" if number > 1 else ""
-        tried = f"{name[: 60 - len(ending)]}{ending}"
-        try:
-            lifecycle.require_free_name(tenant, tried)
-        except lifecycle.NameTaken:
-            continue
-        return tried
-    return name
 
 
 def _decide(login: WaitingLogin, decision: dict[str, object]) -> None:
