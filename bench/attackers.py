@@ -26,7 +26,7 @@ from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status
 from adapters.public import found_workspace, publish_library  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from tenants.models import UsageEvent, User  # noqa: E402
-from tenants.public import Access, create_key  # noqa: E402
+from tenants.public import access_of_person, create_key  # noqa: E402
 
 
 def create(number: str) -> list[dict[str, str]]:
@@ -69,7 +69,7 @@ def _workspace() -> dict[str, str]:
     for version in versions:  # they have no files: no engine is to load them
         for engine in Engine.objects.all():
             Placement.objects.create(engine=engine, version=version, is_desired=False, note="No files.")
-    owner = Access(tenant=tenant, user=user, role="owner")
+    owner = access_of_person(user, tenant, address=None)
     _, secret = create_key(owner, name="attack", scopes=["inference", "styles:write"])
     return {
         "id": str(tenant.pk),

@@ -99,7 +99,7 @@ def running(limits: EngineLimits, **more: str) -> Iterator[tuple[str, int]]:
             yield f"http://127.0.0.1:{port}", process.pid
         finally:
             process.terminate()
-            with suppress(subprocess.TimeoutExpired):  # one stop in five of vLLM 0.32 never ends
+            with suppress(subprocess.TimeoutExpired):  # now and then, vLLM 0.32 doesn't end
                 process.wait(30)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -31,7 +31,7 @@ from bench import report, workspace  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from core import months  # noqa: E402
 from tenants.models import PlanVersion, User  # noqa: E402
-from tenants.public import Access, create_key  # noqa: E402
+from tenants.public import access_of_person, create_key  # noqa: E402
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 REQUESTS = 20  # of each address
@@ -81,7 +81,7 @@ def prepare_api() -> Work:
     """Return the first pages of 100 styles of each list of the management API."""
     tenant, user = workspace.seed()
     PlanVersion.objects.update(api_requests_per_minute=10**6)
-    owner = Access(tenant=tenant, user=user, role="owner")
+    owner = access_of_person(user, tenant, address=None)
     _, secret = create_key(owner, name=f"bench {time.time():.0f}", scopes=["styles:read"])
     client = Client(headers={"Authorization": f"Bearer {secret}"})
     return client, {name: list(walk(client, query)) for name, query in API_LISTS.items()}

@@ -29,7 +29,7 @@ from core import months, valkey  # noqa: E402
 from inference.tasks import drain  # noqa: E402
 from labs.fake_vllm.prepared_bytes import MODELS  # noqa: E402
 from tenants.models import Plan, PlanVersion, Tenant, UsageEvent, User  # noqa: E402  # noqa: E402
-from tenants.public import Access, create_key, first_party_tenant, subscribe_tenant  # noqa: E402
+from tenants.public import access_of_person, create_key, first_party_tenant, subscribe_tenant  # noqa: E402
 
 SLUG = "bench"
 # So large that nobody meets them, and checked for every request all the same.
@@ -68,7 +68,7 @@ def create(stub_url: str) -> dict[str, str]:
     for style in styles:
         select_style(tenant, style)
     _, secret = create_key(
-        Access(tenant=tenant, user=user, role="owner"),
+        access_of_person(user, tenant, address=None),
         name="Bench",
         expires_at=timezone.now() + timedelta(days=1),
         styles=[style.pk for style in styles],

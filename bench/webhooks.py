@@ -29,7 +29,7 @@ from standardwebhooks import Webhook  # noqa: E402
 
 from bench import report  # noqa: E402
 from labs import machine  # noqa: E402
-from tenants.accounts.access import Access  # noqa: E402
+from tenants.accounts.access import access_of_person  # noqa: E402
 from tenants.accounts.workspaces import create_tenant  # noqa: E402
 from tenants.events.outbox import record_event  # noqa: E402
 from tenants.models import EventType, Tenant, User, WebhookDelivery, WebhookEndpoint  # noqa: E402
@@ -85,7 +85,7 @@ def subscribe(tenants: int, endpoints_each: int) -> list[Subscription]:
     for _ in range(tenants):
         user = User.objects.create_user(f"{uuid4().hex}@example.org")
         tenant = create_tenant(user, name=f"Bench {uuid4().hex[:8]}")
-        owner = Access(tenant=tenant, user=user, role="owner")
+        owner = access_of_person(user, tenant, address=None)
         for _ in range(endpoints_each):
             receiver = Receiver()
             endpoint, secret = endpoints.create_endpoint(owner, url=receiver.url)

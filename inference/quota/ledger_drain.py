@@ -174,7 +174,7 @@ def _record(client: Store, events: list[Event], refuse: Callable[[Event], None])
             return sum(_record(client, [event], refuse) for event in events)
         refuse(events[0])
         return 0
-    # Also of events that were recorded before: whoever did may have been killed right after.
+    # Also of events that were recorded before: the drain that did so may have been killed right after.
     for event, period in find_moved(events):
         forget_counters(client, event.tenant_id, event.period, event.pool)
         forget_counters(client, event.tenant_id, period, event.pool)

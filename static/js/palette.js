@@ -7,7 +7,7 @@ export function openPalette() {
   if (!palette || palette.open) return;
   palette.showModal();
   field.select();
-  // htmx processes the page a tick after it is loaded; whoever is quicker than that would see an empty list for good.
+  // htmx processes the page a tick after it has loaded. Opened before that, the dialog would stay empty.
   globalThis.htmx.process(palette);
   field.dispatchEvent(new Event("palette-opened"));
 }

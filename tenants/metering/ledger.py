@@ -210,14 +210,14 @@ def _find_late(cursor: CursorWrapper, events: Iterable[Event]) -> dict[str, Even
     if not earlier:
         return {}
     tenant_ids = {event.tenant_id for event in earlier.values()}
-    # Whoever drafts an invoice has this lock, too: it has read all usage of its month, or is seen here.
+    # Drafting an invoice takes this lock, too: a draft has read all usage of its month, or is seen here.
     # In one order, so that two recorders can't wait for each other.
     tenants = Tenant.objects.filter(pk__in=tenant_ids).order_by("pk")
     list(tenants.select_for_update(no_key=True).values_list("pk"))  # `list` runs the query
     invoices = Invoice.objects.filter(tenant__in=tenant_ids)
     invoiced = set(invoices.values_list("tenant_id", "period"))
-    # As the insert takes it: who read before could wait for whoever drops a partition, and the other way.
-    cursor.execute("LOCK TABLE ONLY tenants_usageevent IN ROW EXCLUSIVE MODE")
+    # The insert's lock, before reading: else this and the drop of a partition could wait for each other.
+    cursor.execute(f"LOCK TABLE ONLY {partitions.EVENTS} IN ROW EXCLUSIVE MODE")
     # What its own month has already is a replay there, also where it used nothing and is in no ledger.
     known = UsageEvent.objects.filter(request_id__in=earlier)
     recorded = set(known.values_list("request_id", "period"))

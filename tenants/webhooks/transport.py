@@ -2,7 +2,7 @@
 
 Without this, an endpoint could be an address of our own network, which answers our servers and no stranger
 (server-side request forgery). curl asks for a socket with the very address that it is about to connect to,
-and gets one only for a public address: where a name led before, or leads later, makes no difference.
+and gets one only for a public address: what a name resolved to before, or will later, makes no difference.
 One deadline holds over name server, handshake, headers and body. Nothing is followed, repeated or sent
 through a proxy of the environment. Why curl: docs/decisions/0078-webhooks-leave-by-curl.md.
 """
@@ -192,7 +192,7 @@ class _Transfer:
     sockets: ExitStack
     allows_loopback: bool
     body: bytearray = field(default_factory=bytearray)
-    refused: Address | None = None  # the last address that was asked for in vain
+    refused: Address | None = None  # the last address that got no socket
 
     def perform(self, curl: Any) -> Message:
         """Return why there is no answer, or nothing where there is one."""
@@ -205,9 +205,9 @@ class _Transfer:
                 return self._describe(code, reason)
         return NO_MESSAGE
 
-    def open_socket(self, purpose: int, asked: Any) -> socket.socket | int:
+    def open_socket(self, purpose: int, requested: Any) -> socket.socket | int:
         """Return a socket for an address, or SOCKET_BAD: then curl tries the name's next address."""
-        family, kind, protocol, address = asked
+        family, kind, protocol, address = requested
         parsed = _parse(address[0])
         if not _is_reachable(parsed, self.url, allows_loopback=self.allows_loopback):
             self.refused = parsed

@@ -1,4 +1,4 @@
-"""What an action about money asks of whoever calls it, page or program."""
+"""What an action about money requires of its caller, a page or a program."""
 
 from uuid import uuid4
 

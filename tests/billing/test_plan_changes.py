@@ -140,7 +140,7 @@ def test_what_is_scheduled_can_be_kept_off_or_replaced(old_acme):
     assert Subscription.objects.filter(tenant=old_acme, ends_at=None).count() == 1
     change_plan("free", by=owner_of(old_acme), now=NOW)
     Plan.objects.filter(code="enterprise").update(is_offered=True)
-    # Dearer: at once, and nothing is scheduled any more.
+    # Dearer: at once, and nothing stays scheduled.
     change_plan("enterprise", by=owner_of(old_acme), now=NOW)
     assert {plan_at(old_acme, NOW), plan_at(old_acme, NEXT_MONTH)} == {"enterprise"}
 

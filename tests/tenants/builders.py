@@ -10,15 +10,13 @@ from django.test import Client
 from django.utils import timezone
 
 from core import months
-from core.peppers import current_pepper
-from tenants.api_keys.actions import digest_key, new_secret
+from tenants.api_keys import actions
 from tenants.events.outbox import record_event
 from tenants.metering.ledger import Event
 from tenants.metering.plans import limits_of
 from tenants.metering.pricing import cost_nanousd
 from tenants.models import ApiKey, EventType, Membership, Scope, Tenant, User
 from tenants.public import Access, playground_key
-from tenants.quota_sync import snapshot
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
 
@@ -32,22 +30,11 @@ def issue_key(
     scopes: Sequence[str] = (Scope.INFERENCE,),
     **limits: object,
 ) -> tuple[ApiKey, str]:
-    """Return a key and its secret, whoever may make it and whenever it ends."""
-    secret = new_secret()
+    """Return a key and its secret, without the rules of who may create one and when it ends."""
     with transaction.atomic():
-        key = ApiKey.objects.create(
-            tenant=tenant,
-            name=name,
-            created_by=by,
-            expires_at=expires_at,
-            scopes=sorted(set(scopes)),
-            digest=digest_key(secret),
-            pepper=current_pepper(),
-            prefix=secret[:10],
-            last4=secret[-4:],
-            **limits,
+        key, secret = actions._store_key(
+            owner_of(tenant, by), name=name, expires_at=expires_at, scopes=sorted(set(scopes)), **limits
         )
-        snapshot.mark_changed(tenant.pk)
         record_event(tenant.pk, EventType.KEY_CREATED, key)
     return key, secret
 

@@ -137,7 +137,7 @@ def test_a_new_key_leaves_the_same_traces(make, acme):
 
 # What is sent to the page and to the API, and what the log has of it.
 EDITED = {"monthly_nanousd": 500_000_000, "parallel_requests": 3}
-DEEDS = {
+CHANGES = {
     "edited": (
         "limit_key",
         {"monthly_nanousd": "0.5", "parallel_requests": "3"},
@@ -150,9 +150,9 @@ DEEDS = {
 }
 
 
-@pytest.mark.parametrize("deed", DEEDS)
-def test_a_deed_is_audited_alike_on_the_page_and_over_the_api(deed, alice_client, admin, acme, alice):
-    view, form, method, path, body = DEEDS[deed]
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_audited_alike_on_the_page_and_over_the_api(change, alice_client, admin, acme, alice):
+    view, form, method, path, body = CHANGES[change]
     keys = [issue_key(acme, name=name, by=alice)[0] for name in ("bot", "robot")]
     for _ in range(2):  # the second time, there is nothing left to do
         alice_client.post(reverse(f"website:{view}", args=[keys[0].pk]), form)
@@ -163,5 +163,5 @@ def test_a_deed_is_audited_alike_on_the_page_and_over_the_api(deed, alice_client
         replaced_by = ApiKey.objects.get(pk=entry.object_id).replaced_by_id
         assert after.pop("replaced_by", None) == (str(replaced_by) if replaced_by else None)
         logged.append((entry.action, entry.before, after))
-    before, after = (dict.fromkeys(EDITED), EDITED) if deed == "edited" else ({}, {})
-    assert logged == [(f"api_key.{deed}", before, after)] * 2
+    before, after = (dict.fromkeys(EDITED), EDITED) if change == "edited" else ({}, {})
+    assert logged == [(f"api_key.{change}", before, after)] * 2

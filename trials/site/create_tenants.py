@@ -11,7 +11,7 @@ from adapters.public import found_workspace
 from core import months
 from tenants.metering.credits import grant_credit
 from tenants.models import Plan, PlanVersion, Scope
-from tenants.public import Access, create_key, subscribe_tenant
+from tenants.public import access_of_person, create_key, subscribe_tenant
 
 PLAN = "trial"
 WIDE = 10_000_000  # no minute's limit is meant to be met: the trials are about the month's
@@ -47,7 +47,7 @@ def create_tenant_with_key(
         )
     for style in Style.objects.filter(is_public=True):
         select_style(tenant, style)
-    owner = Access(tenant=tenant, user=user, role="owner")
+    owner = access_of_person(user, tenant, address=None)
     _, secret = create_key(owner, name="trial", scopes=[Scope.ADMIN.value])
     return {
         "id": str(tenant.pk),
