@@ -52,7 +52,7 @@ HEADING = re.compile(
     r"(?:(?:chapter|part|book|volume|letter|canto|act|scene|section|kapitel|teil|buch|band|akt|szene)"
     rf" {NUMERAL}\b"
     r"|[\w-]+ (?:kapitel|teil|buch|band|akt)\Z"
-    r"|(?:\d{1,3}|[IVXLC]{1,8})(?:[.:)]?\Z|[.:)] )"
+    r"|(?:\d{1,3}|(?-i:[IVXLC]{1,8}))(?:[.:)]?\Z|[.:)] )"
     r"|(?:the end|end of .{3,40}|finis|contents|prologue|epilogue|preface"
     r"|ende|inhalt|prolog|epilog|vorwort)\W?\Z)",
     re.IGNORECASE,
