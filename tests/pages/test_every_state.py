@@ -25,6 +25,7 @@ from tests.pages import scene, training_scene
 from tests.pages.builders import PASSWORD, give_password
 from tests.pages.walking import Axe, Fault, Walk, assert_no_faults, check_state, enter, prove_who_it_is
 from tests.tenants.builders import make_event
+from tests.training.builders import answer_for_the_base
 
 OF_BILLING = ("usage", "requests", "invoices", "plan", "credits", "billing_details", "earnings")
 ROOMS = [
@@ -67,6 +68,23 @@ def states(acme, alice, charlies, settings) -> list[str]:
     return addresses + scene.lay_team(acme, alice) + scene.lay_webhooks(acme)
 
 
+@pytest.fixture
+def trainings(acme, alice, engine, monkeypatch) -> list[str]:
+    """Return the addresses that show trainings in every state."""
+    answer_for_the_base(monkeypatch)
+    return training_scene.lay_trainings(acme, alice, engine)
+
+
+def test_every_state_of_trainings_has_its_page(trainings, alice_client):
+    for address in trainings:
+        assert alice_client.get(address).status_code == 200, address
+
+
+def test_every_state_of_the_rest_has_its_page(styles, states, alice_client):
+    for address in styles + states:
+        assert alice_client.get(address).status_code == 200, address
+
+
 @drawn
 def test_every_state_of_styles(styles, alice_client, walk):
     member = walk(alice_client, "styles")
@@ -82,9 +100,9 @@ def test_every_state_of_money_keys_people_and_webhooks(states, alice_client, wal
 
 
 @drawn
-def test_every_state_of_trainings(acme, alice, engine, alice_client, walk):
+def test_every_state_of_trainings(trainings, alice_client, walk):
     member = walk(alice_client, "trainings")
-    member.see(training_scene.lay_trainings(acme, alice, engine), status=200)
+    member.see(trainings, status=200)
     assert_no_faults(*member.faults)
 
 
