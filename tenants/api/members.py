@@ -63,7 +63,7 @@ class InvitationObject(serializers.Serializer[Invitation]):
     object = serializers.CharField(default="invitation", read_only=True)
     email = serializers.EmailField()
     role = serializers.ChoiceField(Membership.Role.choices)
-    invited_by = serializers.SerializerMethodField()
+    invited_by = serializers.CharField(source="invited_by.email", read_only=True, allow_null=True)
     created_at = serializers.DateTimeField()
     mailed_at = serializers.DateTimeField(
         allow_null=True, help_text="`null` if the email could not be sent. Resend it."
@@ -71,10 +71,6 @@ class InvitationObject(serializers.Serializer[Invitation]):
     expires_at = serializers.DateTimeField(
         help_text="When its link expires. The invitation is deleted a week later."
     )
-
-    def get_invited_by(self, invitation: Invitation) -> str | None:
-        """Return the address of the person who invited; null: a program did."""
-        return invitation.invited_by.email if invitation.invited_by else None
 
 
 class InvitationBody(StrictSerializer):

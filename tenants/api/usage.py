@@ -15,9 +15,9 @@ from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
 
-from core.money import dollars
 from core.rest import pages
 from core.rest.bodies import MomentField, StrictSerializer, TextField
+from core.rest.objects import DollarsField
 from core.spreadsheets import stream_csv
 from tenants.api.usage_report import report_usage
 from tenants.api.viewsets import WorkspaceViewSet, get
@@ -110,11 +110,7 @@ class UsageEventObject(serializers.Serializer[UsageEvent]):
         "none: `none; reason=greedy`.",
     )
     cost_nanousd = serializers.IntegerField()
-    cost_usd = serializers.SerializerMethodField()
-
-    def get_cost_usd(self, event: UsageEvent) -> str:
-        """Return the cost in dollars."""
-        return dollars(event.cost_nanousd) or "0"
+    cost_usd = DollarsField(source="cost_nanousd", read_only=True, help_text="The cost in dollars.")
 
 
 class UsageQuery(StrictSerializer):
@@ -185,11 +181,7 @@ class RequestObject(serializers.Serializer[LoggedRequest]):
     cached_tokens = serializers.IntegerField()
     completion_tokens = serializers.IntegerField()
     cost_nanousd = serializers.IntegerField()
-    cost_usd = serializers.SerializerMethodField()
-
-    def get_cost_usd(self, row: LoggedRequest) -> str:
-        """Return the cost in dollars."""
-        return dollars(row.cost_nanousd) or "0.00"
+    cost_usd = DollarsField(source="cost_nanousd", read_only=True, help_text="The cost in dollars.")
 
 
 class RequestsQuery(StrictSerializer):

@@ -23,7 +23,7 @@ from core.rest.bodies import StrictSerializer
 from tenants.accounts.roles import Permission
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent, repeatable
-from tenants.models import Scope
+from tenants.models import Scope, Tenant
 
 # Standard action → method, the operation's name, its summary.
 STANDARD = {
@@ -81,7 +81,7 @@ delete = partial(action, "delete")
 class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
     """The operations on one kind of objects, or on the one object of a kind that a workspace has.
 
-    The latter has no `lookup_url_kwarg`, and a `get_object` of its own.
+    The latter has no `lookup_url_kwarg`; if it isn't the workspace itself, it has a `get_object` of its own.
 
     An operation is a method: a standard action by its name, or an `action`. Its docstring says what it does.
     It takes the object that the address names, if any, which is still as the caller read it, and the checked
@@ -191,7 +191,12 @@ class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
         return self.queryset.filter(tenant=self.access.tenant)
 
     def get_object(self, *, is_locked: bool = False) -> Any:
-        """Return the object that the address names. Raises Http404."""
+        """Return the object that the address names, or the workspace if it names none. Raises Http404."""
+        if not self.lookup_url_kwarg:
+            tenant = self.access.tenant
+            if is_locked:
+                tenant.refresh_from_db(from_queryset=Tenant.objects.select_for_update(no_key=True))
+            return tenant
         rows = self.get_queryset()
         if is_locked:
             rows = rows.select_for_update(no_key=True, of=("self",))

@@ -7,7 +7,8 @@ from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.api.presenters import DeliveryObject, EndpointObject
+from core.rest.messages import MessageText
+from tenants.api.presenters import EndpointObject
 from tenants.api.viewsets import WorkspaceViewSet, described, post
 from tenants.events.outbox import payload_of
 from tenants.models import EventType, OutboxEvent, Scope, WebhookDelivery, WebhookEndpoint
@@ -15,6 +16,46 @@ from tenants.models.events import MAX_URL_LENGTH
 from tenants.webhooks import endpoints
 
 type Secretive = tuple[WebhookEndpoint, dict[str, str]]  # with the secret, which is shown once
+
+
+class DeliveryObject(serializers.Serializer[WebhookDelivery]):
+    """The delivery of an event to an endpoint."""
+
+    example: ClassVar = {
+        "id": "2c9d1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+        "object": "webhook_delivery",
+        "event": "5f3c1a52-8b0e-4a53-9c0e-0f9c6a3d7b11",
+        "type": "canary.ended",
+        "status": "delivered",
+        "attempts": 1,
+        "status_code": 200,
+        "latency_ms": 84,
+        "answer": "ok",
+        "failure": "",
+        "created_at": "2026-11-26T09:31:00Z",
+        "attempted_at": "2026-11-26T09:31:01Z",
+        "next_attempt_at": None,
+    }
+
+    id = serializers.UUIDField(source="public_id")
+    object = serializers.CharField(default="webhook_delivery", read_only=True)
+    event = serializers.UUIDField(source="event_id")
+    type = serializers.CharField(source="event.type")
+    status = serializers.ChoiceField(WebhookDelivery.Status.choices)
+    attempts = serializers.IntegerField()
+    status_code = serializers.IntegerField(allow_null=True)
+    latency_ms = serializers.IntegerField(allow_null=True)
+    answer = serializers.CharField(allow_blank=True, help_text="The first 2 KB of the last response.")
+    failure = MessageText()
+    created_at = serializers.DateTimeField()
+    attempted_at = serializers.DateTimeField(allow_null=True)
+    next_attempt_at = serializers.SerializerMethodField()
+
+    def get_next_attempt_at(self, delivery: WebhookDelivery) -> str | None:
+        """Return when it is tried next; null: it is over."""
+        if delivery.status != WebhookDelivery.Status.PENDING:
+            return None
+        return str(serializers.DateTimeField().to_representation(delivery.next_attempt_at))
 
 
 class EndpointWithSecret(EndpointObject):

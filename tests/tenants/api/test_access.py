@@ -17,7 +17,7 @@ from tenants.api.views import WorkspaceView
 from tenants.api_keys import actions
 from tenants.models import ApiKey, PlanVersion, Scope
 from tests.tenants.api.builders import problem
-from website.api import keys as key_views
+from website.api.keys import KeyViewSet
 
 pytestmark = pytest.mark.django_db
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -94,8 +94,8 @@ def test_guesses_of_keys_are_counted_by_address_and_lock_no_key_of_the_same_netw
 @pytest.mark.parametrize(
     ("place", "name", "fault"),
     [
-        (key_views, "own_keys", OperationalError("gone")),
-        (key_views, "own_keys", redis.ConnectionError("gone")),
+        (KeyViewSet, "get_queryset", OperationalError("gone")),
+        (KeyViewSet, "get_queryset", redis.ConnectionError("gone")),
         (rates, "take", redis.ConnectionError("gone")),
     ],
 )
@@ -107,7 +107,7 @@ def test_an_outage_is_503_and_says_when_to_try_again(admin, monkeypatch, place, 
 
 
 def test_a_fault_of_ours_tells_nothing_but_its_id(admin, monkeypatch, caplog):
-    monkeypatch.setattr(key_views, "own_keys", Mock(side_effect=RuntimeError("secret particulars")))
+    monkeypatch.setattr(KeyViewSet, "get_queryset", Mock(side_effect=RuntimeError("secret particulars")))
     body = problem(admin.get("keys"), 500, "server_error")
     assert "particulars" not in str(body)
     assert body["request_id"] in caplog.text
