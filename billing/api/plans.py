@@ -1,55 +1,48 @@
 """The plans: what each allows, and the workspace's change from one to another."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from adapters.public import count_holdings
 from billing import plan_changes, plan_text
-from billing.api.base import DollarsField
 from core import months
 from core.rest.bodies import StrictSerializer, TextField
+from core.rest.objects import DollarsField
 from tenants.metering import plans
 from tenants.metering.proration import MonthTerms
 from tenants.models import PlanVersion, Scope, Tenant
 from tenants.public import Permission
-from tenants.rest import WorkspaceView, idempotent, operation
-
-OFFER_EXAMPLE = {
-    "object": "plan",
-    "code": "writer",
-    "name": "Writer",
-    "monthly_fee_nanousd": 12_000_000_000,
-    "monthly_fee_usd": "12.00",
-    "included_tokens": 5_000_000,
-    "monthly_tokens": 20_000_000,
-    "is_overage_allowed": True,
-    "parallel_trainings": 2,
-    "monthly_trainings": 20,
-    "training_words": 200_000,
-    "is_current": False,
-    "takes_effect_at": "2026-12-01T00:00:00Z",
-    "month_fee_nanousd": 48_000_000_000,
-    "month_fee_usd": "48.00",
-    "month_included_tokens": 20_000_000,
-    "refusals": ["You have 5 private styles, and Writer includes 3. …"],
-    "unpaid_invoice": None,
-    "needs": None,
-}
-CHANGE_EXAMPLE = {
-    "object": "plan_change",
-    "plan": "writer",
-    "previous_plan": "studio",
-    "takes_effect_at": "2026-12-01T00:00:00Z",
-}
+from tenants.rest import WorkspaceViewSet, delete, get, post
 
 
 class PlanOfferObject(serializers.Serializer[Any]):
     """A plan and what it would change for the workspace."""
+
+    example: ClassVar = {
+        "object": "plan",
+        "code": "writer",
+        "name": "Writer",
+        "monthly_fee_nanousd": 12_000_000_000,
+        "monthly_fee_usd": "12.00",
+        "included_tokens": 5_000_000,
+        "monthly_tokens": 20_000_000,
+        "is_overage_allowed": True,
+        "parallel_trainings": 2,
+        "monthly_trainings": 20,
+        "training_words": 200_000,
+        "is_current": False,
+        "takes_effect_at": "2026-12-01T00:00:00Z",
+        "month_fee_nanousd": 48_000_000_000,
+        "month_fee_usd": "48.00",
+        "month_included_tokens": 20_000_000,
+        "refusals": ["You have 5 private styles, and Writer includes 3. …"],
+        "unpaid_invoice": None,
+        "needs": None,
+    }
 
     object = serializers.CharField(default="plan", read_only=True)
     code = serializers.CharField()
@@ -90,11 +83,15 @@ class PlanOfferObject(serializers.Serializer[Any]):
 class PlansObject(serializers.Serializer[Any]):
     """The workspace's plan and the plans it can change to, cheapest first."""
 
+    example: ClassVar = {"data": [PlanOfferObject.example]}
+
     data = PlanOfferObject(many=True)  # type: ignore[assignment]  # a field named so
 
 
 class PlanBody(StrictSerializer):
     """The plan to change to."""
+
+    example: ClassVar = {"plan": "studio"}
 
     plan = TextField(max_length=40, help_text="The plan's code.")
 
@@ -102,68 +99,47 @@ class PlanBody(StrictSerializer):
 class PlanChangeObject(serializers.Serializer[Any]):
     """A plan change."""
 
+    example: ClassVar = {
+        "object": "plan_change",
+        "plan": "writer",
+        "previous_plan": "studio",
+        "takes_effect_at": "2026-12-01T00:00:00Z",
+    }
+
     object = serializers.CharField(default="plan_change", read_only=True)
     plan = serializers.CharField()
     previous_plan = serializers.CharField()
     takes_effect_at = serializers.DateTimeField()
 
 
-class PlansView(WorkspaceView):
-    """The plans."""
+class PlanViewSet(WorkspaceViewSet):
+    """The plans, and the change to another one."""
 
-    @operation(
-        "billing.plans",
-        "List plans and what each would change",
-        scope=Scope.BILLING_READ,
-        answer=PlansObject,
-        example={"data": [OFFER_EXAMPLE]},
-    )
-    def get(self, request: Request) -> Response:
+    tag = "billing"
+    scope, read_scope, needs = Scope.ADMIN, Scope.BILLING_READ, Permission.MANAGE_BILLING
+    serializer_class = PlanChangeObject
+
+    @get("List plans and what each would change", detail=False, answer=PlansObject)
+    def plans(self) -> Response:
         """Return the workspace's plan and all public plans, each with the ways in which the workspace exceeds
         it."""
         return Response({"data": _present_plans(self.access.tenant)})
 
-
-class PlanView(WorkspaceView):
-    """The workspace's plan."""
-
-    @operation(
-        "billing.change_plan",
-        "Change the plan",
-        scope=Scope.ADMIN,
-        needs=Permission.MANAGE_BILLING,
-        body=PlanBody,
-        answer=PlanChangeObject,
-        status=201,
-        is_post=True,
-        example=CHANGE_EXAMPLE,
-        body_example={"plan": "studio"},
-    )
-    @idempotent
-    def post(self, request: Request) -> Response:
+    @post("Change the plan", detail=False, url_path="plan", body=PlanBody, status=201)
+    def change_plan(self, body: dict[str, str]) -> dict[str, object]:
         """Change the plan. A plan with a higher fee takes effect immediately, one with a lower fee next
         month. Fees are prorated by UTC day, including today; `GET /billing/plans` shows this month's fees."""
-        body = self.read_body(PlanBody)
         before, subscription = plan_changes.change_plan(body["plan"], by=self.access)
-        change = {
+        return {
             "plan": subscription.plan_version.plan_id,
             "previous_plan": before.plan_id,
             "takes_effect_at": subscription.starts_at,
         }
-        return Response(PlanChangeObject(change).data, status=201)
 
-    @operation(
-        "billing.keep_plan",
-        "Cancel the scheduled plan change",
-        scope=Scope.ADMIN,
-        needs=Permission.MANAGE_BILLING,
-        status=204,
-        is_change=True,
-    )
-    def delete(self, request: Request) -> Response:
+    @delete("Cancel the scheduled plan change", detail=False, url_path="plan", answer=None)
+    def keep_plan(self) -> None:
         """Keep the current plan after this month. Requires an owner."""
         plan_changes.keep_plan(by=self.access)
-        return Response(status=204)
 
 
 def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:
