@@ -18,7 +18,7 @@ from tenants.metering.allowance import OveragePolicy, allowance_of
 from tenants.metering.credits import credits_left
 from tenants.metering.ledger import usage_of
 from tenants.metering.plans import limits_of
-from tenants.models import Plan, Scope, Subscription, Tenant
+from tenants.models import Plan, Scope, Tenant
 from tenants.public import Permission, scheduled_change
 from tenants.rest import WorkspaceViewSet, described
 
@@ -32,10 +32,12 @@ class PlanObject(serializers.Serializer[Any]):
     name = serializers.CharField()
 
 
-class ScheduledPlanObject(PlanObject):
+class ScheduledPlanObject(serializers.Serializer[Any]):
     """A scheduled plan."""
 
-    takes_effect_at = serializers.DateTimeField()
+    code = serializers.CharField(source="plan_version.plan.code")
+    name = serializers.CharField(source="plan_version.plan.name")
+    takes_effect_at = serializers.DateTimeField(source="starts_at")
 
 
 class LimitsObject(serializers.Serializer[Any]):
@@ -212,7 +214,7 @@ class BillingViewSet(WorkspaceViewSet):
         used = usage_of(tenant.pk, period)
         allowance = allowance_of(tenant, now)
         return {
-            "scheduled_plan": _present_scheduled(scheduled_change(tenant, now)),
+            "scheduled_plan": scheduled_change(tenant, now),
             "credits_left_nanousd": credits_left(tenant, period),
             "balance_nanousd": balance_nanousd(tenant.pk),
             "plan": Plan.objects.get(pk=limits.plan),
@@ -264,10 +266,3 @@ def _present_trainings(tenant: Tenant, period: str) -> dict[str, int]:
         "trainings_nanousd": sum(one.cost_nanousd for one in charged),
         "trainings_held_nanousd": trainings.open_holds_nanousd(tenant.pk),
     }
-
-
-def _present_scheduled(subscription: Subscription | None) -> dict[str, Any] | None:
-    if subscription is None:
-        return None
-    plan = subscription.plan_version.plan
-    return {"code": plan.code, "name": plan.name, "takes_effect_at": subscription.starts_at}

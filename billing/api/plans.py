@@ -1,11 +1,9 @@
 """The plans: what each allows, and the workspace's change from one to another."""
 
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.response import Response
 
 from adapters.public import count_holdings
 from billing import plan_changes, plan_text
@@ -13,8 +11,7 @@ from core import months
 from core.rest.bodies import StrictSerializer, TextField
 from core.rest.objects import DollarsField
 from tenants.metering import plans
-from tenants.metering.proration import MonthTerms
-from tenants.models import PlanVersion, Scope, Tenant
+from tenants.models import Scope
 from tenants.public import Permission
 from tenants.rest import WorkspaceViewSet, delete, get, post
 
@@ -45,35 +42,44 @@ class PlanOfferObject(serializers.Serializer[Any]):
     }
 
     object = serializers.CharField(default="plan", read_only=True)
-    code = serializers.CharField()
-    name = serializers.CharField()
-    monthly_fee_nanousd = serializers.IntegerField()
-    monthly_fee_usd = DollarsField(source="monthly_fee_nanousd")
-    included_tokens = serializers.IntegerField()
-    monthly_tokens = serializers.IntegerField()
-    is_overage_allowed = serializers.BooleanField()
-    parallel_trainings = serializers.IntegerField(help_text="Trainings of styles that may run at once.")
-    monthly_trainings = serializers.IntegerField(help_text="Trainings that may be started in a month.")
-    training_words = serializers.IntegerField(help_text="Words that one training may learn from.")
+    code = serializers.CharField(source="version.plan_id")
+    name = serializers.CharField(source="version.plan.name")
+    monthly_fee_nanousd = serializers.IntegerField(source="version.monthly_fee_nanousd")
+    monthly_fee_usd = DollarsField(source="version.monthly_fee_nanousd")
+    included_tokens = serializers.IntegerField(source="version.included_tokens")
+    monthly_tokens = serializers.IntegerField(source="version.monthly_tokens")
+    is_overage_allowed = serializers.BooleanField(source="version.overage_allowed")
+    parallel_trainings = serializers.IntegerField(
+        source="version.parallel_trainings", help_text="Trainings of styles that may run at once."
+    )
+    monthly_trainings = serializers.IntegerField(
+        source="version.monthly_trainings", help_text="Trainings that may be started in a month."
+    )
+    training_words = serializers.IntegerField(
+        source="version.training_words", help_text="Words that one training may learn from."
+    )
     is_current = serializers.BooleanField()
     takes_effect_at = serializers.DateTimeField(
         allow_null=True,
         help_text="When the plan would take effect if chosen now. `null` for the current plan.",
     )
     month_fee_nanousd = serializers.IntegerField(
-        help_text="Total fees on this month's invoice if chosen now. Fees are prorated by UTC day."
+        source="terms.fee_nanousd",
+        help_text="Total fees on this month's invoice if chosen now. Fees are prorated by UTC day.",
     )
-    month_fee_usd = DollarsField(source="month_fee_nanousd")
+    month_fee_usd = DollarsField(source="terms.fee_nanousd")
     month_included_tokens = serializers.IntegerField(
-        help_text="Tokens this month would include if chosen now, also prorated by day."
+        source="terms.included_tokens",
+        help_text="Tokens this month would include if chosen now, also prorated by day.",
     )
     refusals = serializers.ListField(
         child=serializers.CharField(), help_text="Ways in which the workspace exceeds the plan."
     )
     unpaid_invoice = serializers.UUIDField(
-        allow_null=True, help_text="The invoice that must be paid first, or `null`."
+        source="unpaid.pk", allow_null=True, help_text="The invoice that must be paid first, or `null`."
     )
     needs = serializers.CharField(
+        source="distrust.code",
         allow_null=True,
         help_text="Why the workspace can't change to this plan yet, or `null`: `payment_needed` or "
         "`other_workspace_unpaid`.",
@@ -120,10 +126,25 @@ class PlanViewSet(WorkspaceViewSet):
     serializer_class = PlanChangeObject
 
     @get("List plans and what each would change", detail=False, answer=PlansObject)
-    def plans(self) -> Response:
+    def plans(self) -> dict[str, object]:
         """Return the workspace's plan and all public plans, each with the ways in which the workspace exceeds
         it."""
-        return Response({"data": _present_plans(self.access.tenant)})
+        tenant, now = self.access.tenant, timezone.now()
+        current = plans.plan_version_at(tenant, now)
+        own: dict[str, Any] = {
+            "version": current,
+            "terms": plans.terms_of(tenant, months.period_of(now)),
+            "refusals": plan_text.describe_refusals(current, count_holdings(tenant)),
+            "is_current": True,
+            "takes_effect_at": None,
+            "unpaid": None,
+            "distrust": None,
+        }
+        others = [{**vars(offer), "is_current": False} for offer in plan_changes.list_offers(tenant, now)]
+        by_fee = sorted(
+            [own, *others], key=lambda row: (row["version"].monthly_fee_nanousd, row["version"].plan_id)
+        )
+        return {"data": by_fee}
 
     @post("Change the plan", detail=False, url_path="plan", body=PlanBody, status=201)
     def change_plan(self, body: dict[str, str]) -> dict[str, object]:
@@ -140,42 +161,3 @@ class PlanViewSet(WorkspaceViewSet):
     def keep_plan(self) -> None:
         """Keep the current plan after this month. Requires an owner."""
         plan_changes.keep_plan(by=self.access)
-
-
-def _present_plans(tenant: Tenant) -> list[dict[str, Any]]:
-    now = timezone.now()
-    current = plans.plan_version_at(tenant, now)
-    refusals = plan_text.describe_refusals(current, count_holdings(tenant))
-    terms = plans.terms_of(tenant, months.period_of(now))
-    shown = [_present_plan(current, terms, refusals)]
-    for offer in plan_changes.list_offers(tenant, now):
-        row = _present_plan(offer.version, offer.terms, offer.refusals, takes_effect_at=offer.takes_effect_at)
-        row["unpaid_invoice"] = str(offer.unpaid.pk) if offer.unpaid else None
-        row["needs"] = offer.distrust.code if offer.distrust else None
-        shown.append(row)
-    return sorted(shown, key=lambda row: (row["monthly_fee_nanousd"], row["code"]))
-
-
-def _present_plan(
-    version: PlanVersion, terms: MonthTerms, refusals: list[str], *, takes_effect_at: datetime | None = None
-) -> dict[str, Any]:
-    """Return a plan as the API shows it; the workspace's own one takes no effect at any moment."""
-    facts = {
-        "code": version.plan_id,
-        "name": version.plan.name,
-        "monthly_fee_nanousd": version.monthly_fee_nanousd,
-        "included_tokens": version.included_tokens,
-        "monthly_tokens": version.monthly_tokens,
-        "is_overage_allowed": version.overage_allowed,
-        "parallel_trainings": version.parallel_trainings,
-        "monthly_trainings": version.monthly_trainings,
-        "training_words": version.training_words,
-        "is_current": takes_effect_at is None,
-        "takes_effect_at": takes_effect_at,
-        "month_fee_nanousd": terms.fee_nanousd,
-        "month_included_tokens": terms.included_tokens,
-        "refusals": refusals,
-        "unpaid_invoice": None,
-        "needs": None,
-    }
-    return dict(PlanOfferObject(facts).data)

@@ -25,6 +25,7 @@ from tenants.metering import request_log, usage
 from tenants.metering.request_log import SERVED, Cursor, LogFilter, LoggedRequest, follow
 from tenants.models import Scope, UsageEvent
 
+OUTCOMES = [name for name, _ in request_log.OUTCOMES if name]
 CSV = "text/csv"
 RECENT = timedelta(days=31)  # what is listed where nothing is said: a partition or two
 CSV_CHUNK = 2000  # rows that are read at once
@@ -173,7 +174,7 @@ class RequestObject(serializers.Serializer[LoggedRequest]):
     style = serializers.CharField(allow_blank=True, help_text="As requested. Empty if the body was not read.")  # type: ignore[assignment]
     version = serializers.IntegerField(allow_null=True)
     key = serializers.UUIDField(source="key_id")
-    outcome = serializers.ChoiceField([name for name, _ in request_log.OUTCOMES if name], source="kind")
+    outcome = serializers.ChoiceField(OUTCOMES, source="kind")
     status = serializers.IntegerField(allow_null=True, help_text="HTTP status of a refused request.")
     code = serializers.CharField(allow_blank=True, help_text="Error code of a refused request.")
     reason = serializers.CharField(allow_blank=True, help_text="Why the request was refused or interrupted.")
@@ -184,18 +185,11 @@ class RequestObject(serializers.Serializer[LoggedRequest]):
     cost_usd = DollarsField(source="cost_nanousd", read_only=True, help_text="The cost in dollars.")
 
 
-class RequestsQuery(StrictSerializer):
+class RequestsQuery(EventsQuery):
     """Which requests."""
 
     start = MomentField(required=False, help_text="Start time (inclusive). Default: 31 days before `end`.")
-    end = MomentField(required=False, help_text="End time (exclusive). Default: now.")
-    style = TextField(required=False, max_length=100, help_text="A model's name.")  # type: ignore[assignment]
-    key = serializers.UUIDField(required=False, help_text="A key's id.")
-    outcome = serializers.ChoiceField(
-        [name for name, _ in request_log.OUTCOMES if name],
-        required=False,
-        help_text="Filter by outcome.",
-    )
+    outcome = serializers.ChoiceField(OUTCOMES, required=False, help_text="Filter by outcome.")
     request_id = TextField(required=False, max_length=100, help_text="Filter by request id.")
 
 
