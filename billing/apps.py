@@ -12,8 +12,8 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         """Tell the outbox how the API shows this app's objects."""
         from billing.api import presenters  # noqa: PLC0415 (models are not loaded before)
-        from billing.api.base import present  # noqa: PLC0415
         from billing.models import CreditNote, Payment  # noqa: PLC0415
+        from core.rest.objects import present  # noqa: PLC0415
         from tenants.models import CreditGrant, Invoice  # noqa: PLC0415
         from tenants.public import register_presenter  # noqa: PLC0415
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 from django.apps import AppConfig
 
 
@@ -16,6 +18,7 @@ class TenantsSiteConfig(TenantsConfig):
 
     def ready(self) -> None:
         """Tell the outbox how the API presents this app's objects, and who gets its events."""
+        from core.rest.objects import present  # noqa: PLC0415
         from tenants.api import presenters  # noqa: PLC0415 (models are not loaded before)
         from tenants.events.outbox import register_presenter, register_subscriber  # noqa: PLC0415
         from tenants.models import ApiKey, Tenant, WebhookEndpoint  # noqa: PLC0415
@@ -23,9 +26,9 @@ class TenantsSiteConfig(TenantsConfig):
         from tenants.quota_sync.snapshot import publish_after  # noqa: PLC0415
         from tenants.webhooks.delivery import queue_deliveries  # noqa: PLC0415
 
-        register_presenter(ApiKey, presenters.present_key)
-        register_presenter(Tenant, presenters.present_workspace)
-        register_presenter(WebhookEndpoint, presenters.present_endpoint)
+        register_presenter(ApiKey, partial(present, presenters.KeyObject))
+        register_presenter(Tenant, partial(present, presenters.WorkspaceObject))
+        register_presenter(WebhookEndpoint, partial(present, presenters.EndpointObject))
         register_subscriber(queue_deliveries)
         register_subscriber(queue_mails)
         register_subscriber(publish_after)

@@ -1,71 +1,28 @@
-"""Billing: the plan, its limits, the prices in force, and what the month has cost until now."""
+"""Billing: the plan, its limits, the prices in force, the month until now; and the billing details."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
-from billing.api.base import DollarsField
+from billing.invoices import details
 from billing.invoices.invoices import balance_nanousd
+from billing.models import BillingDetails
+from billing.models.billing_details import MAX_ADDRESS
 from core import months
+from core.names import validate_name, validate_text
+from core.rest.bodies import StrictSerializer, TextField
+from core.rest.objects import DollarsField
 from tenants.metering import trainings
 from tenants.metering.allowance import OveragePolicy, allowance_of
 from tenants.metering.credits import credits_left
 from tenants.metering.ledger import usage_of
 from tenants.metering.plans import limits_of
-from tenants.models import Plan, Scope, Subscription, Tenant
-from tenants.public import scheduled_change
-from tenants.rest import WorkspaceView, operation
+from tenants.models import Plan, Scope, Tenant
+from tenants.public import Permission, scheduled_change
+from tenants.rest import WorkspaceViewSet, described
 
 OVERAGE_POLICIES = [overage.value for overage in OveragePolicy]
-
-BILLING_EXAMPLE = {
-    "object": "billing",
-    "plan": {"code": "free", "name": "Free"},
-    "limits": {
-        "requests_per_minute": 60,
-        "tokens_per_minute": 20_000,
-        "parallel_requests": 4,
-        "max_output_tokens": 1024,
-        "sequences_per_request": 16,
-        "monthly_tokens": 1_000_000,
-        "monthly_nanousd": None,
-        "private_styles": 3,
-        "stored_versions": 30,
-        "stored_bytes": 2_147_483_648,
-        "open_uploads": 3,
-        "parallel_trainings": 1,
-        "monthly_trainings": 3,
-        "training_words": 50_000,
-        "api_requests_per_minute": 300,
-    },
-    "prices": {"input_nanousd": 200, "cached_input_nanousd": 100, "output_nanousd": 600},
-    "base_prices": None,
-    "trained_token_nanousd": 3_000,
-    "month": {
-        "period": "2026-11",
-        "tokens": 23_600,
-        "included_tokens": 200_000,
-        "included_tokens_left": 176_400,
-        "max_tokens": 1_000_000,
-        "shared_tokens": None,
-        "overage": "credits",
-        "cost_nanousd": 12_940_000,
-        "cost_usd": "0.01294",
-        "trained_tokens": 120_000,
-        "trainings_nanousd": 360_000_000,
-        "trainings_usd": "0.36",
-        "trainings_held_nanousd": 0,
-        "trainings_held_usd": "0.00",
-    },
-    "scheduled_plan": None,
-    "credits_left_nanousd": 21_500_000_000,
-    "credits_left_usd": "21.50",
-    "balance_nanousd": 0,
-    "balance_usd": "0.00",
-}
 
 
 class PlanObject(serializers.Serializer[Any]):
@@ -75,10 +32,12 @@ class PlanObject(serializers.Serializer[Any]):
     name = serializers.CharField()
 
 
-class ScheduledPlanObject(PlanObject):
+class ScheduledPlanObject(serializers.Serializer[Any]):
     """A scheduled plan."""
 
-    takes_effect_at = serializers.DateTimeField()
+    code = serializers.CharField(source="plan_version.plan.code")
+    name = serializers.CharField(source="plan_version.plan.name")
+    takes_effect_at = serializers.DateTimeField(source="starts_at")
 
 
 class LimitsObject(serializers.Serializer[Any]):
@@ -147,6 +106,52 @@ class MonthObject(serializers.Serializer[Any]):
 class BillingObject(serializers.Serializer[Any]):
     """The plan, limits, prices and this month's cost."""
 
+    example: ClassVar = {
+        "object": "billing",
+        "plan": {"code": "free", "name": "Free"},
+        "limits": {
+            "requests_per_minute": 60,
+            "tokens_per_minute": 20_000,
+            "parallel_requests": 4,
+            "max_output_tokens": 1024,
+            "sequences_per_request": 16,
+            "monthly_tokens": 1_000_000,
+            "monthly_nanousd": None,
+            "private_styles": 3,
+            "stored_versions": 30,
+            "stored_bytes": 2_147_483_648,
+            "open_uploads": 3,
+            "parallel_trainings": 1,
+            "monthly_trainings": 3,
+            "training_words": 50_000,
+            "api_requests_per_minute": 300,
+        },
+        "prices": {"input_nanousd": 200, "cached_input_nanousd": 100, "output_nanousd": 600},
+        "base_prices": None,
+        "trained_token_nanousd": 3_000,
+        "month": {
+            "period": "2026-11",
+            "tokens": 23_600,
+            "included_tokens": 200_000,
+            "included_tokens_left": 176_400,
+            "max_tokens": 1_000_000,
+            "shared_tokens": None,
+            "overage": "credits",
+            "cost_nanousd": 12_940_000,
+            "cost_usd": "0.01294",
+            "trained_tokens": 120_000,
+            "trainings_nanousd": 360_000_000,
+            "trainings_usd": "0.36",
+            "trainings_held_nanousd": 0,
+            "trainings_held_usd": "0.00",
+        },
+        "scheduled_plan": None,
+        "credits_left_nanousd": 21_500_000_000,
+        "credits_left_usd": "21.50",
+        "balance_nanousd": 0,
+        "balance_usd": "0.00",
+    }
+
     object = serializers.CharField(default="billing", read_only=True)
     plan = PlanObject()
     limits = LimitsObject()
@@ -164,26 +169,52 @@ class BillingObject(serializers.Serializer[Any]):
     balance_usd = DollarsField(source="balance_nanousd")
 
 
-class BillingView(WorkspaceView):
+class DetailsObject(serializers.Serializer[BillingDetails]):
+    """The details shown on future invoices."""
+
+    example: ClassVar = {
+        "object": "billing_details",
+        "name": "Acme Letters Ltd",
+        "address": "1 High Street\nLondon\nUnited Kingdom",
+        "tax_id": "GB123456789",
+        "reference": "PO 4711",
+    }
+
+    object = serializers.CharField(default="billing_details", read_only=True)
+    name = serializers.CharField(allow_blank=True, help_text="If empty, the workspace's name is used.")
+    address = serializers.CharField(allow_blank=True)
+    tax_id = serializers.CharField(allow_blank=True)
+    reference = serializers.CharField(allow_blank=True)
+
+
+class DetailsBody(StrictSerializer):
+    """The fields that can be updated."""
+
+    example: ClassVar = {"tax_id": "GB123456789"}
+
+    name = TextField(max_length=100, validators=[validate_name], allow_blank=True, required=False)
+    address = TextField(max_length=MAX_ADDRESS, validators=[validate_text], allow_blank=True, required=False)
+    tax_id = TextField(max_length=40, validators=[validate_name], allow_blank=True, required=False)
+    reference = TextField(max_length=60, validators=[validate_name], allow_blank=True, required=False)
+
+
+class BillingViewSet(WorkspaceViewSet):
     """What the workspace pays for."""
 
-    @operation(
-        "billing.get",
-        "Get the plan and this month's cost",
-        scope=Scope.BILLING_READ,
-        answer=BillingObject,
-        example=BILLING_EXAMPLE,
-    )
-    def get(self, request: Request) -> Response:
+    tag = "billing"
+    scope = Scope.BILLING_READ
+    serializer_class = BillingObject
+
+    @described(summary="Get the plan and this month's cost")
+    def retrieve(self, tenant: Tenant) -> dict[str, object]:
         """Return the plan, its limits, prices, and the usage and cost of the current month."""
         now = timezone.now()
-        tenant = self.access.tenant
         limits = limits_of(tenant, now)
         period = months.period_of(now)
         used = usage_of(tenant.pk, period)
         allowance = allowance_of(tenant, now)
-        billing = {
-            "scheduled_plan": _present_scheduled(scheduled_change(tenant, now)),
+        return {
+            "scheduled_plan": scheduled_change(tenant, now),
             "credits_left_nanousd": credits_left(tenant, period),
             "balance_nanousd": balance_nanousd(tenant.pk),
             "plan": Plan.objects.get(pk=limits.plan),
@@ -203,7 +234,29 @@ class BillingView(WorkspaceView):
                 **_present_trainings(tenant, period),
             },
         }
-        return Response(BillingObject(billing).data)
+
+
+class DetailsViewSet(WorkspaceViewSet):
+    """Whom invoices are made out to."""
+
+    tag, noun = "billing", "the billing details"
+    scope, read_scope, needs = Scope.ADMIN, Scope.BILLING_READ, Permission.MANAGE_BILLING
+    serializer_class = DetailsObject
+    body = DetailsBody
+
+    def get_object(self, *, is_locked: bool = False) -> BillingDetails:
+        return details.details_of(super().get_object(is_locked=is_locked))
+
+    @described(name="details")
+    def retrieve(self, saved: BillingDetails) -> BillingDetails:
+        """Return the billing details."""
+        return saved
+
+    @described(name="edit_details")
+    def partial_update(self, saved: BillingDetails, changes: dict[str, str]) -> BillingDetails:
+        """Update the fields in the body, starting with the next invoice. Requires an owner or a key with
+        `admin`."""
+        return details.set_details(changes, by=self.access)
 
 
 def _present_trainings(tenant: Tenant, period: str) -> dict[str, int]:
@@ -213,10 +266,3 @@ def _present_trainings(tenant: Tenant, period: str) -> dict[str, int]:
         "trainings_nanousd": sum(one.cost_nanousd for one in charged),
         "trainings_held_nanousd": trainings.open_holds_nanousd(tenant.pk),
     }
-
-
-def _present_scheduled(subscription: Subscription | None) -> dict[str, Any] | None:
-    if subscription is None:
-        return None
-    plan = subscription.plan_version.plan
-    return {"code": plan.code, "name": plan.name, "takes_effect_at": subscription.starts_at}

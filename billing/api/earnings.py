@@ -1,54 +1,19 @@
 """What the workspace's public styles earn by other workspaces' usage, and what was paid out of it."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from billing import author_shares
-from billing.api.base import DollarsField
 from billing.api.presenters import CreditGrantObject
-from billing.author_shares import Span
 from core import months
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.models import Scope, Tenant
-from tenants.rest import WorkspaceView, operation
+from core.rest.objects import DollarsField
+from tenants.models import Scope
+from tenants.rest import WorkspaceViewSet, get
 
 DEFAULT_MONTHS = 12
-
-EARNED_EXAMPLE = {
-    "period": "2026-10",
-    "style_id": "4c1e7a52-0a7e-4a6e-9a55-6b2f0c2f7d10",
-    "style": "acme/brand-voice",
-    "requests": 4210,
-    "tokens": 1_870_000,
-    "share_nanousd": 2_040_000_000,
-    "share_usd": "2.04",
-}
-EARNINGS_EXAMPLE = {
-    "object": "earnings",
-    "first_period": "2025-12",
-    "last_period": "2026-11",
-    "data": [EARNED_EXAMPLE],
-    "total": {"requests": 4210, "tokens": 1_870_000, "share_nanousd": 2_040_000_000, "share_usd": "2.04"},
-    "unpaid_nanousd": 0,
-    "unpaid_usd": "0.00",
-    "payouts": [
-        {
-            "id": 9,
-            "object": "credit_grant",
-            "source": "author_share",
-            "amount_nanousd": 2_040_000_000,
-            "amount_usd": "2.04",
-            "first_period": "2026-11",
-            "last_period": None,
-            "reason": "Author's share of usage up to the end of 2026-10",
-            "created_at": "2026-11-03T00:10:00Z",
-        }
-    ],
-}
 
 
 class EarnedTotal(serializers.Serializer[Any]):
@@ -75,6 +40,39 @@ class EarnedObject(EarnedTotal):
 class EarningsObject(serializers.Serializer[Any]):
     """The author's shares for a range of months, newest first, and the payouts in that range."""
 
+    example: ClassVar = {
+        "object": "earnings",
+        "first_period": "2025-12",
+        "last_period": "2026-11",
+        "data": [
+            {
+                "period": "2026-10",
+                "style_id": "4c1e7a52-0a7e-4a6e-9a55-6b2f0c2f7d10",
+                "style": "acme/brand-voice",
+                "requests": 4210,
+                "tokens": 1_870_000,
+                "share_nanousd": 2_040_000_000,
+                "share_usd": "2.04",
+            }
+        ],
+        "total": {"requests": 4210, "tokens": 1_870_000, "share_nanousd": 2_040_000_000, "share_usd": "2.04"},
+        "unpaid_nanousd": 0,
+        "unpaid_usd": "0.00",
+        "payouts": [
+            {
+                "id": 9,
+                "object": "credit_grant",
+                "source": "author_share",
+                "amount_nanousd": 2_040_000_000,
+                "amount_usd": "2.04",
+                "first_period": "2026-11",
+                "last_period": None,
+                "reason": "Author's share of usage up to the end of 2026-10",
+                "created_at": "2026-11-03T00:10:00Z",
+            }
+        ],
+    }
+
     object = serializers.CharField(default="earnings", read_only=True)
     first_period = serializers.CharField()
     last_period = serializers.CharField()
@@ -96,37 +94,30 @@ class EarningsQuery(StrictSerializer):
     )
 
 
-class EarningsView(WorkspaceView):
+class EarningsViewSet(WorkspaceViewSet):
     """Earnings."""
 
-    @operation(
-        "earnings.get",
-        "Get earnings by month and style",
-        scope=Scope.BILLING_READ,
-        query=EarningsQuery,
-        answer=EarningsObject,
-        example=EARNINGS_EXAMPLE,
-    )
-    def get(self, request: Request) -> Response:
+    tag = "earnings"
+    scope = Scope.BILLING_READ
+    serializer_class = EarningsObject
+
+    @get("Get earnings by month and style", name="get", detail=False, url_path="", query=EarningsQuery)
+    def earnings(self, query: dict[str, str]) -> dict[str, object]:
         """Return what the workspace's public styles earned in up to 36 months, by default the last 12."""
-        query = self.read_query(EarningsQuery)
+        author = self.access.tenant
         last = query.get("last_period") or months.period_of(timezone.now())
         first = query.get("first_period") or author_shares.months_before(last, DEFAULT_MONTHS - 1)
-        return Response(_present_earnings(self.access.tenant, author_shares.make_span(first, last)))
-
-
-def _present_earnings(author: Tenant, span: Span) -> dict[str, Any]:
-    earned = author_shares.earnings_of(author.pk, span)
-    facts = {
-        "first_period": span.first_period,
-        "last_period": span.last_period,
-        "data": earned,
-        "total": {
-            "requests": sum(row.requests for row in earned),
-            "tokens": sum(row.tokens for row in earned),
-            "share_nanousd": sum(row.share_nanousd for row in earned),
-        },
-        "unpaid_nanousd": author_shares.unpaid_nanousd(author.pk, until=months.current()),
-        "payouts": author_shares.payouts_of(author.pk, span),
-    }
-    return dict(EarningsObject().to_representation(facts))
+        span = author_shares.make_span(first, last)
+        earned = author_shares.earnings_of(author.pk, span)
+        return {
+            "first_period": span.first_period,
+            "last_period": span.last_period,
+            "data": earned,
+            "total": {
+                "requests": sum(row.requests for row in earned),
+                "tokens": sum(row.tokens for row in earned),
+                "share_nanousd": sum(row.share_nanousd for row in earned),
+            },
+            "unpaid_nanousd": author_shares.unpaid_nanousd(author.pk, until=months.current()),
+            "payouts": author_shares.payouts_of(author.pk, span),
+        }

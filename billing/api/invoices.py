@@ -1,35 +1,36 @@
-"""Invoices: list, get, and the month until now."""
+"""Invoices and credit notes: list, get, as documents; the month until now; payment by card."""
 
-from typing import Any
-from uuid import UUID
+from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
-from rest_framework.request import Request
-from rest_framework.response import Response
 
-from billing.api.base import DollarsField, present
-from billing.api.presenters import INVOICE_EXAMPLE, InvoiceLineObject, InvoiceObject
+from billing.api.presenters import CreditNoteObject, InvoiceLineObject, InvoiceObject, PaymentObject
 from billing.invoices import invoices, pdf
+from billing.invoices.credit_notes import notes_of
+from billing.models import CreditNote, Payment
+from billing.payments import payments
 from core import months
-from tenants.models import Scope
-from tenants.rest import WorkspaceView, operation
-
-PREVIEW_EXAMPLE = {
-    "object": "invoice_preview",
-    "period": "2026-11",
-    "plan": "Writer v1",
-    "total_nanousd": 12_000_000_000,
-    "total_usd": "12",
-    "lines": INVOICE_EXAMPLE["lines"],
-}
+from core.rest.objects import DollarsField
+from tenants.models import Invoice, Scope
+from tenants.public import Permission
+from tenants.rest import WorkspaceViewSet, get, post
 
 
 class PreviewObject(serializers.Serializer[invoices.Preview]):
     """A preview of this month's invoice."""
+
+    example: ClassVar = {
+        "object": "invoice_preview",
+        "period": "2026-11",
+        "plan": "Writer v1",
+        "total_nanousd": 12_000_000_000,
+        "total_usd": "12",
+        "lines": InvoiceObject.example["lines"],
+    }
 
     object = serializers.CharField(default="invoice_preview", read_only=True)
     period = serializers.CharField()
@@ -37,43 +38,6 @@ class PreviewObject(serializers.Serializer[invoices.Preview]):
     total_nanousd = serializers.IntegerField()
     total_usd = DollarsField(source="total_nanousd")
     lines = InvoiceLineObject(many=True)
-
-
-class InvoicesView(WorkspaceView):
-    """The workspace's invoices."""
-
-    @operation(
-        "invoices.list",
-        "List invoices",
-        scope=Scope.BILLING_READ,
-        answer=InvoiceObject,
-        is_page=True,
-        example=INVOICE_EXAMPLE,
-    )
-    def get(self, request: Request) -> Response:
-        """Return finalized invoices, newest first."""
-        own = invoices.final_invoices(self.access.tenant).prefetch_related("lines")
-        return self.answer_page(own, lambda rows: [present(InvoiceObject, row) for row in rows])
-
-    def order_by(self, request: Request) -> tuple[str, ...]:
-        """Return the order: the newest month first. A workspace has one a month."""
-        return ("-period",)
-
-
-class InvoiceView(WorkspaceView):
-    """One invoice."""
-
-    @operation(
-        "invoices.get",
-        "Get an invoice",
-        scope=Scope.BILLING_READ,
-        answer=InvoiceObject,
-        example=INVOICE_EXAMPLE,
-    )
-    def get(self, request: Request, invoice_id: UUID) -> Response:
-        """Return an invoice."""
-        invoice = get_object_or_404(invoices.final_invoices(self.access.tenant), pk=invoice_id)
-        return self.answer_object(present(InvoiceObject, invoice))
 
 
 class PdfRenderer(BaseRenderer):
@@ -94,38 +58,57 @@ class BytesRenderer(PdfRenderer):
     format = "bytes"
 
 
-PDF = {PdfRenderer.media_type: OpenApiTypes.BINARY, BytesRenderer.media_type: OpenApiTypes.BINARY}
+PDF: dict[str, Any] = {
+    "answer": None,
+    "others": {PdfRenderer.media_type: OpenApiTypes.BINARY, BytesRenderer.media_type: OpenApiTypes.BINARY},
+    "says": "The PDF document.",
+    "renderer_classes": [PdfRenderer, BytesRenderer, JSONRenderer],
+}
 
 
-class InvoicePdfView(WorkspaceView):
-    """One invoice as a document."""
+class InvoiceViewSet(WorkspaceViewSet):
+    """Finalized invoices."""
 
-    renderer_classes = [PdfRenderer, BytesRenderer, JSONRenderer]
+    tag, noun, nouns = "invoices", "invoice", "invoices"
+    scope, read_scope, needs = Scope.ADMIN, Scope.BILLING_READ, Permission.MANAGE_BILLING
+    reads = {"list": "Return finalized invoices, newest first.", "retrieve": "Return an invoice."}
+    serializer_class = InvoiceObject
+    ordering = ("-period",)  # a workspace has one a month
+    lookup_url_kwarg = "invoice_id"
 
-    @operation(
-        "invoices.pdf",
-        "Get an invoice as a PDF",
-        scope=Scope.BILLING_READ,
-        others=PDF,
-        says="The PDF document.",
-    )
-    def get(self, request: Request, invoice_id: UUID) -> HttpResponse:
-        """Return the PDF document."""
-        invoice = get_object_or_404(invoices.final_invoices(self.access.tenant), pk=invoice_id)
-        return HttpResponse(pdf.invoice_pdf(invoice), content_type=request.accepted_media_type)
+    def get_queryset(self) -> QuerySet[Invoice]:
+        return invoices.final_invoices(self.access.tenant).prefetch_related("lines")
 
-
-class InvoicePreviewView(WorkspaceView):
-    """The month until now."""
-
-    @operation(
-        "invoices.preview",
-        "Preview this month's invoice",
-        scope=Scope.BILLING_READ,
-        answer=PreviewObject,
-        example=PREVIEW_EXAMPLE,
-    )
-    def get(self, request: Request) -> Response:
+    @get("Preview this month's invoice", detail=False, answer=PreviewObject)
+    def preview(self) -> invoices.Preview:
         """Return this month's lines so far."""
-        preview = invoices.preview_invoice(self.access.tenant, months.current())
-        return Response(PreviewObject(preview).data)
+        return invoices.preview_invoice(self.access.tenant, months.current())
+
+    @get("Get an invoice as a PDF", **PDF)
+    def pdf(self, invoice: Invoice) -> HttpResponse:
+        """Return the PDF document."""
+        return HttpResponse(pdf.invoice_pdf(invoice), content_type=self.request.accepted_media_type)
+
+    @post("Pay an invoice by card", answer=PaymentObject, status=201, is_repeatable=True)
+    def pay(self, invoice: Invoice) -> Payment:
+        """Return the open payment for the amount due, and create it if needed. It is paid at its `url`."""
+        return payments.begin_invoice_payment(invoice, by=self.access)
+
+
+class CreditNoteViewSet(WorkspaceViewSet):
+    """Credit notes."""
+
+    tag, resource, noun, nouns = "invoices", "credit_notes", "credit note", "credit notes"
+    scope = Scope.BILLING_READ
+    reads = {"list": "Return credit notes, newest first.", "retrieve": "Return a credit note."}
+    serializer_class = CreditNoteObject
+    ordering = ("-number",)
+    lookup_url_kwarg = "note_id"
+
+    def get_queryset(self) -> QuerySet[CreditNote]:
+        return notes_of(self.access.tenant)
+
+    @get("Get a credit note as a PDF", **PDF)
+    def pdf(self, note: CreditNote) -> HttpResponse:
+        """Return the PDF document."""
+        return HttpResponse(pdf.credit_note_pdf(note), content_type=self.request.accepted_media_type)

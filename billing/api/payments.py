@@ -1,53 +1,21 @@
-"""Credits and payments: what is left, top-ups, automatic ones, invoices."""
+"""Credits and payments: what is left, top-ups, automatic ones."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID, uuid4, uuid5
 
-from django.db import transaction
-from django.shortcuts import get_object_or_404
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.api.base import DollarsField, present
-from billing.api.presenters import PAYMENT_EXAMPLE, CreditGrantObject, PaymentObject
+from billing.api.presenters import CreditGrantObject, PaymentObject
 from billing.credit_balance import list_credits_left
-from billing.invoices.invoices import final_invoices
 from billing.models import Payment, PaymentAccount
 from billing.payments import auto_top_up, backoff, payments
 from core.money import dollars
 from core.rest.bodies import StrictSerializer
-from tenants.models import Scope, Tenant
+from core.rest.objects import DollarsField, present
+from tenants.models import Scope
 from tenants.public import Access, Permission
-from tenants.rest import WorkspaceView, operation, repeatable
-
-CREDITS_EXAMPLE = {
-    "object": "credits",
-    "left_nanousd": 21_500_000_000,
-    "left_usd": "21.50",
-    "grants": [
-        {
-            "id": 7,
-            "object": "credit_grant",
-            "source": "top_up",
-            "amount_nanousd": 25_000_000_000,
-            "amount_usd": "25.00",
-            "first_period": "2026-11",
-            "last_period": None,
-            "reason": "Top-up PAY-9B1DEB4D",
-            "created_at": "2026-11-05T09:00:10Z",
-            "left_nanousd": 21_500_000_000,
-            "left_usd": "21.50",
-        }
-    ],
-}
-AUTO_EXAMPLE = {
-    "object": "auto_top_up",
-    "threshold_nanousd": 5_000_000_000,
-    "amount_nanousd": 25_000_000_000,
-    "is_paused": False,
-    "retry_at": None,
-}
+from tenants.rest import WorkspaceViewSet, described, get, post
 
 
 class LeftObject(CreditGrantObject):
@@ -60,6 +28,27 @@ class LeftObject(CreditGrantObject):
 class CreditsObject(serializers.Serializer[Any]):
     """The credits available this month, in the order in which they are used."""
 
+    example: ClassVar = {
+        "object": "credits",
+        "left_nanousd": 21_500_000_000,
+        "left_usd": "21.50",
+        "grants": [
+            {
+                "id": 7,
+                "object": "credit_grant",
+                "source": "top_up",
+                "amount_nanousd": 25_000_000_000,
+                "amount_usd": "25.00",
+                "first_period": "2026-11",
+                "last_period": None,
+                "reason": "Top-up PAY-9B1DEB4D",
+                "created_at": "2026-11-05T09:00:10Z",
+                "left_nanousd": 21_500_000_000,
+                "left_usd": "21.50",
+            }
+        ],
+    }
+
     object = serializers.CharField(default="credits", read_only=True)
     left_nanousd = serializers.IntegerField()
     left_usd = DollarsField(source="left_nanousd")
@@ -68,6 +57,8 @@ class CreditsObject(serializers.Serializer[Any]):
 
 class TopUpBody(StrictSerializer):
     """The amount to buy."""
+
+    example: ClassVar = {"amount_nanousd": 25_000_000_000}
 
     amount_nanousd = serializers.IntegerField(
         min_value=payments.MIN_TOP_UP_NANOUSD,
@@ -78,6 +69,8 @@ class TopUpBody(StrictSerializer):
 
 class AutoTopUpBody(StrictSerializer):
     """The automatic top-up settings. Set both to `null` to turn it off."""
+
+    example: ClassVar = {"threshold_nanousd": 5_000_000_000, "amount_nanousd": 25_000_000_000}
 
     threshold_nanousd = serializers.IntegerField(
         min_value=1, max_value=payments.MAX_TOP_UP_NANOUSD, allow_null=True
@@ -90,6 +83,14 @@ class AutoTopUpBody(StrictSerializer):
 class AutoTopUpObject(serializers.Serializer[PaymentAccount]):
     """The automatic top-up settings. Top-ups charge the saved card."""
 
+    example: ClassVar = {
+        "object": "auto_top_up",
+        "threshold_nanousd": 5_000_000_000,
+        "amount_nanousd": 25_000_000_000,
+        "is_paused": False,
+        "retry_at": None,
+    }
+
     object = serializers.CharField(default="auto_top_up", read_only=True)
     threshold_nanousd = serializers.IntegerField(allow_null=True, help_text="Null: never.")
     amount_nanousd = serializers.IntegerField(allow_null=True)
@@ -101,147 +102,78 @@ class AutoTopUpObject(serializers.Serializer[PaymentAccount]):
         return backoff.is_paused(account)
 
 
-class CreditsView(WorkspaceView):
-    """The workspace's credits."""
+class CreditViewSet(WorkspaceViewSet):
+    """The workspace's credits, and more of them."""
 
-    @operation(
-        "billing.credits",
-        "Get the credit balance",
-        scope=Scope.BILLING_READ,
-        answer=CreditsObject,
-        example=CREDITS_EXAMPLE,
-    )
-    def get(self, request: Request) -> Response:
+    tag = "billing"
+    scope, read_scope, needs = Scope.ADMIN, Scope.BILLING_READ, Permission.MANAGE_BILLING
+    serializer_class = CreditsObject
+
+    @get("Get the credit balance", detail=False)
+    def credits(self) -> Response:
         """Return the grants available this month, except fully used ones."""
-        return Response(_present_credits(self.access.tenant))
+        left = list_credits_left(self.access.tenant)
+        grants = []
+        for one in left:
+            amounts = {"left_nanousd": one.nanousd, "left_usd": dollars(one.nanousd)}
+            grants.append({**present(CreditGrantObject, one.grant), **amounts})
+        total = sum(one.nanousd for one in left)
+        amounts = {"left_nanousd": total, "left_usd": dollars(total)}
+        return Response({"object": "credits", **amounts, "grants": grants})
 
-
-class TopUpsView(WorkspaceView):
-    """Credits are bought here."""
-
-    @operation(
-        "billing.top_up",
+    @post(
         "Buy credits",
-        scope=Scope.ADMIN,
-        needs=Permission.MANAGE_BILLING,
+        detail=False,
+        url_path="top-ups",
         body=TopUpBody,
         answer=PaymentObject,
         status=201,
-        is_post=True,
-        example=PAYMENT_EXAMPLE,
-        body_example={"amount_nanousd": 25_000_000_000},
+        is_repeatable=True,
     )
-    @repeatable
-    def post(self, request: Request) -> Response:
+    def top_up(self, body: dict[str, int]) -> Payment:
         """Start a payment, to be paid at its `url` or by bank transfer. Requires an owner or a key with
         `admin`."""
-        body = self.read_body(TopUpBody)
-        payment_id = _payment_id(self.access, request.headers.get("Idempotency-Key"))
-        payment = payments.begin_top_up(body["amount_nanousd"], by=self.access, payment_id=payment_id)
-        return self.answer_object(present(PaymentObject, payment), status=201)
+        payment_id = _payment_id(self.access, self.request.headers.get("Idempotency-Key"))
+        return payments.begin_top_up(body["amount_nanousd"], by=self.access, payment_id=payment_id)
 
 
-class AutoTopUpView(WorkspaceView):
+class AutoTopUpViewSet(WorkspaceViewSet):
     """Automatic top-ups."""
 
-    @operation(
-        "billing.auto_top_up",
-        "Get the automatic top-up settings",
-        scope=Scope.BILLING_READ,
-        answer=AutoTopUpObject,
-        example=AUTO_EXAMPLE,
-    )
-    def get(self, request: Request) -> Response:
-        """Return the settings."""
-        return self.answer_object(present(AutoTopUpObject, payments.account_of(self.access.tenant)))
+    tag, noun = "billing", "the automatic top-up settings"
+    scope, read_scope, needs = Scope.ADMIN, Scope.BILLING_READ, Permission.MANAGE_BILLING
+    serializer_class = AutoTopUpObject
+    body = AutoTopUpBody
 
-    @operation(
-        "billing.set_auto_top_up",
-        "Update the automatic top-up settings",
-        scope=Scope.ADMIN,
-        needs=Permission.MANAGE_BILLING,
-        body=AutoTopUpBody,
-        answer=AutoTopUpObject,
-        is_edit=True,
-        example=AUTO_EXAMPLE,
-        body_example={"threshold_nanousd": 5_000_000_000, "amount_nanousd": 25_000_000_000},
-    )
-    @transaction.atomic
-    def put(self, request: Request) -> Response:
+    def get_object(self, *, is_locked: bool = False) -> PaymentAccount:
+        return payments.account_of(super().get_object(is_locked=is_locked))
+
+    @described(name="auto_top_up")
+    def retrieve(self, account: PaymentAccount) -> PaymentAccount:
+        """Return the settings."""
+        return account
+
+    @described(name="set_auto_top_up")
+    def update(self, account: PaymentAccount, body: dict[str, int | None]) -> PaymentAccount:
         """Update the settings. The card of the last payment is charged. Requires an owner or a key with
         `admin`."""
-        tenant = Tenant.objects.select_for_update(no_key=True).get(pk=self.access.tenant.pk)
-        self.require_match(present(AutoTopUpObject, payments.account_of(tenant)))
-        account = auto_top_up.set_auto_top_up(**self.read_body(AutoTopUpBody), by=self.access)
-        return self.answer_object(present(AutoTopUpObject, account))
+        return auto_top_up.set_auto_top_up(**body, by=self.access)
 
 
-class PaymentsView(WorkspaceView):
-    """The workspace's payments."""
+class PaymentViewSet(WorkspaceViewSet):
+    """Payments."""
 
-    @operation(
-        "payments.list",
-        "List payments",
-        scope=Scope.BILLING_READ,
-        answer=PaymentObject,
-        is_page=True,
-        example=PAYMENT_EXAMPLE,
-        tag="billing",
-    )
-    def get(self, request: Request) -> Response:
-        """Return top-ups and invoice payments, newest first."""
-        own = Payment.objects.filter(tenant=self.access.tenant)
-        return self.answer_page(own, lambda rows: [present(PaymentObject, row) for row in rows])
-
-
-class PaymentView(WorkspaceView):
-    """One payment."""
-
-    @operation(
-        "payments.get",
-        "Get a payment",
-        scope=Scope.BILLING_READ,
-        answer=PaymentObject,
-        example=PAYMENT_EXAMPLE,
-        tag="billing",
-    )
-    def get(self, request: Request, payment_id: UUID) -> Response:
-        """Return a payment in its last known state."""
-        payment = get_object_or_404(Payment, tenant=self.access.tenant, pk=payment_id)
-        return self.answer_object(present(PaymentObject, payment))
-
-
-class PayInvoiceView(WorkspaceView):
-    """The payment of an invoice."""
-
-    @operation(
-        "invoices.pay",
-        "Pay an invoice by card",
-        scope=Scope.ADMIN,
-        needs=Permission.MANAGE_BILLING,
-        answer=PaymentObject,
-        status=201,
-        is_post=True,
-        example=PAYMENT_EXAMPLE,
-    )
-    @repeatable
-    def post(self, request: Request, invoice_id: UUID) -> Response:
-        """Return the open payment for the amount due, and create it if needed. It is paid at its `url`."""
-        invoice = get_object_or_404(final_invoices(self.access.tenant), pk=invoice_id)
-        payment = payments.begin_invoice_payment(invoice, by=self.access)
-        return self.answer_object(present(PaymentObject, payment), status=201)
+    tag, resource, noun, nouns = "billing", "payments", "payment", "payments"
+    scope = Scope.BILLING_READ
+    reads = {
+        "list": "Return top-ups and invoice payments, newest first.",
+        "retrieve": "Return a payment in its last known state.",
+    }
+    queryset = Payment.objects.all()
+    serializer_class = PaymentObject
+    lookup_url_kwarg = "payment_id"
 
 
 def _payment_id(access: Access, key: str | None) -> UUID:
     """Return the id of a payment: the same one for the same Idempotency-Key of the same caller."""
     return uuid5(access.tenant.pk, f"{access.caller} {key}") if key else uuid4()
-
-
-def _present_credits(tenant: Tenant) -> dict[str, Any]:
-    left = list_credits_left(tenant)
-    rows = []
-    for one in left:
-        amounts = {"left_nanousd": one.nanousd, "left_usd": dollars(one.nanousd)}
-        rows.append({**present(CreditGrantObject, one.grant), **amounts})
-    total = sum(one.nanousd for one in left)
-    return {"object": "credits", "left_nanousd": total, "left_usd": dollars(total), "grants": rows}

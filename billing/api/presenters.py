@@ -1,14 +1,14 @@
 """Invoices, credits and payments as the API shows them, and as their events carry them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from billing.api.base import AmountField
 from billing.invoices.credit_notes import due_nanousd
 from billing.models import CreditNote, Payment
 from core.money import dollars
 from core.rest.messages import MessageText
+from core.rest.objects import AmountField
 from tenants.models import CreditGrant, Invoice, InvoiceLine
 
 
@@ -50,6 +50,35 @@ class InvoiceLineObject(serializers.Serializer[Any]):
 class InvoiceObject(serializers.Serializer[Invoice]):
     """A monthly invoice. Only its state changes after it is finalized."""
 
+    example: ClassVar = {
+        "id": "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55",
+        "object": "invoice",
+        "number": "PS-000042",
+        "period": "2026-10",
+        "state": "finalized",
+        "plan": "Writer v1",
+        "total_nanousd": 12_000_000_000,
+        "total_usd": "12.00",
+        "due_nanousd": 12_000_000_000,
+        "due_usd": "12.00",
+        "finalized_at": "2026-11-02T01:00:00Z",
+        "closed_at": None,
+        "lines": [
+            {
+                "kind": "fee",
+                "text": "Writer, monthly fee",
+                "style_name": "",
+                "meter": "",
+                "quantity": 1,
+                "unit_nanousd": 12_000_000_000,
+                "amount_nanousd": 12_000_000_000,
+                "amount_usd": "12.00",
+                "first_entry": None,
+                "last_entry": None,
+            }
+        ],
+    }
+
     id = serializers.UUIDField()
     object = serializers.CharField(default="invoice", read_only=True)
     number = serializers.CharField(source="__str__")
@@ -76,6 +105,19 @@ class InvoiceObject(serializers.Serializer[Invoice]):
 class CreditNoteObject(serializers.Serializer[CreditNote]):
     """A credit note, which corrects an invoice. It never changes."""
 
+    example: ClassVar = {
+        "id": "5f3d0a52-7c1e-4f0c-9d2b-0b8a1c6e7f21",
+        "object": "credit_note",
+        "number": "CN-000007",
+        "invoice": "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55",
+        "invoice_number": "PS-000042",
+        "amount_nanousd": 2_000_000_000,
+        "amount_usd": "2.00",
+        "settlement": "owed",
+        "reason": "Half a day without an engine.",
+        "created_at": "2026-11-05T09:00:00Z",
+    }
+
     id = serializers.UUIDField()
     object = serializers.CharField(default="credit_note", read_only=True)
     number = serializers.CharField(source="__str__")
@@ -92,22 +134,24 @@ class CreditNoteObject(serializers.Serializer[CreditNote]):
     created_at = serializers.DateTimeField()
 
 
-CREDIT_NOTE_EXAMPLE = {
-    "id": "5f3d0a52-7c1e-4f0c-9d2b-0b8a1c6e7f21",
-    "object": "credit_note",
-    "number": "CN-000007",
-    "invoice": "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55",
-    "invoice_number": "PS-000042",
-    "amount_nanousd": 2_000_000_000,
-    "amount_usd": "2.00",
-    "settlement": "owed",
-    "reason": "Half a day without an engine.",
-    "created_at": "2026-11-05T09:00:00Z",
-}
-
-
 class PaymentObject(serializers.Serializer[Payment]):
     """A payment."""
+
+    example: ClassVar = {
+        "id": "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d",
+        "object": "payment",
+        "number": "PAY-9B1DEB4D",
+        "purpose": "top_up",
+        "invoice": None,
+        "amount_nanousd": 25_000_000_000,
+        "amount_usd": "25.00",
+        "state": "open",
+        "provider": "stripe",
+        "url": "https://checkout.stripe.com/c/pay/cs_live_a1",
+        "failure": "",
+        "created_at": "2026-11-05T09:00:00Z",
+        "closed_at": None,
+    }
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="payment", read_only=True)
@@ -126,50 +170,3 @@ class PaymentObject(serializers.Serializer[Payment]):
     def get_url(self, payment: Payment) -> str | None:
         """Return where to pay; null once there is nothing to pay."""
         return payment.url if payment.url and payment.state == Payment.State.OPEN else None
-
-
-PAYMENT_EXAMPLE = {
-    "id": "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d",
-    "object": "payment",
-    "number": "PAY-9B1DEB4D",
-    "purpose": "top_up",
-    "invoice": None,
-    "amount_nanousd": 25_000_000_000,
-    "amount_usd": "25.00",
-    "state": "open",
-    "provider": "stripe",
-    "url": "https://checkout.stripe.com/c/pay/cs_live_a1",
-    "failure": "",
-    "created_at": "2026-11-05T09:00:00Z",
-    "closed_at": None,
-}
-
-
-INVOICE_EXAMPLE = {
-    "id": "0b9e6c1e-6f0e-4a34-8a41-6a3d7c1f2b55",
-    "object": "invoice",
-    "number": "PS-000042",
-    "period": "2026-10",
-    "state": "finalized",
-    "plan": "Writer v1",
-    "total_nanousd": 12_000_000_000,
-    "total_usd": "12.00",
-    "due_nanousd": 12_000_000_000,
-    "due_usd": "12.00",
-    "finalized_at": "2026-11-02T01:00:00Z",
-    "closed_at": None,
-    "lines": [
-        {
-            "kind": "fee",
-            "text": "Writer, monthly fee",
-            "style_name": "",
-            "meter": "",
-            "quantity": 1,
-            "unit_nanousd": 12_000_000_000,
-            "amount_nanousd": 12_000_000_000,
-            "amount_usd": "12.00",
-            "first_entry": None,
-            "last_entry": None,
-        }
-    ],
-}

@@ -1,21 +1,15 @@
-"""Members of the workspace: list, change a role, remove, hand over, leave."""
+"""Members of the workspace, and the people who are invited to it."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from django.db import transaction
-from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from core.rest.bodies import StrictSerializer
-from tenants.accounts import members
-from tenants.accounts.access import Access
+from tenants.accounts import invitations, members
 from tenants.accounts.roles import Permission
-from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView, idempotent
-from tenants.models import Membership, Scope
+from tenants.api.viewsets import WorkspaceViewSet, described, post
+from tenants.metering.persons import BadAddress, spell_address
+from tenants.models import Invitation, Membership, Scope
 
 
 class MemberObject(serializers.Serializer[Membership]):
@@ -46,101 +40,121 @@ class MemberObject(serializers.Serializer[Membership]):
 class MemberBody(StrictSerializer):
     """A member's new role."""
 
+    example: ClassVar = {"role": "owner"}
+
     role = serializers.ChoiceField(Membership.Role.choices)
 
 
-class MembersView(WorkspaceView):
-    """All members."""
+class InvitationObject(serializers.Serializer[Invitation]):
+    """An invitation for an email address. Accepting or withdrawing ends it."""
 
-    @operation("members.list", "List members", scope=Scope.MEMBERS_WRITE, answer=MemberObject, is_page=True)
-    def get(self, request: Request) -> Response:
-        """Return the members, newest first."""
-        return self.answer_page(_own_members(self.access), lambda rows: [present_member(row) for row in rows])
+    example: ClassVar = {
+        "id": "3c9a1f52-7c1e-4f0c-9d2b-0b8a1c6e7f21",
+        "object": "invitation",
+        "email": "dora@example.com",
+        "role": "member",
+        "invited_by": "alice@example.com",
+        "created_at": "2026-11-26T09:30:00Z",
+        "mailed_at": "2026-11-26T09:30:01Z",
+        "expires_at": "2026-12-03T09:30:00Z",
+    }
 
-
-class MemberView(WorkspaceView):
-    """One member."""
-
-    @operation("members.get", "Get a member", scope=Scope.MEMBERS_WRITE, answer=MemberObject)
-    def get(self, request: Request, member_id: int) -> Response:
-        """Return a member."""
-        return self.answer_object(present_member(_find_member(self.access, member_id)))
-
-    @operation(
-        "members.edit",
-        "Change a member's role",
-        scope=Scope.MEMBERS_WRITE,
-        body=MemberBody,
-        answer=MemberObject,
-        is_edit=True,
-        example={**MemberObject.example, "role": "owner"},
-        body_example={"role": "owner"},
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="invitation", read_only=True)
+    email = serializers.EmailField()
+    role = serializers.ChoiceField(Membership.Role.choices)
+    invited_by = serializers.CharField(source="invited_by.email", read_only=True, allow_null=True)
+    created_at = serializers.DateTimeField()
+    mailed_at = serializers.DateTimeField(
+        allow_null=True, help_text="`null` if the email could not be sent. Resend it."
     )
-    @transaction.atomic
-    def patch(self, request: Request, member_id: int) -> Response:
+    expires_at = serializers.DateTimeField(
+        help_text="When its link expires. The invitation is deleted a week later."
+    )
+
+
+class InvitationBody(StrictSerializer):
+    """Email address and role of the new member."""
+
+    example: ClassVar = {"email": "dora@example.com", "role": "member"}
+
+    email = serializers.EmailField(max_length=254)
+    role = serializers.ChoiceField(Membership.Role.choices, default=Membership.Role.MEMBER)
+
+    def validate_email(self, email: str) -> str:
+        """Return the address as accounts have it."""
+        try:
+            return spell_address(email)
+        except BadAddress as error:
+            raise serializers.ValidationError(error.program_message) from error
+
+
+class MemberViewSet(WorkspaceViewSet):
+    """Members."""
+
+    tag, noun, nouns = "members", "member", "members"
+    scope = Scope.MEMBERS_WRITE
+    reads = {"list": "Return the members, newest first.", "retrieve": "Return a member."}
+    queryset = Membership.objects.select_related("user", "tenant")
+    serializer_class = MemberObject
+    body = MemberBody
+    lookup_url_kwarg = "member_id"
+
+    @described(summary="Change a member's role", example=MemberObject.example | MemberBody.example)
+    def partial_update(self, membership: Membership, body: dict[str, Any]) -> Membership:
         """Change a member's role. The only owner can't be changed. Only owners and keys with `admin` can add
         or remove owners. A key can't grant or remove a role above its creator's."""
-        membership = _find_member(self.access, member_id, is_locked=True)
-        self.require_match(present_member(membership))
-        members.change_role(membership, self.read_body(MemberBody)["role"], by=self.access)
-        return self.answer_object(present_member(membership))
+        members.change_role(membership, body["role"], by=self.access)
+        return membership
 
-    @operation("members.remove", "Remove a member", scope=Scope.MEMBERS_WRITE, status=204, is_edit=True)
-    @transaction.atomic
-    def delete(self, request: Request, member_id: int) -> Response:
+    @described(name="remove", summary="Remove a member")
+    def destroy(self, membership: Membership) -> None:
         """Remove a member from the workspace. The only owner can't be removed. Keys the member created are
         kept."""
-        membership = _find_member(self.access, member_id, is_locked=True)
-        self.require_match(present_member(membership))
         members.remove_member(membership, by=self.access)
-        return Response(status=204)
 
-
-class TransferView(WorkspaceView):
-    """The hand-over of the workspace."""
-
-    @operation(
-        "members.transfer",
+    @post(
         "Transfer ownership to a member",
         scope=Scope.ADMIN,
         needs=Permission.MANAGE_OWNERS,
-        answer=MemberObject,
-        is_post=True,
         example={**MemberObject.example, "role": "owner"},
     )
-    @idempotent
-    def post(self, request: Request, member_id: int) -> Response:
+    def transfer(self, membership: Membership) -> Membership:
         """Make a member an owner, and the calling owner an admin. Requires a session, not an API key."""
-        membership = _find_member(self.access, member_id)
         members.transfer_ownership(membership, by=self.access)
-        return self.answer_object(present_member(membership))
+        return membership
 
-
-class LeaveView(WorkspaceView):
-    """The end of one's own membership."""
-
-    @operation(
-        "members.leave", "Leave the workspace", scope=None, needs=Permission.READ, status=204, is_post=True
-    )
-    @idempotent
-    def post(self, request: Request) -> Response:
+    @post("Leave the workspace", detail=False, scope=None, needs=Permission.READ, answer=None)
+    def leave(self) -> None:
         """Remove the caller from the workspace. The only owner can't leave. Requires a session, not an API
         key."""
         members.leave(self.access)
-        return Response(status=204)
 
 
-def present_member(membership: Membership) -> dict[str, object]:
-    """Return a member as the API shows it."""
-    return dict(MemberObject(membership).data)
+class InvitationViewSet(WorkspaceViewSet):
+    """Invitations that nobody has followed yet."""
 
+    tag, noun, nouns = "invitations", "invitation", "invitations"
+    scope = Scope.MEMBERS_WRITE
+    reads = {"list": "Return the invitations, newest first.", "retrieve": "Return an invitation."}
+    queryset = Invitation.objects.select_related("invited_by", "tenant")
+    serializer_class = InvitationObject
+    new_body = InvitationBody
+    lookup_url_kwarg = "invitation_id"
 
-def _own_members(access: Access) -> QuerySet[Membership]:
-    return Membership.objects.filter(tenant=access.tenant).select_related("user", "tenant")
+    @described(summary="Invite a member")
+    def create(self, body: dict[str, Any]) -> Invitation:
+        """Email a single-use link that is valid for seven days and only for that address. Only owners and
+        keys with `admin` can invite owners. A key can't grant a role above its creator's."""
+        return invitations.invite(body["email"], body["role"], by=self.access)
 
+    @described(name="withdraw", summary="Withdraw an invitation")
+    def destroy(self, invitation: Invitation) -> None:
+        """Withdraw an invitation. Its link stops working."""
+        invitations.withdraw(invitation, by=self.access)
 
-def _find_member(access: Access, member_id: int, *, is_locked: bool = False) -> Membership:
-    rows = _own_members(access)
-    if is_locked:
-        rows = rows.select_for_update(no_key=True, of=("self",))
-    return get_object_or_404(rows, pk=member_id)
+    @post("Resend an invitation")
+    def resend(self, invitation: Invitation) -> Invitation:
+        """Email a new link, valid for seven days, and invalidate the old one. At most once in two minutes."""
+        invitations.resend(invitation, by=self.access)
+        return invitation

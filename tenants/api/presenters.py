@@ -4,16 +4,9 @@ from typing import ClassVar
 
 from rest_framework import serializers
 
-from core.money import dollars
 from core.rest.messages import MessageText
-from tenants.models import (
-    ApiKey,
-    AuditEntry,
-    Scope,
-    Tenant,
-    WebhookDelivery,
-    WebhookEndpoint,
-)
+from core.rest.objects import DollarsField
+from tenants.models import ApiKey, Scope, Tenant, WebhookEndpoint
 
 
 class KeyLimits(serializers.Serializer[ApiKey]):
@@ -23,15 +16,11 @@ class KeyLimits(serializers.Serializer[ApiKey]):
     monthly_nanousd = serializers.IntegerField(
         allow_null=True, help_text="Monthly budget in billionths of a dollar."
     )
-    monthly_usd = serializers.SerializerMethodField()
+    monthly_usd = DollarsField(source="monthly_nanousd", read_only=True, allow_null=True)
     requests_per_minute = serializers.IntegerField(allow_null=True)
     tokens_per_minute = serializers.IntegerField(allow_null=True)
     parallel_requests = serializers.IntegerField(allow_null=True)
     styles = serializers.SerializerMethodField()
-
-    def get_monthly_usd(self, key: ApiKey) -> str | None:
-        """Return the budget in dollars."""
-        return dollars(key.monthly_nanousd)
 
     def get_styles(self, key: ApiKey) -> list[str]:
         """Return the ids of the only styles that it may use; empty: all."""
@@ -40,6 +29,31 @@ class KeyLimits(serializers.Serializer[ApiKey]):
 
 class KeyObject(serializers.Serializer[ApiKey]):
     """An API key. Its secret is returned once, when the key is created."""
+
+    example: ClassVar = {
+        "id": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+        "object": "api_key",
+        "name": "newsletter",
+        "hint": "sk-ps-aB3d…9xYz",
+        "scopes": ["inference"],
+        "limits": {
+            "monthly_tokens": 2_000_000,
+            "monthly_nanousd": 25_000_000_000,
+            "monthly_usd": "25.00",
+            "requests_per_minute": None,
+            "tokens_per_minute": None,
+            "parallel_requests": None,
+            "styles": [],
+        },
+        "is_watermarked": True,
+        "is_live": True,
+        "created_by": "alice@example.com",
+        "replaced_by": None,
+        "created_at": "2026-11-26T09:30:00Z",
+        "expires_at": None,
+        "revoked_at": None,
+        "last_used_at": None,
+    }
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="api_key", read_only=True)
@@ -51,7 +65,7 @@ class KeyObject(serializers.Serializer[ApiKey]):
         help_text="If false, requests with this key get text without a watermark, unless they ask for it."
     )
     is_live = serializers.BooleanField(read_only=True)
-    created_by = serializers.SerializerMethodField()
+    created_by = serializers.CharField(source="created_by.email", read_only=True, allow_null=True)
     replaced_by = serializers.UUIDField(source="replaced_by_id", allow_null=True)
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
@@ -62,13 +76,26 @@ class KeyObject(serializers.Serializer[ApiKey]):
         """Return the secret's first and last characters."""
         return f"{key.prefix}…{key.last4}"
 
-    def get_created_by(self, key: ApiKey) -> str | None:
-        """Return the address of the person who made it; null: a program did."""
-        return key.created_by.email if key.created_by else None
-
 
 class WorkspaceObject(serializers.Serializer[Tenant]):
     """A workspace."""
+
+    example: ClassVar = {
+        "id": "0b1c2d3e-4f50-4162-8738-495a6b7c8d9e",
+        "object": "workspace",
+        "slug": "acme",
+        "name": "Acme",
+        "monthly_nanousd": 50_000_000_000,
+        "monthly_usd": "50.00",
+        "default_style": None,
+        "key_limits": {"monthly_tokens": 2_000_000},
+        "key_lifetime_days": 365,
+        "is_watermarked": True,
+        "responses_kept_days": None,
+        "is_suspended": False,
+        "deletion_at": None,
+        "created_at": "2026-11-01T08:00:00Z",
+    }
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="workspace", read_only=True)
@@ -77,7 +104,9 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
     monthly_nanousd = serializers.IntegerField(
         allow_null=True, help_text="The workspace's own monthly budget."
     )
-    monthly_usd = serializers.SerializerMethodField()
+    monthly_usd = DollarsField(
+        source="monthly_nanousd", read_only=True, allow_null=True, help_text="The budget in dollars."
+    )
     default_style = serializers.UUIDField(
         allow_null=True, help_text="Id of the style that the Write page starts with."
     )
@@ -101,34 +130,9 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
     )
     created_at = serializers.DateTimeField()
 
-    def get_monthly_usd(self, tenant: Tenant) -> str | None:
-        """Return the budget in dollars."""
-        return dollars(tenant.monthly_nanousd)
-
     def get_is_suspended(self, tenant: Tenant) -> bool:
         """Return whether operators suspended it."""
         return tenant.suspended_at is not None
-
-
-class AuditObject(serializers.Serializer[AuditEntry]):
-    """An audit log entry."""
-
-    id = serializers.IntegerField()
-    object = serializers.CharField(default="audit_entry", read_only=True)
-    at = serializers.DateTimeField()
-    action = serializers.CharField(help_text="As `api_key.created`.")
-    actor = serializers.SerializerMethodField()
-    api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The API key used.")
-    object_type = serializers.CharField()
-    object_id = serializers.CharField()
-    object_name = serializers.CharField()
-    before = serializers.DictField()
-    after = serializers.DictField()
-    address = serializers.CharField(allow_null=True)
-
-    def get_actor(self, entry: AuditEntry) -> str | None:
-        """Return the person's address; null: a program."""
-        return entry.actor.email if entry.actor else None
 
 
 class EndpointObject(serializers.Serializer[WebhookEndpoint]):
@@ -159,63 +163,3 @@ class EndpointObject(serializers.Serializer[WebhookEndpoint]):
     failing_since = serializers.DateTimeField(allow_null=True)
     previous_secret_until = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
-
-
-class DeliveryObject(serializers.Serializer[WebhookDelivery]):
-    """The delivery of an event to an endpoint."""
-
-    example: ClassVar = {
-        "id": "2c9d1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
-        "object": "webhook_delivery",
-        "event": "5f3c1a52-8b0e-4a53-9c0e-0f9c6a3d7b11",
-        "type": "canary.ended",
-        "status": "delivered",
-        "attempts": 1,
-        "status_code": 200,
-        "latency_ms": 84,
-        "answer": "ok",
-        "failure": "",
-        "created_at": "2026-11-26T09:31:00Z",
-        "attempted_at": "2026-11-26T09:31:01Z",
-        "next_attempt_at": None,
-    }
-
-    id = serializers.UUIDField(source="public_id")
-    object = serializers.CharField(default="webhook_delivery", read_only=True)
-    event = serializers.UUIDField(source="event_id")
-    type = serializers.CharField(source="event.type")
-    status = serializers.ChoiceField(WebhookDelivery.Status.choices)
-    attempts = serializers.IntegerField()
-    status_code = serializers.IntegerField(allow_null=True)
-    latency_ms = serializers.IntegerField(allow_null=True)
-    answer = serializers.CharField(allow_blank=True, help_text="The first 2 KB of the last response.")
-    failure = MessageText()
-    created_at = serializers.DateTimeField()
-    attempted_at = serializers.DateTimeField(allow_null=True)
-    next_attempt_at = serializers.SerializerMethodField()
-
-    def get_next_attempt_at(self, delivery: WebhookDelivery) -> str | None:
-        """Return when it is tried next; null: it is over."""
-        if delivery.status != WebhookDelivery.Status.PENDING:
-            return None
-        return str(serializers.DateTimeField().to_representation(delivery.next_attempt_at))
-
-
-def present_key(key: ApiKey) -> dict[str, object]:
-    """Return a key as the API shows it."""
-    return dict(KeyObject(key).data)
-
-
-def present_workspace(tenant: Tenant) -> dict[str, object]:
-    """Return a workspace as the API shows it."""
-    return dict(WorkspaceObject(tenant).data)
-
-
-def present_endpoint(endpoint: WebhookEndpoint) -> dict[str, object]:
-    """Return a webhook endpoint as the API shows it."""
-    return dict(EndpointObject(endpoint).data)
-
-
-def present_delivery(delivery: WebhookDelivery) -> dict[str, object]:
-    """Return a delivery as the API shows it."""
-    return dict(DeliveryObject(delivery).data)

@@ -1,26 +1,33 @@
-"""Usage: sums by day, style, key and version, and the log of requests, which holds no text."""
+"""Usage: sums by day, style, key and version, and the log of requests, which holds no text.
 
+Two lists show the log: of requests that used something, which can be exported, and of all, refused ones too,
+each with what became of it and why.
+"""
+
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
-from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.money import dollars
+from core.rest import pages
 from core.rest.bodies import MomentField, StrictSerializer, TextField
+from core.rest.objects import DollarsField
 from core.spreadsheets import stream_csv
-from tenants.api.schema import operation
 from tenants.api.usage_report import report_usage
-from tenants.api.views import WorkspaceView
-from tenants.metering import usage
-from tenants.metering.request_log import SERVED, Cursor, follow
+from tenants.api.viewsets import WorkspaceViewSet, get
+from tenants.metering import request_log, usage
+from tenants.metering.request_log import SERVED, Cursor, LogFilter, LoggedRequest, follow
 from tenants.models import Scope, UsageEvent
 
+OUTCOMES = [name for name, _ in request_log.OUTCOMES if name]
 CSV = "text/csv"
+RECENT = timedelta(days=31)  # what is listed where nothing is said: a partition or two
 CSV_CHUNK = 2000  # rows that are read at once
 FILTER_COLUMNS = {"style": "style_name", "key": "key", "outcome": "outcome"}  # by the query's names
 
@@ -53,6 +60,13 @@ class UsageSum(serializers.Serializer[Any]):
 
 class UsageReport(serializers.Serializer[Any]):
     """Usage by group and in total, derived from the ledger."""
+
+    example: ClassVar = {
+        "start": "2026-11-01",
+        "end": "2026-11-27",
+        "data": [UsageSum.example],
+        "total": UsageSum.example | {"day": None, "style": None},
+    }
 
     start = serializers.DateField()
     end = serializers.DateField(help_text="End date (exclusive).")
@@ -97,11 +111,7 @@ class UsageEventObject(serializers.Serializer[UsageEvent]):
         "none: `none; reason=greedy`.",
     )
     cost_nanousd = serializers.IntegerField()
-    cost_usd = serializers.SerializerMethodField()
-
-    def get_cost_usd(self, event: UsageEvent) -> str:
-        """Return the cost in dollars."""
-        return dollars(event.cost_nanousd) or "0"
+    cost_usd = DollarsField(source="cost_nanousd", read_only=True, help_text="The cost in dollars.")
 
 
 class UsageQuery(StrictSerializer):
@@ -136,6 +146,53 @@ class EventsQuery(StrictSerializer):
     )
 
 
+class RequestObject(serializers.Serializer[LoggedRequest]):
+    """A request and its outcome, without its content."""
+
+    example: ClassVar = {
+        "request_id": "req_4f0c",
+        "object": "request",
+        "at": "2026-11-26T09:30:00Z",
+        "style": "acme/brand-voice",
+        "version": None,
+        "key": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+        "outcome": "refused",
+        "status": 429,
+        "code": "rate_limit_exceeded",
+        "reason": "Rate limit reached for requests per minute of this key: 60 allowed, 0 left. "
+        "Try again in 9 s.",
+        "prompt_tokens": 0,
+        "cached_tokens": 0,
+        "completion_tokens": 0,
+        "cost_nanousd": 0,
+        "cost_usd": "0.00",
+    }
+
+    request_id = serializers.CharField()
+    object = serializers.CharField(default="request", read_only=True)
+    at = serializers.DateTimeField()
+    style = serializers.CharField(allow_blank=True, help_text="As requested. Empty if the body was not read.")  # type: ignore[assignment]
+    version = serializers.IntegerField(allow_null=True)
+    key = serializers.UUIDField(source="key_id")
+    outcome = serializers.ChoiceField(OUTCOMES, source="kind")
+    status = serializers.IntegerField(allow_null=True, help_text="HTTP status of a refused request.")
+    code = serializers.CharField(allow_blank=True, help_text="Error code of a refused request.")
+    reason = serializers.CharField(allow_blank=True, help_text="Why the request was refused or interrupted.")
+    prompt_tokens = serializers.IntegerField()
+    cached_tokens = serializers.IntegerField()
+    completion_tokens = serializers.IntegerField()
+    cost_nanousd = serializers.IntegerField()
+    cost_usd = DollarsField(source="cost_nanousd", read_only=True, help_text="The cost in dollars.")
+
+
+class RequestsQuery(EventsQuery):
+    """Which requests."""
+
+    start = MomentField(required=False, help_text="Start time (inclusive). Default: 31 days before `end`.")
+    outcome = serializers.ChoiceField(OUTCOMES, required=False, help_text="Filter by outcome.")
+    request_id = TextField(required=False, max_length=100, help_text="Filter by request id.")
+
+
 class CsvRenderer(BaseRenderer):
     """Lets a request ask for CSV. The view writes it, row by row."""
 
@@ -147,64 +204,92 @@ class CsvRenderer(BaseRenderer):
         return JSONRenderer().render(data)
 
 
-class UsageView(WorkspaceView):
-    """Sums of usage."""
+class UsageViewSet(WorkspaceViewSet):
+    """Sums of usage, and the log of requests that were answered."""
 
-    @operation(
-        "usage.get",
+    tag = "usage"
+    scope = Scope.USAGE_READ
+    serializer_class = UsageEventObject
+    ordering = ("-admitted_at", "-pk")
+
+    @get(
         "Get usage",
-        scope=Scope.USAGE_READ,
+        name="get",
+        detail=False,
+        url_path="",
         query=UsageQuery,
         answer=UsageReport,
         can_conflict=True,
-        example={
-            "start": "2026-11-01",
-            "end": "2026-11-27",
-            "data": [UsageSum.example],
-            "total": UsageSum.example | {"day": None, "style": None},
-        },
     )
-    def get(self, request: Request) -> Response:
+    def sums(self, query: dict[str, Any]) -> Response:
         """Return the usage of a date range by day, style, key or version. The default is this month by
         day."""
-        query = self.read_query(UsageQuery)
         return Response(report_usage(self.access.tenant, query, key_id=query.get("key")))
 
-
-class UsageEventsView(WorkspaceView):
-    """The log of requests."""
-
-    renderer_classes = [JSONRenderer, CsvRenderer]
-
-    @operation(
-        "usage.events",
+    @get(
         "List or export usage events",
-        scope=Scope.USAGE_READ,
+        detail=False,
         query=EventsQuery,
-        answer=UsageEventObject,
         is_page=True,
         others={CSV: OpenApiTypes.STR},
         can_conflict=True,
-        tag="usage",
+        renderer_classes=[JSONRenderer, CsvRenderer],
     )
-    def get(self, request: Request) -> Response | StreamingHttpResponse:
+    def events(self, query: dict[str, Any]) -> QuerySet[UsageEvent] | StreamingHttpResponse:
         """Return requests, newest first."""
-        query = self.read_query(EventsQuery)
         events = usage.usage_events(self.access.tenant, start=query.get("start"), end=query.get("end"))
         for name, column in FILTER_COLUMNS.items():
             if name in query:
                 events = events.filter(**{column: query[name]})
-        if request.accepted_media_type == CSV:
-            return _stream_csv(events)
-        return self.answer_page(events, lambda rows: [dict(UsageEventObject(row).data) for row in rows])
-
-    def order_by(self, request: Request) -> tuple[str, ...]:
-        """Return the order: newest first."""
-        return ("-admitted_at", "-pk")
+        if self.request.accepted_media_type == CSV:
+            return _stream_csv(events.order_by(*self.ordering))
+        return events
 
 
-def _stream_csv(events: QuerySet[UsageEvent]) -> StreamingHttpResponse:
-    newest_first = events.order_by("-admitted_at", "-pk")
+class RequestViewSet(WorkspaceViewSet):
+    """The log of all requests."""
+
+    tag, resource, nouns = "usage", "requests", "requests"
+    scope = Scope.USAGE_READ
+    serializer_class = RequestObject
+    query = RequestsQuery
+
+    def list(self) -> Response:
+        """Return requests with their outcome, newest first. Refused ones include the reason and are kept for
+        two weeks."""
+        written = self.request.query_params.get("cursor")
+        after = _read_cursor(written) if written is not None else None
+        limit = pages.CursorPages().get_page_size(self.request)
+        found = request_log.list_requests(self._read_filter(), after, size=limit + 1)
+        rows = found[:limit]
+        next_cursor = str(rows[-1].cursor) if len(found) > limit else None
+        data = self.present_page(rows)
+        return Response({"data": data, "has_more": next_cursor is not None, "next_cursor": next_cursor})
+
+    def _read_filter(self) -> LogFilter:
+        query = self.read_query(RequestsQuery)
+        now = timezone.now()
+        end = query.get("end") or now + timedelta(minutes=1)  # the gateway's clock may be ahead
+        return LogFilter(
+            tenant=self.access.tenant,
+            start=query.get("start") or min(end, now) - RECENT,
+            end=end,
+            style=query.get("style", ""),
+            key_id=query.get("key"),
+            outcome=query.get("outcome", ""),
+            request_id=query.get("request_id", ""),
+        )
+
+
+def _read_cursor(written: str) -> Cursor:
+    """Return where the page begins. Raises BadCursor."""
+    try:
+        return Cursor.read(written)
+    except request_log.BadCursor as error:
+        raise pages.BadCursor(field="cursor") from error
+
+
+def _stream_csv(newest_first: QuerySet[UsageEvent]) -> StreamingHttpResponse:
     columns = [str(name) for name in UsageEventObject().fields if str(name) != "object"]
 
     def read(last: UsageEvent | None) -> list[UsageEvent]:

@@ -5,17 +5,57 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
-from rest_framework.request import Request
 
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.api.presenters import DeliveryObject, EndpointObject
-from tenants.api.viewsets import WorkspaceViewSet, post
+from core.rest.messages import MessageText
+from tenants.api.presenters import EndpointObject
+from tenants.api.viewsets import WorkspaceViewSet, described, post
 from tenants.events.outbox import payload_of
 from tenants.models import EventType, OutboxEvent, Scope, WebhookDelivery, WebhookEndpoint
 from tenants.models.events import MAX_URL_LENGTH
 from tenants.webhooks import endpoints
 
 type Secretive = tuple[WebhookEndpoint, dict[str, str]]  # with the secret, which is shown once
+
+
+class DeliveryObject(serializers.Serializer[WebhookDelivery]):
+    """The delivery of an event to an endpoint."""
+
+    example: ClassVar = {
+        "id": "2c9d1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
+        "object": "webhook_delivery",
+        "event": "5f3c1a52-8b0e-4a53-9c0e-0f9c6a3d7b11",
+        "type": "canary.ended",
+        "status": "delivered",
+        "attempts": 1,
+        "status_code": 200,
+        "latency_ms": 84,
+        "answer": "ok",
+        "failure": "",
+        "created_at": "2026-11-26T09:31:00Z",
+        "attempted_at": "2026-11-26T09:31:01Z",
+        "next_attempt_at": None,
+    }
+
+    id = serializers.UUIDField(source="public_id")
+    object = serializers.CharField(default="webhook_delivery", read_only=True)
+    event = serializers.UUIDField(source="event_id")
+    type = serializers.CharField(source="event.type")
+    status = serializers.ChoiceField(WebhookDelivery.Status.choices)
+    attempts = serializers.IntegerField()
+    status_code = serializers.IntegerField(allow_null=True)
+    latency_ms = serializers.IntegerField(allow_null=True)
+    answer = serializers.CharField(allow_blank=True, help_text="The first 2 KB of the last response.")
+    failure = MessageText()
+    created_at = serializers.DateTimeField()
+    attempted_at = serializers.DateTimeField(allow_null=True)
+    next_attempt_at = serializers.SerializerMethodField()
+
+    def get_next_attempt_at(self, delivery: WebhookDelivery) -> str | None:
+        """Return when it is tried next; null: it is over."""
+        if delivery.status != WebhookDelivery.Status.PENDING:
+            return None
+        return str(serializers.DateTimeField().to_representation(delivery.next_attempt_at))
 
 
 class EndpointWithSecret(EndpointObject):
@@ -84,13 +124,7 @@ class EndpointViewSet(WorkspaceViewSet):
 
     tag, noun, nouns = "webhooks", "webhook endpoint", "webhook endpoints"
     scope = Scope.WEBHOOKS_WRITE
-    operations = {
-        "list": "Return the endpoints, newest first.",
-        "create": "Return a new endpoint with its secret, which is shown only once.",
-        "retrieve": "Return an endpoint.",
-        "partial_update": "Update the URL, description or events. Pending deliveries go to the new URL.",
-        "destroy": "Delete an endpoint and its deliveries.",
-    }
+    reads = {"list": "Return the endpoints, newest first.", "retrieve": "Return an endpoint."}
     queryset = WebhookEndpoint.objects.all()
     serializer_class = EndpointObject
     created_class = EndpointWithSecret
@@ -98,15 +132,20 @@ class EndpointViewSet(WorkspaceViewSet):
     body = EndpointBody
     lookup_url_kwarg = "endpoint_id"
 
-    def perform_create(self, body: dict[str, Any]) -> Secretive:
+    def create(self, body: dict[str, Any]) -> Secretive:
+        """Return a new endpoint with its secret, which is shown only once."""
         endpoint, secret = endpoints.create_endpoint(self.access, **body)
         return endpoint, {"secret": secret}
 
-    def perform_update(self, row: WebhookEndpoint, changes: dict[str, Any]) -> None:
-        endpoints.edit_endpoint(row, by=self.access, **changes)
+    def partial_update(self, endpoint: WebhookEndpoint, changes: dict[str, Any]) -> WebhookEndpoint:
+        """Update the URL, description or events. Pending deliveries go to the new URL."""
+        if changes:
+            endpoints.edit_endpoint(endpoint, by=self.access, **changes)
+        return endpoint
 
-    def perform_destroy(self, row: WebhookEndpoint) -> None:
-        endpoints.delete_endpoint(row, by=self.access)
+    def destroy(self, endpoint: WebhookEndpoint) -> None:
+        """Delete an endpoint and its deliveries."""
+        endpoints.delete_endpoint(endpoint, by=self.access)
 
     @post("Rotate a webhook endpoint's secret", answer=EndpointWithSecret, status=201)
     def rotate(self, endpoint: WebhookEndpoint) -> Secretive:
@@ -144,13 +183,9 @@ class DeliveryViewSet(WorkspaceViewSet):
 
     tag, noun, nouns = "webhooks", "delivery", "deliveries"
     scope = Scope.WEBHOOKS_WRITE
-    operations = {
-        "list": "Return the deliveries of the last 30 days, newest first.",
-        "retrieve": "Return a delivery with the first 2 KB of the response.",
-    }
-    names = {"list": "deliveries", "retrieve": "delivery"}
     serializer_class = DeliveryObject
     query = DeliveriesQuery
+    ordering = ("-id",)
     lookup_field = "public_id"
     lookup_url_kwarg = "delivery_id"
 
@@ -159,8 +194,15 @@ class DeliveryViewSet(WorkspaceViewSet):
         endpoint = get_object_or_404(own, pk=self.kwargs["endpoint_id"])
         return endpoint.deliveries.select_related("event", "endpoint")
 
-    def order_by(self, request: Request) -> tuple[str, ...]:
-        return ("-id",)
+    @described(name="deliveries")
+    def list(self) -> QuerySet[WebhookDelivery]:
+        """Return the deliveries of the last 30 days, newest first."""
+        return self.filter_queryset(self.get_queryset())
+
+    @described(name="delivery")
+    def retrieve(self, delivery: WebhookDelivery) -> WebhookDelivery:
+        """Return a delivery with the first 2 KB of the response."""
+        return delivery
 
     @post("Resend an event", status=201, example={**DeliveryObject.example, "status": "pending"})
     def redeliver(self, sent: WebhookDelivery) -> WebhookDelivery:
@@ -172,10 +214,9 @@ class DeliveryViewSet(WorkspaceViewSet):
 class EventViewSet(WorkspaceViewSet):
     """What happened in the workspace."""
 
-    tag, noun, nouns = "webhooks", "event", "events of the last 30 days"
+    tag, resource, nouns = "webhooks", "events", "events of the last 30 days"
     scope = Scope.WEBHOOKS_WRITE
-    operations = {"list": "Return events as sent to webhooks, newest first."}
-    names = {"list": "events.list"}
+    reads = {"list": "Return events as sent to webhooks, newest first."}
     queryset = OutboxEvent.objects.all()
     serializer_class = EventObject
     query = EventsQuery

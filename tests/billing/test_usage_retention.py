@@ -180,10 +180,10 @@ def test_pages_and_api_say_that_a_month_is_no_longer_there(acme, old, alice_clie
     def invoice_page() -> str:
         return alice_client.get(reverse("billing:invoice", args=[Invoice.objects.get().pk])).text
 
-    assert reverse("api:usage_events") in invoice_page()
+    assert reverse("api:usage.events") in invoice_page()
     usage_retention.drop_old_months()
     assert "request log. The totals here come from the ledger" in invoice_page()
-    assert reverse("api:usage_events") not in invoice_page()
+    assert reverse("api:usage.events") not in invoice_page()
     with pytest.raises(UsageDeleted, match="up to 2026-04-30 were deleted"):
         usage_events(acme, start=APRIL, end=None)
     assert usage_events(acme, start=datetime(2026, 5, 1, tzinfo=UTC), end=None).count() == 0

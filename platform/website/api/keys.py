@@ -1,26 +1,30 @@
-"""API keys: list, make, get, edit, rotate, revoke."""
+"""API keys; and log-ins in the browser, with which a program gets one."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
+from django.conf import settings
+from django.urls import reverse
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from adapters.public import find_style_choices
+from core import rates
+from core.addresses import network_of
 from core.money import NANO
 from core.names import validate_name
 from core.rest.bodies import StrictSerializer, TextField
+from core.rest.objects import present
 from tenants.accounts.access import Access
-from tenants.api_keys import actions
+from tenants.api_keys import actions, device_logins
 from tenants.api_keys.actions import MAX_MONTHLY_TOKENS, MAX_PER_MINUTE
 from tenants.metering.forms import MAX_USD
-from tenants.models import ApiKey, Scope
-from tenants.rest import KeyObject, WorkspaceView, idempotent, operation, present_key
+from tenants.models import ApiKey, Scope, default_scopes
+from tenants.rest import KeyObject, WorkspaceViewSet, described, post
 
 WRONG_SCOPE: dict[str, Any] = {
     "invalid_choice": f"Unknown scope “{{input}}”. Available scopes: {', '.join(Scope.values)}."
@@ -29,36 +33,20 @@ MAX_STYLES = 1000  # that one key may name
 OLD_SECRET_HOURS = 24
 MAX_OLD_SECRET_HOURS = 24 * 7
 WATERMARK_HELP = "`false` for text without a watermark, where the operator allows it."
+BEGUN_PER_MINUTE = 10  # from one network
+POLLS_PER_MINUTE = 120  # from one network; a program asks twenty times
+STATES = (device_logins.PENDING, device_logins.APPROVED, device_logins.DENIED)
 
-KEY_EXAMPLE = {
-    "id": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
-    "object": "api_key",
-    "name": "newsletter",
-    "hint": "sk-ps-aB3d…9xYz",
-    "scopes": ["inference"],
-    "limits": {
-        "monthly_tokens": 2_000_000,
-        "monthly_nanousd": 25_000_000_000,
-        "monthly_usd": "25.00",
-        "requests_per_minute": None,
-        "tokens_per_minute": None,
-        "parallel_requests": None,
-        "styles": [],
-    },
-    "is_watermarked": True,
-    "is_live": True,
-    "created_by": "alice@example.com",
-    "replaced_by": None,
-    "created_at": "2026-11-26T09:30:00Z",
-    "expires_at": None,
-    "revoked_at": None,
-    "last_used_at": None,
-}
-SECRET_EXAMPLE = {**KEY_EXAMPLE, "secret": "sk-ps-" + "x" * 36}
+
+def limit_field(most: int) -> serializers.IntegerField:
+    """Return the field of a limit, which may be lifted by `null`."""
+    return serializers.IntegerField(min_value=1, max_value=most, allow_null=True, required=False)
 
 
 class KeyWithSecret(KeyObject):
     """A new key with its secret, which is shown only once."""
+
+    example: ClassVar = {**KeyObject.example, "secret": "sk-ps-" + "x" * 36}
 
     secret = serializers.CharField()
 
@@ -67,21 +55,11 @@ class LimitsBody(StrictSerializer):
     """A key's own limits. With `null` and no styles, only the workspace's limits apply. A new key takes
     omitted limits from the workspace's `key_limits`."""
 
-    monthly_tokens = serializers.IntegerField(
-        min_value=1, max_value=MAX_MONTHLY_TOKENS, allow_null=True, required=False
-    )
-    monthly_nanousd = serializers.IntegerField(
-        min_value=1, max_value=MAX_USD * NANO, allow_null=True, required=False
-    )
-    requests_per_minute = serializers.IntegerField(
-        min_value=1, max_value=MAX_PER_MINUTE, allow_null=True, required=False
-    )
-    tokens_per_minute = serializers.IntegerField(
-        min_value=1, max_value=MAX_PER_MINUTE, allow_null=True, required=False
-    )
-    parallel_requests = serializers.IntegerField(
-        min_value=1, max_value=MAX_PER_MINUTE, allow_null=True, required=False
-    )
+    monthly_tokens = limit_field(MAX_MONTHLY_TOKENS)
+    monthly_nanousd = limit_field(MAX_USD * NANO)
+    requests_per_minute = limit_field(MAX_PER_MINUTE)
+    tokens_per_minute = limit_field(MAX_PER_MINUTE)
+    parallel_requests = limit_field(MAX_PER_MINUTE)
     styles = serializers.ListField(child=serializers.UUIDField(), max_length=MAX_STYLES, required=False)
 
     def validate_styles(self, style_ids: list[UUID]) -> list[UUID]:
@@ -96,6 +74,8 @@ class LimitsBody(StrictSerializer):
 
 class KeyBody(StrictSerializer):
     """The fields of a key that can be updated."""
+
+    example: ClassVar[dict[str, Any]] = {"limits": {"monthly_tokens": 5_000_000}}
 
     name = TextField(max_length=actions.MAX_NAME, validators=[validate_name], required=False)
     scopes = serializers.ListField(
@@ -115,9 +95,20 @@ class KeyBody(StrictSerializer):
         ),
     )
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the limits beside the other fields, as the actions take them."""
+        limits: dict[str, Any] = attrs.pop("limits", {})
+        return attrs | limits
+
 
 class NewKeyBody(KeyBody):
     """A new key."""
+
+    example: ClassVar = {
+        "name": "newsletter",
+        "scopes": ["inference"],
+        "limits": {"monthly_tokens": 2_000_000},
+    }
 
     name = TextField(max_length=actions.MAX_NAME, validators=[validate_name])
 
@@ -125,128 +116,155 @@ class NewKeyBody(KeyBody):
 class RotateBody(StrictSerializer):
     """How long the old secret remains valid."""
 
+    example: ClassVar = {"old_secret_hours": 24}
+
     old_secret_hours = serializers.IntegerField(
         min_value=0, max_value=MAX_OLD_SECRET_HOURS, default=OLD_SECRET_HOURS
     )
 
 
-class KeysView(WorkspaceView):
-    """All keys of the workspace, and new ones."""
+class NewLoginBody(StrictSerializer):
+    """The program's name and the requested scopes."""
 
-    @operation(
-        "keys.list",
-        "List API keys",
-        scope=Scope.KEYS_WRITE,
-        answer=KeyObject,
-        is_page=True,
-        example=KEY_EXAMPLE,
-    )
-    def get(self, request: Request) -> Response:
-        """Return the keys, newest first, including revoked ones."""
-        return self.answer_page(own_keys(self.access), lambda keys: [present_key(key) for key in keys])
+    example: ClassVar = {"name": "CLI on laptop", "scopes": ["inference", "styles:read"]}
 
-    @operation(
-        "keys.create",
-        "Create an API key",
-        scope=Scope.KEYS_WRITE,
-        body=NewKeyBody,
-        answer=KeyWithSecret,
-        status=201,
-        is_post=True,
-        example=SECRET_EXAMPLE,
-        body_example={"name": "newsletter", "scopes": ["inference"], "limits": {"monthly_tokens": 2_000_000}},
+    name = TextField(max_length=60, validators=[validate_name], help_text="Name of the key to create.")
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(Scope.choices, error_messages=WRONG_SCOPE),
+        min_length=1,
+        max_length=len(Scope),
+        required=False,
+        help_text="Requested scopes. The member who confirms chooses from these. Default: inference.",
     )
-    @idempotent
-    def post(self, request: Request) -> Response:
+
+
+class BegunLoginObject(serializers.Serializer[Any]):
+    """A login awaiting confirmation."""
+
+    example: ClassVar = {
+        "object": "login",
+        "device_code": "kV3x" + "0" * 39,
+        "user_code": "BCDF-GHJK",
+        "verification_url": "https://polyscribe.example.com/connect/",
+        "verification_url_complete": "https://polyscribe.example.com/connect/?code=BCDF-GHJK",
+        "expires_in_s": 600,
+        "interval_s": 3,
+    }
+
+    object = serializers.CharField(default="login", read_only=True)
+    device_code = serializers.CharField(help_text="Secret code with which the program gets the key.")
+    user_code = serializers.CharField(help_text="Code to display. The member compares it in the browser.")
+    verification_url = serializers.URLField(help_text="URL where a member confirms the login.")
+    verification_url_complete = serializers.URLField(help_text="The same URL, including the code.")
+    expires_in_s = serializers.IntegerField()
+    interval_s = serializers.IntegerField(help_text="Minimum polling interval.")
+
+
+class RedeemBody(StrictSerializer):
+    """Which login."""
+
+    example: ClassVar = {"device_code": BegunLoginObject.example["device_code"]}
+
+    device_code = TextField(max_length=100)
+
+
+class LoginStateObject(serializers.Serializer[Any]):
+    """The state of a login."""
+
+    example: ClassVar = {"object": "login", "status": "approved", "key": KeyWithSecret.example}
+
+    object = serializers.CharField(default="login", read_only=True)
+    status = serializers.ChoiceField(STATES)
+    key = KeyWithSecret(allow_null=True, help_text="The API key. Returned only once, after approval.")
+
+
+class KeyViewSet(WorkspaceViewSet):
+    """The keys that people and programs of the workspace made."""
+
+    tag, noun, nouns = "keys", "API key", "API keys"
+    scope = Scope.KEYS_WRITE
+    reads = {"list": "Return the keys, newest first, including revoked ones.", "retrieve": "Return a key."}
+    queryset = ApiKey.objects.shown().select_related("created_by")
+    serializer_class = KeyObject
+    created_class = KeyWithSecret
+    new_body = NewKeyBody
+    body = KeyBody
+    lookup_url_kwarg = "key_id"
+
+    def create(self, body: dict[str, Any]) -> tuple[ApiKey, dict[str, str]]:
         """Return a new key with its secret, which is shown only once."""
-        key, secret = actions.create_key(self.access, **read_settings(self, NewKeyBody))
-        return self.answer_object({**present_key(key), "secret": secret}, status=201)
+        key, secret = actions.create_key(self.access, **body)
+        return key, {"secret": secret}
 
-
-class KeyView(WorkspaceView):
-    """One key."""
-
-    @operation("keys.get", "Get an API key", scope=Scope.KEYS_WRITE, answer=KeyObject, example=KEY_EXAMPLE)
-    def get(self, request: Request, key_id: UUID) -> Response:
-        """Return a key."""
-        return self.answer_object(present_key(find_key(self.access, key_id)))
-
-    @operation(
-        "keys.edit",
-        "Update an API key",
-        scope=Scope.KEYS_WRITE,
-        body=KeyBody,
-        answer=KeyObject,
-        is_edit=True,
-        example=KEY_EXAMPLE,
-        body_example={"limits": {"monthly_tokens": 5_000_000}},
-    )
-    @transaction.atomic
-    def patch(self, request: Request, key_id: UUID) -> Response:
+    def partial_update(self, key: ApiKey, changes: dict[str, Any]) -> ApiKey:
         """Update the name, scopes, limits or expiration, effective immediately."""
-        key = find_key(self.access, key_id, is_locked=True)
-        self.require_match(present_key(key))
-        actions.edit_key(key, by=self.access, **read_settings(self, KeyBody))
-        return self.answer_object(present_key(key))
+        actions.edit_key(key, by=self.access, **changes)
+        return key
 
-    @operation(
-        "keys.revoke",
-        "Revoke an API key",
-        scope=Scope.KEYS_WRITE,
-        answer=KeyObject,
-        is_edit=True,
-        example=KEY_EXAMPLE,
-    )
-    @transaction.atomic
-    def delete(self, request: Request, key_id: UUID) -> Response:
+    @described(name="revoke", summary="Revoke an API key", answer=KeyObject)
+    def destroy(self, key: ApiKey) -> ApiKey:
         """Revoke a key permanently, effective immediately. Repeating the call has no effect."""
-        key = find_key(self.access, key_id, is_locked=True)
-        self.require_match(present_key(key))
         actions.revoke_key(key, by=self.access)
-        return self.answer_object(present_key(key))
+        return key
 
-
-class RotateKeyView(WorkspaceView):
-    """A new secret for a key."""
-
-    @operation(
-        "keys.rotate",
-        "Rotate an API key",
-        scope=Scope.KEYS_WRITE,
-        body=RotateBody,
-        answer=KeyWithSecret,
-        status=201,
-        is_post=True,
-        example=SECRET_EXAMPLE,
-        body_example={"old_secret_hours": 24},
-    )
-    @idempotent
-    def post(self, request: Request, key_id: UUID) -> Response:
+    @post("Rotate an API key", body=RotateBody, answer=KeyWithSecret, status=201)
+    def rotate(self, key: ApiKey, body: dict[str, Any]) -> tuple[ApiKey, dict[str, str]]:
         """Return a new key with the same name, scopes and limits. The old key expires after some hours."""
-        old_lives = timedelta(hours=self.read_body(RotateBody)["old_secret_hours"])
-        key = find_key(self.access, key_id)
+        old_lives = timedelta(hours=body["old_secret_hours"])
         new_key, secret = actions.rotate_key(key, by=self.access, old_lives=old_lives)
-        return self.answer_object({**present_key(new_key), "secret": secret}, status=201)
+        return new_key, {"secret": secret}
 
 
-def read_settings(view: WorkspaceView, serializer: type[KeyBody]) -> dict[str, Any]:
-    """Return the checked body of a key with its limits beside the other fields, as the actions take them."""
-    body = view.read_body(serializer)
-    body |= body.pop("limits", {})
-    return body
+class LoginViewSet(WorkspaceViewSet):
+    """Log-ins of programs, which have no key yet. Requests are counted by the network that they come from."""
 
+    tag, resource = "keys", "logins"
+    scope = None
+    authentication_classes = []
+    serializer_class = BegunLoginObject
+    new_body = NewLoginBody
 
-def own_keys(access: Access) -> QuerySet[ApiKey]:
-    """Return the keys that people and programs of the workspace made."""
-    return ApiKey.objects.shown().filter(tenant=access.tenant).select_related("created_by")
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Allow a request while its client is within the rate limit."""
+        APIView.initial(self, request, *args, **kwargs)
+        network = network_of(request.META.get("REMOTE_ADDR") or "")
+        limit = POLLS_PER_MINUTE if self.action == "redeem" else BEGUN_PER_MINUTE
+        self._rate = rates.take(f"logins:{self.action}:{network}", limit)
 
+    @described(
+        name="begin",
+        summary="Start a login in the browser",
+        needs_key=False,
+        is_post=False,
+        is_repeatable=True,
+    )
+    def create(self, body: dict[str, Any]) -> dict[str, object]:
+        """Return two codes: show one to the person, who confirms it in a browser, and use the other to get
+        the key."""
+        scopes = body.get("scopes") or default_scopes()
+        address = self.request.META.get("REMOTE_ADDR") or ""
+        begun = device_logins.begin_login(body["name"], scopes, address=address)
+        page = f"{settings.SITE_URL}{reverse('website:connect')}"
+        return {
+            "device_code": begun.device_code,
+            "user_code": begun.user_code,
+            "verification_url": page,
+            "verification_url_complete": f"{page}?{urlencode({'code': begun.user_code})}",
+            "expires_in_s": device_logins.LOGIN_LASTS_S,
+            "interval_s": device_logins.POLL_EVERY_S,
+        }
 
-def find_key(access: Access, key_id: UUID, *, is_locked: bool = False) -> ApiKey:
-    """Return one of the workspace's keys. Raises Http404.
-
-    Locked, nobody else changes it until the transaction ends: an edit is of the key that was compared.
-    """
-    keys = own_keys(access)
-    if is_locked:
-        keys = keys.select_for_update(no_key=True, of=("self",))
-    return get_object_or_404(keys, pk=key_id)
+    @post(
+        "Complete a login",
+        detail=False,
+        needs_key=False,
+        is_post=False,
+        is_repeatable=True,
+        body=RedeemBody,
+        answer=LoginStateObject,
+    )
+    def redeem(self, body: dict[str, Any]) -> Response:
+        """Return whether the login was confirmed. Once it is, return the key with its secret, only once."""
+        state = device_logins.redeem_login(body["device_code"])
+        key = {**present(KeyObject, state.key), "secret": state.secret} if state.key else None
+        return Response({"object": "login", "status": state.status, "key": key})

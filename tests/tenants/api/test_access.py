@@ -14,11 +14,10 @@ from core.rest import problems
 from inference.openai_views.base import OpenAiView
 from tenants.accounts.workspaces import suspend_tenant
 from tenants.api.views import WorkspaceView
-from tenants.api.viewsets import OF_ALL, OF_ONE, WorkspaceViewSet
 from tenants.api_keys import actions
 from tenants.models import ApiKey, PlanVersion, Scope
 from tests.tenants.api.builders import problem
-from website.api import keys as key_views
+from website.api.keys import KeyViewSet
 
 pytestmark = pytest.mark.django_db
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -95,8 +94,8 @@ def test_guesses_of_keys_are_counted_by_address_and_lock_no_key_of_the_same_netw
 @pytest.mark.parametrize(
     ("place", "name", "fault"),
     [
-        (key_views, "own_keys", OperationalError("gone")),
-        (key_views, "own_keys", redis.ConnectionError("gone")),
+        (KeyViewSet, "get_queryset", OperationalError("gone")),
+        (KeyViewSet, "get_queryset", redis.ConnectionError("gone")),
         (rates, "take", redis.ConnectionError("gone")),
     ],
 )
@@ -108,7 +107,7 @@ def test_an_outage_is_503_and_says_when_to_try_again(admin, monkeypatch, place, 
 
 
 def test_a_fault_of_ours_tells_nothing_but_its_id(admin, monkeypatch, caplog):
-    monkeypatch.setattr(key_views, "own_keys", Mock(side_effect=RuntimeError("secret particulars")))
+    monkeypatch.setattr(KeyViewSet, "get_queryset", Mock(side_effect=RuntimeError("secret particulars")))
     body = problem(admin.get("keys"), 500, "server_error")
     assert "particulars" not in str(body)
     assert body["request_id"] in caplog.text
@@ -183,10 +182,8 @@ def test_every_handler_says_its_scope_and_every_post_is_idempotent():
         if issubclass(view, OpenAiView):
             continue  # OpenAI's own form has no Idempotency-Key
         handlers += [(method, getattr(view, method)) for method in METHODS if hasattr(view, method)]
-        for action in getattr(view, "operations", ()):
-            handlers.append(((OF_ALL | OF_ONE)[action][0], getattr(view, action)))
-        if issubclass(view, WorkspaceViewSet):
-            handlers += [("post", getattr(view, action)) for action in view._posts()]
+        for action, facts in getattr(view, "facts_of", {}).items():
+            handlers.append((facts["method"], getattr(view, action)))
     assert len(handlers) > 60
     for method, handler in handlers:
         assert hasattr(handler, "scope"), handler

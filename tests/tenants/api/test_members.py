@@ -34,3 +34,16 @@ def test_the_only_owner_stays(admin, alice, acme, bobs):
     problem(admin.delete(f"members/{alices.pk}"), 409, "last_owner")
     assert admin.patch(f"members/{bobs.pk}", {"role": "owner"}).status_code == 200
     assert admin.delete(f"members/{alices.pk}").status_code == 204
+
+
+def test_an_invitation_and_the_workspace_are_deleted_only_as_they_were_read(admin, acme):
+    made = admin.post("invitations", {"email": "dora@example.com"})
+    path = f"invitations/{made.json()['id']}"
+    problem(admin.delete(path, If_Match='"of another state"'), 412, "precondition_failed")
+    assert admin.delete(path, If_Match=admin.get(path)["ETag"]).status_code == 204
+    read = admin.get("workspace")["ETag"]
+    assert admin.patch("workspace", {"name": "Acme Prose"}).status_code == 200
+    answer = admin.request("delete", "workspace", {"confirm": "acme"}, If_Match=read)
+    problem(answer, 412, "precondition_failed")
+    acme.refresh_from_db()
+    assert acme.deletion_at is None

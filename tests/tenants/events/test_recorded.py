@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from core.rest.objects import present
 from tenants.accounts.workspaces import resume_tenant, suspend_tenant
-from tenants.api import presenters
+from tenants.api.presenters import KeyObject
 from tenants.api_keys.actions import create_key, edit_key, revoke_key, rotate_key
 from tenants.models import OutboxEvent
 from tenants.public import playground_key
@@ -34,7 +35,7 @@ def test_keys_tell_of_their_lives_and_never_their_secrets(acme, alice):
     created, rotated, revoked = OutboxEvent.objects.order_by("created_at")
     assert created.object["name"] == "laptop"
     assert rotated.facts["replaces"] == str(key.pk)
-    assert revoked.object == presenters.present_key(new_key)
+    assert revoked.object == present(KeyObject, new_key)
     assert revoked.object["is_live"] is False
     for event in (created, rotated, revoked):
         assert secret not in f"{event.object}{event.facts}"

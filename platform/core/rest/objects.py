@@ -1,4 +1,4 @@
-"""What answers about money share: amounts in dollars."""
+"""What objects of the API share: how they are shown, and amounts in dollars."""
 
 from typing import Any
 
