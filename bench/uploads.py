@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any, cast
+from typing import Any
 from uuid import UUID, uuid4
 
 import django
@@ -26,7 +26,6 @@ from labs import machine
 from polyscribe import PolyscribeError, PushObserver, RetryPolicy
 from polyscribe.push.folder import AdapterFolder, LocalFile
 from polyscribe.push.parts import AT_ONCE, PartSender
-from polyscribe.resources.uploads import Uploads
 
 FILE = "adapter_model.safetensors"
 SIZE_MB = 300
@@ -60,7 +59,7 @@ class StorageUploads:
         self.part_bytes = object_store.part_bytes_for(file.size_bytes)
         self.upload_id = object_store.begin_parts(self.version_id, FILE)
 
-    def get(self, version_id: str, *, parts: str) -> dict[str, Any]:
+    def get(self, parts: str) -> dict[str, Any]:
         """Return which parts are there, and URLs for those of the asked numbers that are not."""
         stored = object_store.list_parts(self.version_id, FILE, self.upload_id)
         there = {part.number for part in stored}
@@ -97,8 +96,7 @@ def push_in_parts(file: Path) -> None:
     local = LocalFile(FILE, file, facts.st_size, facts.st_mtime_ns, sha256="")
     uploads = StorageUploads(local)
     sender = PartSender(
-        cast(Uploads, uploads),
-        version_id=str(uploads.version_id),
+        uploads.get,
         folder=AdapterFolder(file.parent, (local,)),
         observer=PushObserver(),
         retries=RetryPolicy(),

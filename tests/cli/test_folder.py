@@ -7,7 +7,7 @@ import pytest
 
 from adapters.validation import header, limits
 from polyscribe import FolderRejected
-from polyscribe.push import folder, safetensors_header
+from polyscribe.push import folder
 from polyscribe.push.folder import read_folder
 from stack.folders import ROOT
 
@@ -27,7 +27,7 @@ def codes_of(path: Path) -> list[str]:
 def test_its_limits_are_those_of_the_service():
     assert folder.LIMITS_BYTES == limits.LIMITS_BYTES
     assert folder.PICKLE_ENDINGS == limits.PICKLE_ENDINGS
-    assert safetensors_header.HEADER_LIMIT_BYTES == header.HEADER_LIMIT
+    assert folder.HEADER_LIMIT_BYTES == header.HEADER_LIMIT
 
 
 def test_trained_styles_pass_and_only_their_two_files_are_sent():

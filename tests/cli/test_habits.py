@@ -14,7 +14,7 @@ from core.money import NANO
 from polyscribe.commands import raw, show
 from polyscribe.commands.choices import Scope
 from polyscribe.commands.main import app
-from polyscribe.commands.wording import dollars, moment
+from polyscribe.commands.show import dollars, moment
 from tenants.metering.ledger import record_events
 from tenants.models import ApiKey, WebhookEndpoint
 from tenants.models import Scope as ServiceScope

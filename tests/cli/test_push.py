@@ -170,7 +170,7 @@ def test_a_folder_that_is_pushed_again_is_a_version_of_the_same_style(client, ad
 
     promoted = Style.objects.get().versions.order_by("number").values_list("auto_promote", flat=True)
     assert list(promoted) == [True, True, False, False]
-    canary = client.releases.canary(STYLE)
+    canary = client.get(f"{client.style_path(STYLE)}/canary")
     assert (canary["version"], canary["percent"]) == (4, 10)
 
 
@@ -189,7 +189,7 @@ def test_a_killed_push_goes_on_and_sends_no_part_twice(client, service, parts, s
 
 
 def test_a_push_that_was_killed_before_it_knew_its_version_finds_it_again(client, service, adapter):
-    client.styles.create(STYLE, name="Brand voice")
+    client.post("/styles", {"slug": STYLE, "name": "Brand voice"})
     answer = service.answer
 
     def lose_the_version(request: httpx.Request) -> httpx.Response:
@@ -257,7 +257,7 @@ def test_an_upload_that_the_service_gave_up_is_begun_again(client, service, adap
 def test_an_upload_that_is_cancelled_while_it_is_sent_says_so_and_is_begun_again(client, service, adapter):
     def cancel(request: httpx.Request) -> httpx.Response:
         with suppress(Conflict):  # the other part came first
-            client.uploads.abort(str(AdapterVersion.objects.get().pk))
+            client.delete(f"/uploads/{AdapterVersion.objects.get().pk}")
         return httpx.Response(404)
 
     service.store = cancel

@@ -96,7 +96,7 @@ def test_too_little_text_is_refused_with_its_number(client, tmp_path):
 def test_a_paused_training_ends_following_with_5(logged_in, chapters, by_hand, client):
     logged_in("train", "my-voice", *chapters[:1], "--yes", "--no-wait")
     training = Training.objects.get()
-    client.trainings.pause(str(training.pk))
+    client.post(f"/trainings/{training.pk}/pause")
     done = logged_in("train", "--follow", training.pk)
     assert done.code == 5
     assert "paused" in done.err

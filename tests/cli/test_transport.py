@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from polyscribe import ApiError, Client, NotAllowed, NotFound, RateLimited, Unavailable, Unreachable
+from polyscribe import ApiError, Client, Conflict, NotAllowed, NotFound, RateLimited, Unavailable, Unreachable
 from polyscribe.errors import BadAddress, BadKey, KeyOfAnotherService, NotLoggedIn
 from polyscribe.settings import Settings, clean_address, clean_key, save_settings
 from tenants.models import ApiKey
@@ -67,23 +67,36 @@ def test_a_post_that_may_have_arrived_is_sent_again_under_the_same_idempotency_k
         return response
 
     service.answer = lose_the_first_answer
-    client.keys.create("newsletter")
+    client.post("/keys", {"name": "newsletter"})
 
     assert names[0] == names[1]
     assert ApiKey.objects.filter(name="newsletter").count() == 1
 
 
 def test_two_posts_have_different_idempotency_keys(client):
-    client.keys.create("a")
-    client.keys.create("b")
+    client.post("/keys", {"name": "a"})
+    client.post("/keys", {"name": "b"})
 
     assert ApiKey.objects.filter(name__in=("a", "b")).count() == 2
+
+
+def test_an_edit_with_the_etag_that_was_read_does_not_undo_another_ones(client):
+    client.post("/webhooks", {"url": "https://example.com/hook"})
+    [endpoint] = client.pages("/webhooks")
+    path = f"/webhooks/{endpoint['id']}"
+    read = client.get(path)
+
+    edited = client.patch(path, {"description": "First"}, if_match=read.etag)
+    with pytest.raises(Conflict):
+        client.patch(path, {"description": "Second"}, if_match=read.etag)
+
+    assert client.get(path)["description"] == edited["description"] == "First"
 
 
 def test_it_waits_for_the_first_of_two_equal_requests(client, service, waits):
     service.faults = [problem(409, "idempotency_key_in_use", "Still running.")]
 
-    client.keys.create("newsletter")
+    client.post("/keys", {"name": "newsletter"})
 
     assert len(waits) == 1
 
@@ -126,7 +139,7 @@ def test_a_list_goes_on_until_its_last_page(client, service, acme, monkeypatch):
     for name in names:
         issue_key(acme, name=name, by=None)
 
-    assert [key["name"] for key in client.keys.list()] == [*names[::-1], "laptop"]
+    assert [key["name"] for key in client.pages("/keys")] == [*names[::-1], "laptop"]
     assert len(service.requests) == 3
 
 

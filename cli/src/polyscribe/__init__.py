@@ -34,8 +34,8 @@ if TYPE_CHECKING:
         VersionNotServing,
         VersionRejected,
     )
-    from polyscribe.push.observer import PushObserver
-    from polyscribe.train.observer import TrainingObserver
+    from polyscribe.push.parts import PushObserver
+    from polyscribe.train import TrainingObserver
     from polyscribe.transport import RetryPolicy, Timeouts
 
 __all__ = [
@@ -69,10 +69,10 @@ __all__ = [
 
 MODULES = {
     "Client": "polyscribe.client",
-    "PushObserver": "polyscribe.push.observer",
+    "PushObserver": "polyscribe.push.parts",
     "RetryPolicy": "polyscribe.transport",
     "Timeouts": "polyscribe.transport",
-    "TrainingObserver": "polyscribe.train.observer",
+    "TrainingObserver": "polyscribe.train",
 }
 
 

@@ -1,37 +1,30 @@
 """The public face of the client: one service, one key, and what it may do there."""
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import quote
 from uuid import UUID
 
 import httpx
 
-from polyscribe.errors import DownloadFailed, NotFound, Unreachable
-from polyscribe.objects import Object
-from polyscribe.push.observer import PushObserver
-from polyscribe.push.request import PushRequest
-from polyscribe.push.uploader import Pusher
-from polyscribe.resources.account import Keys, Usage
-from polyscribe.resources.chat import Chat
-from polyscribe.resources.provenance import Provenance
-from polyscribe.resources.styles import Releases, Styles, Versions
-from polyscribe.resources.trainings import Trainings
-from polyscribe.resources.uploads import Uploads
-from polyscribe.resources.webhooks import Webhooks
+from polyscribe.errors import ApiError, DownloadFailed, NotFound, Object, Unreachable
+from polyscribe.push.parts import PushObserver
+from polyscribe.push.uploader import Pusher, PushRequest
 from polyscribe.settings import hint_of, resolve_settings
-from polyscribe.train.observer import TrainingObserver
-from polyscribe.train.texts import gather_texts
-from polyscribe.train.trainer import Trainer
-from polyscribe.transport import MANAGEMENT, WRITING, Query, RetryPolicy, Timeouts, Transport, describe
+from polyscribe.train import Trainer, TrainingObserver, gather_texts
+from polyscribe.transport import RetryPolicy, Timeouts, Transport, describe
 
 STORAGE_TIMEOUT_S = 60.0
 CHUNK_BYTES = 1024 * 1024
+COMPLETIONS = "/v1/chat/completions"
+STREAM_END = "[DONE]"
+
+Message = dict[str, str]
 
 
-class Client:
+class Client(Transport):
     """What a key may do at a service. Objects are dictionaries, with the fields that docs/api.md describes.
 
     The key and the address come from the arguments, else from POLYSCRIBE_API_KEY and POLYSCRIBE_BASE_URL,
@@ -43,6 +36,7 @@ class Client:
         client = Client()
         client.push("out/adapter", style="brand-voice")
         print(client.chat.complete("brand-voice", "Describe the rain."))
+        client.post("/keys", {"name": "newsletter"})
     """
 
     def __init__(
@@ -57,61 +51,45 @@ class Client:
         storage_transport: httpx.BaseTransport | None = None,
     ) -> None:
         """Raises NotLoggedIn without a key, NoSuchProfile and BadAddress. Nothing is sent yet."""
-        self.settings = resolve_settings(api_key, base_url, profile)
-        self._retries = retries or RetryPolicy()
-        self._transport = Transport(
-            self.settings,
-            retries=self._retries,
-            timeouts=timeouts or Timeouts(),
-            http_transport=http_transport,
-        )
+        settings = resolve_settings(api_key, base_url, profile)
+        super().__init__(settings, retries=retries, timeouts=timeouts, http_transport=http_transport)
         self._storage_transport = storage_transport
-        self.styles = Styles(self._transport, self._address_of_style)
-        self.versions = Versions(self._transport, self._address_of_style)
-        self.releases = Releases(self._transport, self._address_of_style)
-        self.trainings = Trainings(self._transport)
-        self.trainer = Trainer(self.trainings, self._retries, storage_transport)
-        self.uploads = Uploads(self._transport)
-        self.keys = Keys(self._transport)
-        self.usage = Usage(self._transport)
-        self.webhooks = Webhooks(self._transport)
-        self.chat = Chat(self._transport)
-        self.provenance = Provenance(self._transport)
+        self.chat = Chat(self)
+        self.trainer = Trainer(self, storage_transport)
 
     def __repr__(self) -> str:
         return f"Client({self.settings.base_url!r}, key {hint_of(self.settings.api_key)})"
 
-    def __enter__(self) -> "Client":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._transport.close()
-
     def whoami(self) -> Object:
         """Return the key: its name, hint, scopes, workspace, styles, and limits with what is left of them."""
-        return self._transport.call("GET", f"{WRITING}/key")
+        return self.get("/v1/key")
 
-    def request(
-        self, method: str, path: str, *, query: Query | None = None, body: object = None
-    ) -> Object | None:
-        """Return what any address of the service answers; None for nothing. Raises ApiError, Unreachable.
+    @cached_property
+    def workspace(self) -> str:
+        """The slug of the key's workspace."""
+        slug: str = self.settings.workspace or self.whoami()["workspace"]["slug"]
+        return slug
 
-        `path` begins with /v1/ or /api/v1/.
-        """
-        return self._transport.call(method, path, query=query, body=body) or None
+    def full_name(self, style: str) -> str:
+        """Return a style's full name, `owner/style`; a short one is the workspace's own, an id stays."""
+        if "/" in style or is_id(style):
+            return style
+        return f"{self.workspace}/{style}"
 
-    def pages(self, path: str, query: Query | None = None) -> Iterator[Object]:
-        """Yield every object of a list of the API, page by page."""
-        return self._transport.pages(path, query)
+    def style_path(self, style: str) -> str:
+        """Return a style's path, such as `/styles/acme/brand-voice`. Its versions are at `…/versions`."""
+        return f"/styles/{quote(self.full_name(style))}"
+
+    def find_style(self, name: str) -> Object:
+        """Return a style by what `model` takes, as `poetry`, or by its id. Raises NotFound."""
+        if "/" in name or is_id(name):
+            return self.get(self.style_path(name))
+        own = f"{self.workspace}/{name}"
+        for style in self.pages("/styles", {"search": name}):
+            if style["model"] in (name, own):
+                return style
+        sentence = f"No such style: “{name}”. List your styles with polyscribe styles."
+        raise NotFound(sentence, status=404, code="style_not_found")
 
     def read_stored_file(self, url: str) -> Iterator[bytes]:
         """Yield the bytes behind an address that the service signed. The key is not sent there.
@@ -128,12 +106,6 @@ class Client:
                 yield from answer.iter_bytes(CHUNK_BYTES)
         except httpx.TransportError as error:
             raise Unreachable(f"The storage is not responding ({describe(error)}).") from error
-
-    @cached_property
-    def workspace(self) -> str:
-        """The slug of the key's workspace."""
-        slug: str = self.settings.workspace or self.whoami()["workspace"]["slug"]
-        return slug
 
     def push(
         self,
@@ -168,16 +140,7 @@ class Client:
             canary_percent=canary_percent,
             timeout_s=timeout_s,
         )
-        pusher = Pusher(
-            styles=self.styles,
-            versions=self.versions,
-            releases=self.releases,
-            uploads=self.uploads,
-            base_url=self.settings.base_url,
-            workspace=self.workspace,
-            retries=self._retries,
-            storage_transport=self._storage_transport,
-        )
+        pusher = Pusher(self, workspace=self.workspace, storage_transport=self._storage_transport)
         return pusher.push(request, observer or PushObserver())
 
     def train(
@@ -193,37 +156,56 @@ class Client:
     ) -> Object:
         """Train a style on texts, and return the training once it has succeeded: its `model` is the version.
 
-        It costs what `trainings.estimate` says at most, and is started without asking. `rights` states that
-        the texts are yours, or that you may train on them. Raises NoTexts, TextsRefused, TrainingFailed,
+        It costs what the estimate says at most, and is started without asking. `rights` states that the
+        texts are yours, or that you may train on them. Raises NoTexts, TextsRefused, TrainingFailed,
         TrainingCancelled, TrainingPaused, StorageRefused, ApiError, Unreachable.
         """
         watching = observer or TrainingObserver()
         texts = gather_texts([Path(file) for file in files], pasted=text)
-        training = self.trainings.create(style, name=name or style.replace("-", " ").capitalize())
-        self.trainer.send_texts(training["id"], texts, watching)
-        self.trainer.wait_for_estimate(training["id"], watching)
-        self.trainings.start(training["id"], rights=rights, keep_documents=keep_documents)
-        return self.trainer.follow(training["id"], watching)
+        training_id = self.trainer.create(style, name)
+        self.trainer.send_texts(training_id, texts, watching)
+        self.trainer.wait_for_estimate(training_id, watching)
+        self.trainer.start(training_id, rights=rights, keep_documents=keep_documents)
+        return self.trainer.follow(training_id, watching)
 
-    def find_style(self, name: str) -> Object:
-        """Return a style by what `model` takes, as `poetry`, or by its id. Raises NotFound."""
-        if "/" in name or is_id(name):
-            return self.styles.get(name)
-        own = f"{self.workspace}/{name}"
-        for style in self.styles.list(search=name):
-            if style["model"] in (name, own):
-                return style
-        sentence = f"No such style: “{name}”. List your styles with polyscribe styles."
-        raise NotFound(sentence, status=404, code="style_not_found")
 
-    def full_name(self, style: str) -> str:
-        """Return a style's full name, `owner/style`; a short one is the workspace's own, an id stays."""
-        if "/" in style or is_id(style):
-            return style
-        return f"{self.workspace}/{style}"
+class Chat:
+    """Chats in a style. `style` is a model's name: `brand-voice`, `acme/brand-voice`, `brand-voice@3`."""
 
-    def _address_of_style(self, style: str) -> str:
-        return f"{MANAGEMENT}/styles/{quote(self.full_name(style))}"
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def complete(self, style: str, prompt: str | Sequence[Message], **options: object) -> str:
+        """Return the answer to a prompt, or to a chat's messages. Options are the API's: `max_tokens`, …"""
+        body = {"model": style, "messages": as_messages(prompt), **options}
+        answer = self._transport.post(COMPLETIONS, body)
+        return answer["choices"][0]["message"]["content"] or ""
+
+    def stream(self, style: str, prompt: str | Sequence[Message], **options: object) -> Iterator[str]:
+        """Yield the answer in pieces as it is written. Raises ApiError, Unreachable; also in the middle."""
+        body = {"model": style, "messages": as_messages(prompt), "stream": True, **options}
+        for response, event in self._transport.events("POST", COMPLETIONS, body, what="The answer"):
+            if event.data == STREAM_END:
+                return
+            chunk = json.loads(event.data)
+            if "error" in chunk:
+                failure = chunk["error"]
+                raise ApiError(
+                    str(failure["message"]),
+                    status=response.status_code,
+                    code=str(failure["code"]),
+                    request_id=response.headers.get("x-request-id", ""),
+                )
+            for choice in chunk["choices"]:
+                yield choice["delta"].get("content") or ""
+        raise Unreachable("The answer ended early. Try again.")
+
+
+def as_messages(prompt: str | Sequence[Message]) -> list[Message]:
+    """Return the messages of a chat; a text is one of its user."""
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}]
+    return [*prompt]
 
 
 def is_id(text: str) -> bool:

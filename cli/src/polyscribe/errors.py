@@ -1,12 +1,15 @@
 """Everything that can go wrong, as one tree. The docstring is the message unless another one is given."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from polyscribe.objects import Object
+Object = dict[str, Any]  # what the API answers: docs/api.md describes the fields
 
 
 class PolyscribeError(Exception):
     """Something went wrong."""
+
+    exit_code = 1  # of the command line; docs/cli.md lists the codes
 
     def __init__(self, message: str = "") -> None:
         self.message = message or " ".join((type(self).__doc__ or "").split())
@@ -16,37 +19,55 @@ class PolyscribeError(Exception):
 class NotLoggedIn(PolyscribeError):
     """There is no API key. Run `polyscribe login`, or set POLYSCRIBE_BASE_URL and POLYSCRIBE_API_KEY."""
 
+    exit_code = 4
+
 
 class BadKey(PolyscribeError):
     """The API key is invalid: it contains spaces or unexpected characters. Copy the complete key again."""
+
+    exit_code = 4
 
 
 class BadAddress(PolyscribeError):
     """The service's address is invalid. Use the form https://polyscribe.example.com."""
 
+    exit_code = 2
+
 
 class KeyOfAnotherService(PolyscribeError):
     """The stored API key belongs to another address. Set POLYSCRIBE_API_KEY, or run `polyscribe login`."""
+
+    exit_code = 4
 
 
 class BadSettings(PolyscribeError):
     """The settings file can't be read. Run `polyscribe login` to recreate it."""
 
+    exit_code = 2
+
 
 class NoSuchProfile(PolyscribeError):
     """There is no profile with that name. See `polyscribe profiles list`."""
+
+    exit_code = 2
 
 
 class NotConfirmed(PolyscribeError):
     """This can't be undone and needs confirmation. Add --yes to confirm without a terminal."""
 
+    exit_code = 2
+
 
 class LoginRefused(PolyscribeError):
     """The login was denied in the browser. Run `polyscribe login` to try again."""
 
+    exit_code = 4
+
 
 class LoginExpired(PolyscribeError):
     """The login wasn't confirmed in time. Run `polyscribe login` to get a new code."""
+
+    exit_code = 4
 
 
 class DownloadFailed(PolyscribeError):
@@ -56,9 +77,13 @@ class DownloadFailed(PolyscribeError):
 class Unreachable(PolyscribeError):
     """The service isn't responding. Check the address and your network, then try again."""
 
+    exit_code = 3
+
 
 class StorageRefused(PolyscribeError):
     """The storage didn't accept part of a file. Run the same command again to resume where it stopped."""
+
+    exit_code = 3
 
 
 class FolderRejected(PolyscribeError):
@@ -94,9 +119,13 @@ class VersionFailed(VersionNotServing):
 class NotServingYet(VersionNotServing):
     """The version wasn't ready within the push's timeout."""
 
+    exit_code = 5
+
 
 class NoTexts(PolyscribeError):
     """There is nothing to learn. Name files, or pipe a text in with --text -."""
+
+    exit_code = 2
 
 
 class TextsRefused(PolyscribeError):
@@ -126,6 +155,8 @@ class TrainingCancelled(TrainingNotDone):
 class TrainingPaused(TrainingNotDone):
     """The training is paused. Resume it on its page, and follow it again with the same command."""
 
+    exit_code = 5
+
 
 class ApiError(PolyscribeError):
     """The service refused a request.
@@ -154,6 +185,8 @@ class ApiError(PolyscribeError):
 class NotAllowed(ApiError):
     """The key is invalid or lacks a scope (401, 403)."""
 
+    exit_code = 4
+
 
 class NotFound(ApiError):
     """Not found in the workspace (404)."""
@@ -166,9 +199,13 @@ class Conflict(ApiError):
 class RateLimited(ApiError):
     """Too many requests, or the monthly limit is reached (429)."""
 
+    exit_code = 3
+
 
 class Unavailable(ApiError):
     """Part of the service is unavailable (502, 503, 504)."""
+
+    exit_code = 3
 
 
 ERROR_OF_STATUS: dict[int, type[ApiError]] = {

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import httpx
 
-from polyscribe.objects import Object
+from polyscribe.errors import Object
 from polyscribe.settings import Settings
 from polyscribe.transport import USER_AGENT, WHAT_TO_CHECK, Timeouts, describe, read_error
 

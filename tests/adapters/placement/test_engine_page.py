@@ -147,7 +147,7 @@ def test_what_if_begins_with_what_is_there_and_compares_full_models(operator_cli
     assert many.context["gpus_together"] == 1
     assert [row.is_now for row in many.context["by_rank"]].count(True) == 1
     high = operator_client.get(address, {"rank": "64"})
-    assert "such styles would not load" in high.text
+    assert "such styles would not load" in " ".join(high.text.split())
     assert "memory" not in operator_client.get(address, {"styles": "many"}).context
 
 

@@ -1,32 +1,20 @@
 """What arguments may be. They are checked as they are read, so a wrong one is told before any log-in."""
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import date, datetime
 from enum import Enum
+from pathlib import Path
 
 import typer
 
-from polyscribe.commands.wording import parse_time
-from polyscribe.resources.account import NEVER
+from polyscribe.commands.show import parse_time
 
+NEVER = "never"
+STDIN = "-"
 EVENT_TYPE = re.compile(r"[a-z_]+\.[a-z_]+")
 VERSION_NAME = re.compile(r"live|canary|[1-9][0-9]*")
-
-# Pages that `open` knows, and their paths.
-PAGES = {
-    "home": "/home/",
-    "styles": "/styles/",
-    "playground": "/playground/",
-    "usage": "/usage/",
-    "requests": "/usage/requests/",
-    "keys": "/keys/",
-    "webhooks": "/webhooks/",
-    "plan": "/billing/plan/",
-    "team": "/team/",
-    "settings": "/settings/",
-    "docs": "/docs/",
-}
 
 
 class Scope(str, Enum):
@@ -126,10 +114,10 @@ def read_version_name(written: str) -> str:
 
 
 def read_api_path(written: str) -> str:
-    """Return the whole path of an address of the API. Raises typer.BadParameter."""
+    """Return the path of an address of the API. Raises typer.BadParameter."""
     if not written.startswith("/") or written.startswith("//"):
         raise typer.BadParameter("use a path of the API, such as /styles or /v1/models.")
-    return written if written.startswith(("/v1/", "/api/")) else f"/api/v1{written}"
+    return written
 
 
 def read_local_address(written: str) -> str:
@@ -157,3 +145,13 @@ def _read(written: str, parse: Callable[[str], object], sentence: str) -> str:
         except ValueError:
             raise typer.BadParameter(sentence.format(written=written)) from None
     return written
+
+
+def read_text(file: Path) -> str:
+    """Return a file's text. Raises typer.BadParameter for what is no text."""
+    try:
+        return sys.stdin.read() if str(file) == STDIN else file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{file} can't be read. Name a file, such as draft.txt.") from error
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{file} is not a plain text in UTF-8.") from error

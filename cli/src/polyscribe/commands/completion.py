@@ -10,7 +10,6 @@ from itertools import islice
 import typer
 
 from polyscribe.client import Client
-from polyscribe.commands.choices import PAGES
 from polyscribe.errors import PolyscribeError
 from polyscribe.settings import load_profiles
 from polyscribe.transport import RetryPolicy, Timeouts
@@ -18,6 +17,21 @@ from polyscribe.transport import RetryPolicy, Timeouts
 ONCE = RetryPolicy(attempts=1)
 QUICK = Timeouts(connect_s=1.0, answer_s=1.5, token_s=1.5)
 MOST_NAMES = 100
+
+# Pages that `open` knows, and their paths.
+PAGES = {
+    "home": "/home/",
+    "styles": "/styles/",
+    "playground": "/playground/",
+    "usage": "/usage/",
+    "requests": "/usage/requests/",
+    "keys": "/keys/",
+    "webhooks": "/webhooks/",
+    "plan": "/billing/plan/",
+    "team": "/team/",
+    "settings": "/settings/",
+    "docs": "/docs/",
+}
 
 Candidate = tuple[str, str]  # what is typed, and what it is
 
@@ -27,7 +41,7 @@ def complete_style(context: typer.Context, incomplete: str) -> list[Candidate]:
 
     def list_names(client: Client) -> Iterator[Candidate]:
         prefix = "" if "/" in incomplete else f"{client.workspace}/"
-        for style in client.styles.list():
+        for style in client.pages("/styles"):
             yield style["model"].removeprefix(prefix), style["name"]
 
     return _complete(context, incomplete, list_names)
@@ -48,7 +62,7 @@ def complete_version(context: typer.Context, incomplete: str) -> list[Candidate]
     style = context.params.get("style")
 
     def list_numbers(client: Client) -> Iterator[Candidate]:
-        for version in client.versions.list(style) if style else ():
+        for version in client.pages(f"{client.style_path(style)}/versions") if style else ():
             yield str(version["number"]), version["status"]
 
     return _complete(context, incomplete, list_numbers)
@@ -58,7 +72,7 @@ def complete_key(context: typer.Context, incomplete: str) -> list[Candidate]:
     """Return the names of live keys."""
 
     def list_names(client: Client) -> Iterator[Candidate]:
-        for key in client.keys.list():
+        for key in client.pages("/keys"):
             if key["is_live"]:
                 yield key["name"], key["hint"]
 
@@ -69,7 +83,7 @@ def complete_endpoint(context: typer.Context, incomplete: str) -> list[Candidate
     """Return the ids of webhook endpoints."""
 
     def list_ids(client: Client) -> Iterator[Candidate]:
-        for endpoint in client.webhooks.list():
+        for endpoint in client.pages("/webhooks"):
             yield endpoint["id"], endpoint["url"]
 
     return _complete(context, incomplete, list_ids)
@@ -91,7 +105,7 @@ def complete_profile(context: typer.Context, incomplete: str) -> list[Candidate]
 
 
 def _list_others(client: Client, *, is_selected: bool) -> Iterator[Candidate]:
-    for style in client.styles.list():
+    for style in client.pages("/styles"):
         if not style["is_own"] and style["is_selected"] == is_selected:
             yield style["model"], style["name"]
 

@@ -1,25 +1,32 @@
-"""`login`, `logout`, `whoami`: which service, which key, whose."""
+"""`login`, `logout`, `whoami`, `profiles`: which service, which key, whose; one login for each workspace.
+
+The login by a browser is that of https://www.rfc-editor.org/rfc/rfc8628; it ends with a key of the workspace.
+"""
 
 import os
 import platform
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from polyscribe.commands import show
+from polyscribe.commands import completion, show
 from polyscribe.commands.choices import Scope
 from polyscribe.commands.session import JsonFlag, open_client, session_of
-from polyscribe.objects import Object
-from polyscribe.resources.logins import Logins
+from polyscribe.errors import LoginExpired, LoginRefused, NotFound, Object
 from polyscribe.settings import (
     ADDRESS_VARIABLE,
     KEY_VARIABLE,
     Settings,
     clean_address,
     delete_settings,
+    hint_of,
+    load_profiles,
+    save_profiles,
     save_settings,
 )
+from polyscribe.transport import Transport
 
 MOST_NAME = 60  # characters of a key's name
 ASKED_SCOPES = (  # of what the commands need; nothing that would change people or the workspace
@@ -31,13 +38,9 @@ ASKED_SCOPES = (  # of what the commands need; nothing that would change people 
     Scope.WEBHOOKS_WRITE,
 )
 LOOPBACK = ("http://localhost", "http://127.0.0.1", "http://[::1]")
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command()(login)
-    app.command()(logout)
-    app.command()(whoami)
+profiles_app = typer.Typer(
+    name="profiles", help="Manage the logins on this machine, one per workspace.", no_args_is_help=True
+)
 
 
 def login(
@@ -84,16 +87,32 @@ def login(
 def log_in_by_browser(context: typer.Context, address: str, scopes: list[str]) -> str:
     """Return the secret of a new key that a person confirmed in a browser."""
     session = session_of(context)
-    logins = Logins(address, retries=session.retries, http_transport=session.http_transport)
-    try:
-        begun = logins.begin(f"CLI on {platform.node() or 'a machine'}"[:MOST_NAME], scopes)
+    service = Settings(address, "")
+    with Transport(service, retries=session.retries, http_transport=session.http_transport) as transport:
+        name = f"CLI on {platform.node() or 'a machine'}"[:MOST_NAME]
+        begun = transport.post("/logins", {"name": name, "scopes": scopes})
         show.print_note(f"Your code: {begun['user_code']}")
         show.print_note(f"Confirm it in your browser: {begun['verification_url']}")
         typer.launch(begun["verification_url_complete"])
-        secret: str = logins.wait_for_key(begun)["secret"]
-        return secret
-    finally:
-        logins.close()
+        return wait_for_secret(transport, begun)
+
+
+def wait_for_secret(transport: Transport, login: Object) -> str:
+    """Return the key's secret, once a person has confirmed the login. Raises LoginRefused, LoginExpired."""
+    retries = transport.retries
+    ends_at = retries.clock() + login["expires_in_s"]
+    while retries.clock() < ends_at:
+        retries.sleep(login["interval_s"])
+        try:
+            answer = transport.post("/logins/redeem", {"device_code": login["device_code"]})
+        except NotFound:
+            break  # the service forgets a login that is over
+        if answer["status"] == "denied":
+            raise LoginRefused
+        if answer["status"] != "pending":
+            secret: str = answer["key"]["secret"]
+            return secret
+    raise LoginExpired
 
 
 def logout(context: typer.Context, as_json: JsonFlag = False) -> None:
@@ -141,3 +160,40 @@ def read_key() -> str:
         typed: str = typer.prompt("API key", hide_input=True, err=True)
         return typed.strip()
     return sys.stdin.readline().strip()
+
+
+@profiles_app.command("list")
+def list_profiles(as_json: JsonFlag = False) -> None:
+    """List the profiles. Commands use the current one unless you set --profile or POLYSCRIBE_PROFILE."""
+    profiles = load_profiles()
+    rows = [
+        {
+            "name": name,
+            "is_current": name == profiles.current,
+            "workspace": settings.workspace,
+            "base_url": settings.base_url,
+            "key_hint": hint_of(settings.api_key),
+        }
+        for name, settings in profiles.stored.items()
+    ]
+    if as_json:
+        return show.print_json(rows)
+    if not rows:
+        return show.print_note("No profiles yet. Run polyscribe login.")
+    cells = [
+        ("*" if row["is_current"] else "", row["name"], row["workspace"], row["base_url"], row["key_hint"])
+        for row in rows
+    ]
+    show.print_table(("", "PROFILE", "WORKSPACE", "SERVICE", "KEY"), cells)
+
+
+@profiles_app.command("use")
+def use_profile(
+    name: Annotated[str, typer.Argument(metavar="PROFILE", autocompletion=completion.complete_profile)],
+    as_json: JsonFlag = False,
+) -> None:
+    """Switch to another profile."""
+    profiles = load_profiles()
+    profiles.find(name)
+    save_profiles(replace(profiles, current=name))
+    show.print_answer({"current": name}, f"Now using {name}.", as_json=as_json)

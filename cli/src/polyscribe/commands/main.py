@@ -1,81 +1,38 @@
-"""`polyscribe`: the commands put together, and what becomes of errors."""
+"""`polyscribe`: the commands put together, and what becomes of errors and of output that nobody reads."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 import polyscribe
 from polyscribe.commands import (
-    check,
     completion,
-    keys,
     login,
     mcp,
-    profiles,
     push,
     raw,
-    releases,
+    resources,
     show,
     styles,
     train,
     usage,
     verify,
-    versions,
     webhooks,
     writing,
 )
-from polyscribe.commands.pipes import ReaderGone, drop_output, watch_output
 from polyscribe.commands.session import Session, session_of
-from polyscribe.errors import (
-    BadAddress,
-    BadKey,
-    BadSettings,
-    KeyOfAnotherService,
-    LoginExpired,
-    LoginRefused,
-    NoSuchProfile,
-    NotAllowed,
-    NotConfirmed,
-    NoTexts,
-    NotLoggedIn,
-    NotServingYet,
-    PolyscribeError,
-    RateLimited,
-    StorageRefused,
-    TrainingPaused,
-    Unavailable,
-    Unreachable,
-)
+from polyscribe.errors import PolyscribeError
 
 DEBUG_VARIABLE = "POLYSCRIBE_DEBUG"
 PROFILE_OPTION = "--profile"
-REFUSED = 1
-# (error, exit code). The first row that matches counts; all others are REFUSED. docs/cli.md lists the codes.
-EXIT_CODES: tuple[tuple[type[PolyscribeError], int], ...] = (
-    (BadAddress, 2),
-    (BadKey, 4),
-    (BadSettings, 2),
-    (NoSuchProfile, 2),
-    (NotConfirmed, 2),
-    (NoTexts, 2),
-    (Unreachable, 3),
-    (Unavailable, 3),
-    (StorageRefused, 3),
-    (RateLimited, 3),
-    (NotAllowed, 4),
-    (NotLoggedIn, 4),
-    (KeyOfAnotherService, 4),
-    (LoginRefused, 4),
-    (LoginExpired, 4),
-    (NotServingYet, 5),
-    (TrainingPaused, 5),
-)
+STDOUT, STDERR = 1, 2
 
 app = typer.Typer(
     name="polyscribe",
@@ -83,22 +40,30 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-login.add_commands(app)
-app.add_typer(profiles.app)
+app.command()(login.login)
+app.command()(login.logout)
+app.command()(login.whoami)
+app.add_typer(login.profiles_app)
 app.add_typer(styles.app)
-styles.add_commands(app)
-versions.add_commands(app)
-push.add_commands(app)
-train.add_commands(app)
-check.add_commands(app)
-verify.add_commands(app)
-releases.add_commands(app)
-writing.add_commands(app)
-mcp.add_commands(app)
-usage.add_commands(app)
-app.add_typer(keys.app)
+app.command("select")(styles.select_style)
+resources.add_commands(app, ("unselect", "versions"))
+app.command()(push.push)
+app.command()(train.train)
+app.command()(verify.check)
+app.command()(verify.verify)
+app.command()(verify.receipt)
+resources.add_commands(app, ("promote", "rollback"))
+app.command()(styles.canary)
+resources.add_commands(app, ("retire",))
+app.command()(writing.chat)
+app.command()(writing.compare)
+app.command("mcp")(mcp.serve)
+app.command("usage")(usage.show_usage)
+app.command("requests")(usage.list_requests)
+app.add_typer(resources.keys_app)
 app.add_typer(webhooks.app)
-raw.add_commands(app)
+app.command("api")(raw.send_request)
+app.command("open")(raw.open_page)
 
 
 def print_version(is_asked: bool) -> None:
@@ -155,7 +120,7 @@ def run(arguments: Sequence[str], session: Session) -> int:
         if "--json" in arguments:
             show.print_json(show.describe_error(error))
         show.print_error(error)
-        return exit_code_of(error)
+        return error.exit_code
     except SystemExit as done:  # how typer ends every command
         return done.code if isinstance(done.code, int) else 0
     return 0
@@ -178,9 +143,36 @@ def profile_first(arguments: Sequence[str]) -> list[str]:
     return first + rest
 
 
-def exit_code_of(error: PolyscribeError) -> int:
-    """Return the exit code that tells how a command failed."""
-    for kind, code in EXIT_CODES:
-        if isinstance(error, kind):
-            return code
-    return REFUSED
+class ReaderGone(Exception):
+    """The output is no longer read."""
+
+
+class WatchedPipe(io.FileIO):
+    """A file that raises ReaderGone: for BrokenPipeError, rich and typer would end with a code of theirs."""
+
+    def write(self, data: object) -> int:
+        """Write bytes. Raises ReaderGone."""
+        try:
+            return super().write(data)  # type: ignore[arg-type]
+        except BrokenPipeError:
+            raise ReaderGone from None
+
+
+def watch_output() -> None:
+    """Let everything that is printed from now on raise ReaderGone once its reader is gone."""
+    sys.stdout = _watch(sys.stdout, STDOUT)
+    sys.stderr = _watch(sys.stderr, STDERR)
+
+
+def drop_output() -> None:
+    """Throw away what is still to be printed, so that nothing complains about it at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (STDOUT, STDERR):
+        os.dup2(nowhere, descriptor)
+
+
+def _watch(stream: TextIO, descriptor: int) -> TextIO:
+    stream.flush()
+    pipe = io.BufferedWriter(WatchedPipe(descriptor, "w", closefd=False))
+    is_at_once = stream.isatty() or descriptor == STDERR
+    return io.TextIOWrapper(pipe, encoding=stream.encoding, errors=stream.errors, line_buffering=is_at_once)

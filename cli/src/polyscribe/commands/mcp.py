@@ -12,11 +12,6 @@ from polyscribe.mcp_bridge import Bridge, read_stdin
 from polyscribe.settings import resolve_settings
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command("mcp")(serve)
-
-
 def serve(context: typer.Context) -> None:
     """Serve styles as MCP tools over stdin and stdout, with your key. Programs such as Claude Desktop start
     this; stdout has nothing but messages. It ends when stdin ends."""

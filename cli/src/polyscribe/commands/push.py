@@ -15,16 +15,11 @@ from rich.progress import (
 
 from polyscribe.commands import completion, show
 from polyscribe.commands.session import JsonFlag, open_client
-from polyscribe.objects import Object
+from polyscribe.errors import Object
 from polyscribe.push.folder import require_files
-from polyscribe.push.observer import PushObserver
+from polyscribe.push.parts import PushObserver
 
 MARKS = {"done": "✓", "current": "…", "failed": "✗"}
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(push)
 
 
 def push(

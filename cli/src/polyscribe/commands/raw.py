@@ -9,14 +9,8 @@ import typer
 
 from polyscribe.client import Client
 from polyscribe.commands import completion, show
-from polyscribe.commands.choices import PAGES, Method, read_api_path
+from polyscribe.commands.choices import Method, read_api_path
 from polyscribe.commands.session import JsonFlag, open_client
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command("api")(send_request)
-    app.command("open")(open_page)
 
 
 def send_request(
@@ -55,7 +49,7 @@ def send_request(
                 show.print_raw(json.dumps(entry, ensure_ascii=False))
             return
         answer = client.request(method.value, path, query=parameters, body=body)
-    if answer is not None:
+    if answer:
         show.print_json(answer)
 
 
@@ -65,7 +59,7 @@ def open_page(
         str,
         typer.Argument(
             metavar="[PAGE|STYLE]",
-            help=f"One of {', '.join(PAGES)}; or a style.",
+            help=f"One of {', '.join(completion.PAGES)}; or a style.",
             autocompletion=completion.complete_page,
         ),
     ] = "home",
@@ -84,8 +78,8 @@ def open_page(
 
 def path_of(client: Client, page: str) -> str:
     """Return the path of a page or of a style's page. Raises NotFound."""
-    if page in PAGES:
-        return PAGES[page]
+    if page in completion.PAGES:
+        return completion.PAGES[page]
     style = client.find_style(page)
     return f"/styles/{style['owner']}/{style['slug']}/"
 

@@ -1,10 +1,13 @@
-"""What commands print: results on stdout, everything else on stderr."""
+"""What commands print: results on stdout, everything else on stderr. Programs get amounts and moments as the
+API gives them; people read them as here."""
 
 import csv
 import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from decimal import Decimal
 
 from rich.console import Console
 from rich.table import Table
@@ -13,15 +16,18 @@ from rich.text import Text
 from polyscribe.errors import (
     ApiError,
     FolderRejected,
+    Object,
     PolyscribeError,
     TextsRefused,
     TrainingNotDone,
     VersionNotServing,
 )
-from polyscribe.objects import Object
 
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 PIPED_WIDTH = 100_000  # characters: no terminal shows the line, so a program reads it, and nothing wraps it
+CENT = Decimal("0.01")
+STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (30, "day"))
+JUST_NOW_S = 5
 
 
 def stdout() -> Console:
@@ -148,3 +154,46 @@ def printable(text: str) -> str:
 def _is_harmless(character: str) -> bool:
     # Joiners and wide spaces belong to some scripts. Only what steers a terminal or turns text is left out.
     return unicodedata.category(character) not in ("Cc", "Cs") and character not in BIDIRECTIONAL
+
+
+def dollars(amount: str | None) -> str | None:
+    """Return an amount as `$1,234.50`; below a cent with its first two digits, as `$0.000045`."""
+    if amount is None:
+        return None
+    value = Decimal(amount)
+    if value == 0 or abs(value) >= CENT:
+        return f"${value:,.2f}"
+    digits = 1 - value.adjusted()
+    return f"${value:.{digits}f}".rstrip("0")
+
+
+def count(number: int | None) -> str | None:
+    """Return a number as `1,234`."""
+    return None if number is None else f"{number:,}"
+
+
+def moment(written: str | None, *, never: str = "") -> str:
+    """Return a moment as `2 minutes ago` or `in 3 days`; one that is over a month away as its day."""
+    if written is None:
+        return never
+    at = parse_time(written)
+    seconds = (datetime.now(timezone.utc) - at).total_seconds()
+    amount = abs(seconds)
+    if amount < JUST_NOW_S:
+        return "just now"
+    for step, unit in STEPS:
+        if amount < step:
+            words = f"{int(amount)} {unit}{'' if int(amount) == 1 else 's'}"
+            return f"{words} ago" if seconds > 0 else f"in {words}"
+        amount /= step
+    return f"{at:%Y-%m-%d}"
+
+
+def clock(written: str) -> str:
+    """Return a moment as the time of day of this machine, for lines that are printed as things happen."""
+    return f"{parse_time(written).astimezone():%H:%M:%S}"
+
+
+def parse_time(written: str) -> datetime:
+    """Return a moment of the API. Raises ValueError."""
+    return datetime.fromisoformat(written.replace("Z", "+00:00"))  # Python 3.10 reads no Z

@@ -1,5 +1,8 @@
-"""`styles`, `select`, `unselect`: what one can write in, and what people read about a style."""
+"""`styles`, `select`, `canary`: what one can write in, its files, and the version that is tried."""
 
+import hashlib
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,16 +10,10 @@ import typer
 from polyscribe.client import Client
 from polyscribe.commands import completion, show
 from polyscribe.commands.choices import Kind
-from polyscribe.commands.session import (
-    JsonFlag,
-    StyleArgument,
-    YesFlag,
-    confirm,
-    open_client,
-    require_terminal,
-)
-from polyscribe.commands.versions import download_files
-from polyscribe.objects import Object
+from polyscribe.commands.factory import add_command
+from polyscribe.commands.resources import STYLES
+from polyscribe.commands.session import JsonFlag, StyleArgument, open_client
+from polyscribe.errors import DownloadFailed, Object
 
 app = typer.Typer(name="styles", help="Manage styles.", invoke_without_command=True)
 
@@ -25,12 +22,6 @@ KindOption = Annotated[Kind | None, typer.Option(help="Filter by access. Default
 SelectedOption = Annotated[
     bool, typer.Option("--selected", help="Only styles you can write with: your own and selected ones.")
 ]
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add the commands that have no group."""
-    app.command("select")(select_style)
-    app.command("unselect")(unselect_style)
 
 
 @app.callback()
@@ -56,7 +47,7 @@ def list_styles(
 ) -> None:
     """List styles. You can write with selected styles and your own."""
     with open_client(context) as client:
-        found = list(client.styles.list(search=search, kind=kind.value if kind else ""))
+        found = list(client.pages("/styles", {"search": search, "kind": kind.value if kind else ""}))
     styles = [style for style in found if is_usable(style)] if selected else found
     if as_json:
         return show.print_json(styles)
@@ -84,7 +75,7 @@ def select_style(
     """Select another workspace's style to use it."""
     with open_client(context) as client:
         found = client.find_style(style)
-        answer = found if found["is_own"] else client.styles.select(found["id"])
+        answer = found if found["is_own"] else client.put(f"/styles/{found['id']}/selection")
     if as_json:
         return show.print_json(answer)
     model = answer["model"]
@@ -92,79 +83,8 @@ def select_style(
     show.print_line(f"{model} {word}. Try it: polyscribe chat --style {model}")
 
 
-def unselect_style(
-    context: typer.Context,
-    style: Annotated[
-        str,
-        typer.Argument(
-            metavar="STYLE", help="A selected style.", autocompletion=completion.complete_selected
-        ),
-    ],
-    as_json: JsonFlag = False,
-) -> None:
-    """Deselect another workspace's style. Requests to it fail until you select it again."""
-    with open_client(context) as client:
-        found = client.find_style(style)
-        if found["is_own"]:
-            raise typer.BadParameter("this is your own style; only other workspaces' styles can be selected.")
-        client.styles.unselect(found["id"])
-    model = found["model"]
-    show.print_answer({"unselected": model}, f"{model} is no longer selected.", as_json=as_json)
-
-
-@app.command("edit")
-def edit_style(
-    context: typer.Context,
-    *,
-    style: StyleArgument,
-    name: Annotated[str | None, typer.Option(help="Display name.")] = None,
-    description: Annotated[str | None, typer.Option(help="Description.")] = None,
-    sample_prompt: Annotated[str | None, typer.Option(help="Sample prompt.")] = None,
-    author: Annotated[str | None, typer.Option(help="Author.")] = None,
-    licence: Annotated[str | None, typer.Option(help="Licence: CC BY 4.0, or custom terms.")] = None,
-    language: Annotated[str | None, typer.Option(help="Language code: en, pt-br.")] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="Tag; repeat for more.")] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Update a style's details. Omitted options don't change."""
-    given = {
-        "name": name,
-        "description": description,
-        "sample_prompt": sample_prompt,
-        "author": author,
-        "licence": licence,
-        "language": language,
-        "tags": tag or None,
-    }
-    words = {field: text for field, text in given.items() if text is not None}
-    if not words:
-        raise typer.BadParameter(
-            "nothing to change. Add an option such as --description “How we write to customers.”"
-        )
-    with open_client(context) as client:
-        edited = client.styles.edit(style, **words)
-    show.print_answer(edited, f"{edited['model']} updated: {', '.join(words)}.", as_json=as_json)
-
-
-@app.command("delete")
-def delete_style(
-    context: typer.Context,
-    *,
-    style: StyleArgument,
-    at_once: Annotated[
-        bool, typer.Option("--at-once", help="Continue even if other workspaces lose access.")
-    ] = False,
-    yes: YesFlag = False,
-    as_json: JsonFlag = False,
-) -> None:
-    """Delete a style and erase all its versions."""
-    require_terminal(yes)
-    with open_client(context) as client:
-        model = client.full_name(style)
-        count = count_versions(client, style)
-        confirm(f"Delete {model} and erase its {count}?", yes)
-        erasures = client.styles.delete(style, at_once=at_once)
-    show.print_answer(erasures, f"{model} was deleted; {count} being erased.", as_json=as_json)
+for _row in STYLES:
+    add_command(app, _row)
 
 
 @app.command("download")
@@ -196,16 +116,10 @@ def download_style(
 
 def find_live_version(client: Client, style: str) -> int:
     """Return the number of the version that answers. Raises typer.BadParameter without one."""
-    number: int | None = client.styles.get(style)["live_version"]
+    number: int | None = client.get(client.style_path(style))["live_version"]
     if number is None:
         raise typer.BadParameter("this style has no live version. Choose one from polyscribe versions.")
     return number
-
-
-def count_versions(client: Client, style: str) -> str:
-    """Return how many versions a style has, in words."""
-    count = sum(1 for _ in client.versions.list(style))
-    return f"{count} version{'' if count == 1 else 's'}"
 
 
 def is_usable(style: Object) -> bool:
@@ -219,3 +133,89 @@ def style_row(style: Object) -> tuple[object, ...]:
     share = f"{canary['version']} ({canary['percent']} %)" if canary else None
     selected = "own" if style["is_own"] else "yes" if style["is_selected"] else "no"
     return style["model"], style["name"], selected, style["live_version"], share, style["description"]
+
+
+def canary(
+    context: typer.Context,
+    *,
+    style: StyleArgument,
+    version: Annotated[
+        int | None,
+        typer.Argument(min=1, help="The version to try.", autocompletion=completion.complete_version),
+    ] = None,
+    percent: Annotated[int | None, typer.Argument(min=1, max=99, help="Percentage of requests.")] = None,
+    end: Annotated[bool, typer.Option("--end", help="End the canary.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Start a canary with a share of a style's requests. Without a version, show the canary's metrics."""
+    if end and version is not None:
+        raise typer.BadParameter("--end takes no version: it ends the current canary.")
+    if version is not None and percent is None:
+        raise typer.BadParameter("the percentage is missing: polyscribe canary STYLE VERSION PERCENT")
+    with open_client(context) as client:
+        model = client.full_name(style)
+        path = f"{client.style_path(style)}/canary"
+        if end:
+            client.delete(path)
+            return show.print_answer({"ended": True}, f"The canary of {model} has ended.", as_json=as_json)
+        if version is None or percent is None:
+            return print_canary(client.get(path), as_json=as_json)
+        answer = client.put(path, {"version": version, "percent": percent})
+    show.print_answer(answer, f"{model}@{version} gets {percent}% of the requests.", as_json=as_json)
+
+
+def print_canary(canary: Object, *, as_json: bool) -> None:
+    """Print a canary with its figures."""
+    if as_json:
+        return show.print_json(canary)
+    rows = [
+        figures_row(canary["version"], f"canary, {canary['percent']} %", canary["figures"]),
+        figures_row(canary["live_version"], "live", canary["live_figures"]),
+    ]
+    show.print_table(("VERSION", "", "REQUESTS", "ERRORS %", "EMPTY %", "TOKENS"), rows)
+    show.print_line(canary["fault"] or canary["sentence"])
+
+
+def figures_row(number: int, role: str, figures: Object) -> tuple[object, ...]:
+    """Return a version's figures as a row of a table."""
+    return (
+        number,
+        role,
+        figures["requests"],
+        figures["error_percent"],
+        figures["empty_percent"],
+        figures["completion_tokens"],
+    )
+
+
+def download_files(client: Client, style: str, number: int, *, folder: str, force: bool) -> list[str]:
+    """Write a version's files into a folder; return their paths.
+
+    Raises typer.BadParameter for files that are there, DownloadFailed, ApiError, Unreachable.
+    """
+    target = Path(folder)
+    files = client.post(f"{client.style_path(style)}/versions/{number}/download")["files"]
+    paths = [target / Path(file["name"]).name for file in files]
+    there = [str(path) for path in paths if path.exists()]
+    if there and not force:
+        raise typer.BadParameter(f"{there[0]} already exists. Choose another folder, or add --force.")
+    target.mkdir(parents=True, exist_ok=True)
+    for file, path in zip(files, paths, strict=True):
+        _download(client, file, path)
+    return [str(path) for path in paths]
+
+
+def _download(client: Client, file: Object, path: Path) -> None:
+    """Write one file under its name once it has arrived whole."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    digest = hashlib.sha256()
+    try:
+        with draft.open("wb") as out:
+            for chunk in client.read_stored_file(file["url"]):
+                digest.update(chunk)
+                out.write(chunk)
+        if digest.hexdigest() != file["sha256"]:
+            raise DownloadFailed
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -9,15 +9,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from polyscribe.client import Client, is_id
 from polyscribe.commands import show
+from polyscribe.commands.choices import STDIN
 from polyscribe.commands.session import JsonFlag, open_client
-from polyscribe.commands.wording import count, dollars
-from polyscribe.errors import NotConfirmed
-from polyscribe.objects import Object
-from polyscribe.train.observer import TrainingObserver
-from polyscribe.train.texts import Texts, gather_texts
-from polyscribe.train.trainer import OPEN, READY
+from polyscribe.commands.show import count, dollars
+from polyscribe.errors import NotConfirmed, Object
+from polyscribe.train import OPEN, READY, Texts, TrainingObserver, gather_texts
 
-STDIN = "-"
 LABELS = {
     "preparing": "Reading your texts",
     "queued": "Waiting for a training worker",
@@ -27,11 +24,6 @@ LABELS = {
 }
 LINE_EVERY_PERCENT = 10
 RIGHTS = "The texts are yours, or you have the right to train on them."
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(train)
 
 
 def train(
@@ -83,8 +75,7 @@ def train(
         training_id = style if is_followed_again else ""
         try:
             if not training_id:
-                training = client.trainings.create(style, name=name or _name_of(style))
-                training_id = training["id"]
+                training_id = client.trainer.create(style, name)
                 client.trainer.send_texts(training_id, texts, observer)
             training = _start(client, training_id, observer, consent=consent, keep_documents=keep_documents)
             if follow:
@@ -100,7 +91,7 @@ def _start(
     client: Client, training_id: str, observer: TrainingObserver, *, consent: bool, keep_documents: bool
 ) -> Object:
     """Return the training once it is started: at once for one that is, else with a person's consent."""
-    training = client.trainings.get(training_id)
+    training = client.trainer.get(training_id)
     if training["status"] not in OPEN:
         return training
     _require_answerable(consent)
@@ -108,15 +99,15 @@ def _start(
     observer.ended()
     if training["status"] != READY:  # another member started it
         return training
-    for document in client.trainings.documents(training_id):
+    for document in client.trainer.documents(training_id):
         if document["status"] == "refused":
             show.print_note(f"{document['refusal']} {document['fix']}")
     show.print_note(_describe_estimate(training))
     if not consent and not typer.confirm(f"{RIGHTS} Start the training?", err=True):
-        client.trainings.delete(training_id)
+        client.trainer.delete(training_id)
         show.print_note("Nothing was started or charged. The texts were deleted.")
         raise typer.Abort
-    return client.trainings.start(training_id, rights=True, keep_documents=keep_documents)
+    return client.trainer.start(training_id, rights=True, keep_documents=keep_documents)
 
 
 def _require_answerable(consent: bool) -> None:
@@ -129,10 +120,6 @@ def _require_answerable(consent: bool) -> None:
 
 def _read_pasted(text: str) -> str:
     return sys.stdin.read() if text == STDIN else text
-
-
-def _name_of(slug: str) -> str:
-    return slug.replace("-", " ").capitalize()
 
 
 def _describe_estimate(training: Object) -> str:

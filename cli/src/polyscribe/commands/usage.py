@@ -11,8 +11,8 @@ from polyscribe.client import Client
 from polyscribe.commands import completion, show
 from polyscribe.commands.choices import Outcome, read_day, read_groups
 from polyscribe.commands.session import JsonFlag, open_client, session_of
-from polyscribe.commands.wording import clock, count, dollars, moment
-from polyscribe.objects import Object
+from polyscribe.commands.show import clock, count, dollars, moment
+from polyscribe.errors import Object
 
 LOG_COLUMNS = (
     "at",
@@ -51,12 +51,6 @@ StyleFilter = Annotated[
 ]
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command("usage")(show_usage)
-    app.command("requests")(list_requests)
-
-
 def show_usage(
     context: typer.Context,
     *,
@@ -79,7 +73,7 @@ def show_usage(
     """Show the workspace's usage."""
     groups = group_by.split(",")
     with open_client(context) as client:
-        report = client.usage.sum(groups, start=start, end=end, style=style)
+        report = client.get("/usage", {"group_by": group_by, "start": start, "end": end, "style": style})
     if as_json:
         return show.print_json(report)
     columns = (*groups, *MEASURES)
@@ -121,7 +115,7 @@ def list_requests(
         if follow:
             for entry in follow_requests(context, client, outcome=wanted, style=style):
                 print_request(entry, as_json=as_json)
-        found = list(islice(client.usage.requests(outcome=wanted, style=style), limit))
+        found = list(islice(client.pages("/requests", {"outcome": wanted, "style": style}), limit))
     if as_json:
         return show.print_json(found)
     if as_csv:
@@ -135,7 +129,7 @@ def follow_requests(context: typer.Context, client: Client, *, outcome: str, sty
     known: set[str] = set()
     most = FIRST_SHOWN
     while True:
-        newest = list(islice(client.usage.requests(outcome=outcome, style=style), most))
+        newest = list(islice(client.pages("/requests", {"outcome": outcome, "style": style}), most))
         for entry in reversed(newest):
             if entry["request_id"] not in known:
                 yield entry

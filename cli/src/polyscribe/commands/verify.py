@@ -1,15 +1,17 @@
-"""`verify`: whether a text was written by the service; `receipt`: the proof for an answer of one's own."""
+"""`verify`: whether a text was written by the service; `receipt`: the proof for an answer of one's own;
+`check`: how close a draft is to a style's author, and which sentences are farthest."""
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
 from polyscribe.commands import show
-from polyscribe.commands.session import JsonFlag, open_client
-from polyscribe.commands.texts import read_text
-from polyscribe.commands.wording import count
-from polyscribe.objects import Object
+from polyscribe.commands.choices import read_text
+from polyscribe.commands.session import JsonFlag, StyleArgument, open_client
+from polyscribe.commands.show import count
+from polyscribe.errors import Object
 
 NOT_DETECTED = 1
 WATERMARK_SENTENCES = {
@@ -17,12 +19,11 @@ WATERMARK_SENTENCES = {
     "not_found": "No watermark found. The text may have been edited, or written by someone else.",
     "too_short": "No watermark found, but the text is too short to tell.",
 }
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command()(verify)
-    app.command()(receipt)
+UNKNOWN = {
+    "language": "We can't give a percentage for this language yet.",
+    "old_check": "There is no percentage, because the version's evidence is from before December 2026: check "
+    "it again.",
+}
 
 
 def verify(
@@ -40,12 +41,12 @@ def verify(
     text = read_text(file)
     signed = read_text(receipt) if receipt else ""
     with open_client(context) as client:
-        answer = client.provenance.check(text, signed)
+        answer = client.post("/v1/content_provenance_checks", {"text": text, "receipt": signed})
     if as_json:
         show.print_json(answer)
     else:
         for result in answer["results"]:
-            show.print_line(_describe(result))
+            show.print_line(_describe_result(result))
     asked_for = "receipt" if receipt else "text_watermark"
     if not any(
         result["outcome"] == "detected" for result in answer["results"] if result["type"] == asked_for
@@ -60,10 +61,11 @@ def receipt(
 ) -> None:
     """Print the receipt of an answer: a signed proof of which style wrote its text, and when."""
     with open_client(context) as client:
-        show.print_raw(client.provenance.receipt(request_id))
+        answer = client.get(f"/v1/receipts/{quote(request_id, safe='')}")
+    show.print_raw(answer["receipt"])
 
 
-def _describe(result: Object) -> str:
+def _describe_result(result: Object) -> str:
     if result["type"] == "text_watermark":
         tokens = count(result["scored_tokens"])
         p_value = result["p_value"]  # a power of ten, rounded up
@@ -78,3 +80,39 @@ def _describe(result: Object) -> str:
         return written
     fields = ", ".join(claims["constrained"])
     return f"{written} It doesn't show that the style wrote the text: the request prescribed it ({fields})."
+
+
+def check(
+    context: typer.Context,
+    *,
+    style: StyleArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A plain text; - reads it from stdin.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Check how close a text is to a style's author. The service doesn't store it.
+
+    50 % means that as many texts like this one are by other authors as by this one. Needs a version with
+    evidence.
+    """
+    text = read_text(file)
+    with open_client(context) as client:
+        answer = client.post(f"{client.style_path(style)}/draft_checks", {"text": text})
+    if as_json:
+        return show.print_json(answer)
+    show.print_line(_describe_draft(answer))
+    for sentence in answer["farthest"]:
+        percent = "" if sentence["percent"] is None else f"{sentence['percent']:>4} %"
+        show.print_line(f"{percent:6}  {' '.join(sentence['text'].split())}")
+
+
+def _describe_draft(answer: Object) -> str:
+    words = count(answer["words"])
+    if answer["percent"] is None:
+        return f"{words} words. {UNKNOWN[answer['percent_unknown']]} Farthest sentences:"
+    own, others = answer["own"], answer["others"]
+    return (
+        f"{words} words. Of texts that score like this, {answer['percent']} % are by the author of "
+        f"{answer['model']}, when half of all texts are. New texts of this length get {own['low']} to "
+        f"{own['high']} % if they are by the author, {others['low']} to {others['high']} % if not; the "
+        f"base model's answers get {answer['base']} %. Farthest sentences:"
+    )

@@ -1,84 +1,56 @@
-"""`webhooks`: addresses of your own that get the workspace's events."""
+"""`webhooks`: addresses of your own that get the workspace's events.
 
+`listen` passes events on to an address of this machine: for who writes a receiver without a public address.
+They are signed as deliveries are (https://www.standardwebhooks.com), with a secret that both sides know.
+"""
+
+import base64
+import hashlib
+import hmac
 import json
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from secrets import token_bytes
 from typing import Annotated
 
+import httpx
 import typer
 
 from polyscribe.client import Client
-from polyscribe.commands import completion, show
-from polyscribe.commands.choices import read_event_types, read_https, read_local_address
-from polyscribe.commands.session import (
-    JsonFlag,
-    YesFlag,
-    confirm,
-    open_client,
-    require_terminal,
-    session_of,
-)
-from polyscribe.commands.wording import clock
-from polyscribe.errors import NotFound
-from polyscribe.listening import POLL_S, EventForwarder, Forwarded, new_secret, sign_event
-from polyscribe.objects import Object
+from polyscribe.commands import show
+from polyscribe.commands.choices import read_local_address
+from polyscribe.commands.factory import add_command
+from polyscribe.commands.resources import ENDPOINTS, EndpointArgument, EventOption, find_endpoint
+from polyscribe.commands.session import JsonFlag, open_client, session_of
+from polyscribe.commands.show import clock, parse_time
+from polyscribe.errors import BadAddress, Object
+from polyscribe.transport import USER_AGENT, describe
 
+SECRET_PREFIX = "whsec_"
+SECRET_BYTES = 32
+POLL_S = 2.0
+# An event is dated before its transaction ends, so it may turn up behind a younger one.
+OVERLAP = timedelta(seconds=60)
+TIMEOUT_S = 10.0  # as deliveries have
 TEST_POLLS = 15  # a test waits behind what the endpoint did not take before
 SECRET_VARIABLE = "POLYSCRIBE_WEBHOOK_SECRET"
 
 app = typer.Typer(name="webhooks", help="Manage webhook endpoints.", no_args_is_help=True)
 
-EndpointArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="ENDPOINT", help="An endpoint's id or URL.", autocompletion=completion.complete_endpoint
-    ),
-]
-EventOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--event", callback=read_event_types, help="Event type, such as version.serving; repeat for more."
-    ),
-]
+
+@dataclass(frozen=True)
+class Forwarded:
+    """An event, and what the receiver said: a status, or why it said nothing."""
+
+    event: Object
+    status: int | None
+    failure: str
 
 
-@app.command("list")
-def list_endpoints(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """List the endpoints, newest first."""
-    with open_client(context) as client:
-        endpoints = list(client.webhooks.list())
-    if as_json:
-        return show.print_json(endpoints)
-    rows = [endpoint_row(endpoint) for endpoint in endpoints]
-    show.print_table(("URL", "EVENTS", "STATE", "ID"), rows)
-
-
-@app.command("create")
-def create_endpoint(
-    context: typer.Context,
-    url: Annotated[str, typer.Argument(callback=read_https, help="A public https URL.")],
-    event: EventOption = None,
-    description: Annotated[str, typer.Option(help="Description.")] = "",
-    as_json: JsonFlag = False,
-) -> None:
-    """Create an endpoint. Its signing secret is shown only once."""
-    with open_client(context) as client:
-        endpoint = client.webhooks.create(url, event_types=event or [], description=description)
-    if as_json:
-        return show.print_json(endpoint)
-    show.print_line(endpoint["secret"])
-    show.print_note(f"This is the secret of endpoint {endpoint['id']}. It won't be shown again.")
-
-
-@app.command("delete")
-def delete_endpoint(
-    context: typer.Context, endpoint: EndpointArgument, yes: YesFlag = False, as_json: JsonFlag = False
-) -> None:
-    """Delete an endpoint and its deliveries."""
-    require_terminal(yes)
-    with open_client(context) as client:
-        found = find_endpoint(client, endpoint)
-        confirm(f"Delete the endpoint {found['url']} with its deliveries?", yes)
-        client.webhooks.delete(found["id"])
-    show.print_answer({"deleted": True}, "The endpoint was deleted.", as_json=as_json)
+for _row in ENDPOINTS:
+    add_command(app, _row)
 
 
 @app.command("trigger")
@@ -86,13 +58,13 @@ def trigger_event(context: typer.Context, endpoint: EndpointArgument, as_json: J
     """Send a test event (webhook.test) to an endpoint and show the response."""
     session = session_of(context)
     with open_client(context) as client:
-        endpoint = find_endpoint(client, endpoint)["id"]
-        delivery = client.webhooks.test(endpoint)
+        path = f"/webhooks/{find_endpoint(client, {'endpoint': endpoint})['id']}"
+        delivery = client.post(f"{path}/test")
         for _ in range(TEST_POLLS):
             if delivery["status"] != "pending" or delivery["attempts"]:
                 break
             session.retries.sleep(POLL_S)
-            delivery = client.webhooks.delivery(endpoint, delivery["id"])
+            delivery = client.get(f"{path}/deliveries/{delivery['id']}")
     if as_json:
         show.print_json(delivery)
     elif delivery["status"] == "delivered":
@@ -129,7 +101,7 @@ def listen(
     require_secret(signing_secret)
     with open_client(context) as client:
         forwarder = EventForwarder(
-            client.webhooks,
+            client,
             url=forward,
             secret=signing_secret,
             event_types=event or [],
@@ -142,15 +114,6 @@ def listen(
             for forwarded in forwarder.forward_new():
                 print_forwarded(forwarded, as_json=as_json)
             session.retries.sleep(POLL_S)
-
-
-def find_endpoint(client: Client, id_or_url: str) -> Object:
-    """Return an endpoint by its id or its URL. Raises NotFound."""
-    for endpoint in client.webhooks.list():
-        if id_or_url in (endpoint["id"], endpoint["url"]):
-            return endpoint
-    sentence = f"No such endpoint: “{id_or_url}”. List them with polyscribe webhooks list."
-    raise NotFound(sentence, status=404, code="not_found")
 
 
 def require_secret(secret: str) -> None:
@@ -171,8 +134,79 @@ def print_forwarded(forwarded: Forwarded, *, as_json: bool) -> None:
     show.print_line(f"{clock(event['timestamp'])}  {event['type']}  {event['id']} → {outcome}")
 
 
-def endpoint_row(endpoint: Object) -> tuple[object, ...]:
-    """Return an endpoint as a row of a table."""
-    types = ", ".join(endpoint["event_types"]) or "all"
-    state = "enabled" if endpoint["is_enabled"] else endpoint["disabled_reason"] or "disabled"
-    return endpoint["url"], types, state, endpoint["id"]
+class EventForwarder:
+    """Passes on what happens from now on, each event once, oldest first.
+
+    Where it stands is told by the events' own times: this machine's clock may differ from the service's.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        url: str,
+        secret: str,
+        event_types: Collection[str] = (),
+        http_transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Raises BadAddress, ApiError or Unreachable: it looks at what has happened before."""
+        if not url.startswith(("http://", "https://")):
+            raise BadAddress(f"{url} is not a valid target URL. Use the form http://localhost:9000/hook.")
+        self._client = client
+        self._url = url
+        self._secret = secret
+        self._event_types = event_types
+        self._http = httpx.Client(timeout=TIMEOUT_S, transport=http_transport, trust_env=False)
+        newest = next(client.pages("/events"), None)
+        self._since = _time_before(newest) if newest else None
+        self._seen = {event["id"] for event in self._list_events()} if newest else set()
+
+    def forward_new(self) -> Iterator[Forwarded]:
+        """Pass on what has happened since the last call. Raises ApiError or Unreachable."""
+        events = self._list_events()
+        seen = self._seen
+        # What is older is not listed again, so it need not be remembered.
+        self._seen = {event["id"] for event in events}
+        if events:
+            self._since = _time_before(events[0])
+        for event in reversed(events):
+            is_wanted = not self._event_types or event["type"] in self._event_types
+            if is_wanted and event["id"] not in seen:
+                yield self._forward(event)
+
+    def _list_events(self) -> list[Object]:
+        """Return the events since shortly before the newest one that is known, newest first."""
+        return list(self._client.pages("/events", {"since": self._since}))
+
+    def _forward(self, event: Object) -> Forwarded:
+        payload = {name: event[name] for name in ("type", "timestamp", "id", "data")}
+        body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+        headers = sign_event(self._secret, event_id=event["id"], at_s=int(time.time()), body=body)
+        headers |= {"Content-Type": "application/json", "User-Agent": USER_AGENT}
+        try:
+            answer = self._http.post(self._url, content=body, headers=headers)
+        except httpx.TransportError as error:
+            return Forwarded(event, None, describe(error))
+        return Forwarded(event, answer.status_code, "")
+
+
+def new_secret() -> str:
+    """Return a random secret."""
+    return SECRET_PREFIX + base64.b64encode(token_bytes(SECRET_BYTES)).decode()
+
+
+def sign_event(secret: str, *, event_id: str, at_s: int, body: bytes) -> dict[str, str]:
+    """Return the headers by which a receiver verifies an event. Raises ValueError for a bad secret."""
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    signed = f"{event_id}.{at_s}.".encode() + body
+    signature = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(at_s),
+        "webhook-signature": f"v1,{signature}",
+    }
+
+
+def _time_before(event: Object) -> str:
+    """Return a moment before an event, within which another one may still turn up."""
+    return (parse_time(event["timestamp"]) - OVERLAP).isoformat()

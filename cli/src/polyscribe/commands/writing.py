@@ -19,12 +19,6 @@ Temperature = Annotated[
 ]
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command()(chat)
-    app.command()(compare)
-
-
 def chat(
     context: typer.Context,
     *,

@@ -2,17 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx
 
-from polyscribe.errors import FolderChanged, StorageRefused
-from polyscribe.objects import Object
+from polyscribe.errors import FolderChanged, Object, StorageRefused
 from polyscribe.push.folder import AdapterFolder, LocalFile
-from polyscribe.push.observer import PushObserver
-from polyscribe.resources.uploads import Uploads
 from polyscribe.transport import RetryPolicy, describe
 
 AT_ONCE = 4
@@ -21,6 +18,24 @@ BATCH_PARTS = 48
 MAX_PARTS = 10_000  # of a file, as S3 counts
 CHUNK_BYTES = 256 * 1024
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+GO_ON = "Run the same command again to resume."
+PUSH_AGAIN = "The upload was discarded. Push the folder again when it is complete."
+
+
+class PushObserver:
+    """Is told what a push does; this one is silent. Several threads send files, and all call `bytes_sent`."""
+
+    def upload_began(self, version: str, *, total_bytes: int, stored_bytes: int) -> None:
+        """Files of `total_bytes` are sent as `version`; of these the storage has `stored_bytes` already."""
+
+    def bytes_sent(self, count: int) -> None:
+        """`count` more bytes were sent; a negative count: a part is sent again from its beginning."""
+
+    def upload_ended(self) -> None:
+        """Every part is in the storage, or the upload failed."""
+
+    def step_changed(self, step: Object) -> None:
+        """A step of the version has another state or note: `label`, `state`, `note`."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +72,21 @@ class Interrupted(Exception):
 
 
 class PartSender:
-    """Sends the files of one upload. Each round sends what the service says is missing."""
+    """Sends the files of one upload. Each round sends what the service says is missing.
+
+    `read_upload` returns the upload with the addresses of the missing parts of some numbers, such as `1-48`.
+    """
 
     def __init__(
         self,
-        uploads: Uploads,
+        read_upload: Callable[[str], Object],
         *,
-        version_id: str,
         folder: AdapterFolder,
         observer: PushObserver,
         retries: RetryPolicy,
         http_transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._uploads = uploads
-        self._version_id = version_id
+        self._read_upload = read_upload
         self._folder = folder
         self._observer = observer
         self._retries = retries
@@ -101,7 +117,7 @@ class PartSender:
         while True:
             first = min(self._next_number, MAX_PARTS)
             last = min(first + BATCH_PARTS - 1, MAX_PARTS)
-            upload = self._uploads.get(self._version_id, parts=f"{first}-{last}")
+            upload = self._read_upload(f"{first}-{last}")
             parts = addressed_parts(upload, self._folder)
             lowest = lowest_missing(upload)
             # The lowest one without an address: the upload was finished or cancelled, which its status tells.
@@ -171,10 +187,6 @@ class _Counter:
     def take_back(self) -> None:
         """The part is sent again from its beginning."""
         self._observer.bytes_sent(-self._count)
-
-
-GO_ON = "Run the same command again to resume."
-PUSH_AGAIN = "The upload was discarded. Push the folder again when it is complete."
 
 
 def addressed_parts(upload: Object, folder: AdapterFolder) -> list[Part]:
