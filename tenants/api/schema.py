@@ -193,11 +193,14 @@ def operation(
     `is_page`: the answer is a page of a list; `is_edit`: it honours `If-Match`; `is_post`: `Idempotency-Key`;
     `is_change`: it changes something without any of these; `can_conflict`: it changes nothing and may still
     be 409; `others`: media type → shape of answers that are no JSON; `says`: what the answer is; `needs`:
-    what a person must be allowed, if the scope does not say it. Without an `example`, it is the one of the
-    answer's shape. `WorkspaceView` asks the handler for the scope and the permission that it keeps.
+    what a person must be allowed, if the scope does not say it. Without `example` and `body_example`, these
+    are the ones of their shapes. `WorkspaceView` asks the handler for the scope and the permission that it
+    keeps.
     """
     if example is None:
         example = getattr(answer, "example", None)
+    if body_example is None:
+        body_example = getattr(body, "example", None)
     shape = _page_of(answer) if is_page and answer else answer
     others = others or {}
     answers = _describe_answers(shape, others, status=status, says=says)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -45,6 +45,7 @@ class WorkspaceView(APIView):
     parser_classes = [StrictParser]
     renderer_classes = [JSONRenderer]
     pagination_class = CursorPages
+    ordering: ClassVar[tuple[str, ...]] = ("-created_at", "-pk")  # of lists: newest first
 
     def __init_subclass__(cls) -> None:
         """Raise TypeError for a handler that says no scope: it would be open to every key."""
@@ -136,8 +137,8 @@ class WorkspaceView(APIView):
         return pages.get_paginated_response(present(list(page or [])))
 
     def order_by(self, request: Request) -> tuple[str, ...]:
-        """Return the order of the list: newest first unless a view says otherwise."""
-        return ("-created_at", "-pk")
+        """Return the order of the list."""
+        return self.ordering
 
     def require_match(self, data: dict[str, object]) -> None:
         """Raise PreconditionFailed if `If-Match` names another state of the object than `data`."""

@@ -5,12 +5,13 @@ operation's name, parameters, answers and errors in the OpenAPI document, its ad
 `If-Match` for changes and `Idempotency-Key` for POST. Where REST framework has a name, it is used.
 """
 
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from typing import Any, ClassVar
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 from rest_framework import serializers
@@ -19,116 +20,171 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSetMixin
 
 from core.rest.bodies import StrictSerializer
+from tenants.accounts.roles import Permission
 from tenants.api.schema import operation
-from tenants.api.views import WorkspaceView, idempotent
+from tenants.api.views import WorkspaceView, idempotent, repeatable
 from tenants.models import Scope
 
-# Action → method, the operation's name, its summary.
-OF_ALL = {"list": ("get", "list", "List {nouns}"), "create": ("post", "create", "Create a {noun}")}
-OF_ONE = {
-    "retrieve": ("get", "get", "Get a {noun}"),
-    "partial_update": ("patch", "edit", "Update a {noun}"),
-    "destroy": ("delete", "delete", "Delete a {noun}"),
+# Standard action → method, the operation's name, its summary.
+STANDARD = {
+    "list": ("get", "list", "List {nouns}"),
+    "create": ("post", "create", "Create {a_noun}"),
+    "retrieve": ("get", "get", "Get {a_noun}"),
+    "update": ("put", "set", "Update {a_noun}"),
+    "partial_update": ("patch", "edit", "Update {a_noun}"),
+    "destroy": ("delete", "delete", "Delete {a_noun}"),
 }
+# What the viewset itself keeps of an operation's facts; the others are `operation`'s.
+OWN_FACTS = (
+    "method",
+    "name",
+    "detail",
+    "url_path",
+    "is_filtered",
+    "is_locked",
+    "is_repeatable",
+    "renderer_classes",
+)
 
+type Facts = dict[str, Any]
 type Handler = Callable[..., Any]
+type Shape = type[serializers.Serializer[Any]]
 
 
-def post(summary: str, **facts: Any) -> Callable[[Handler], Handler]:
-    """Return a decorator for a method that is a POST below one object's address, under its own name.
-
-    It takes the object, and returns the one that the answer shows, or that and further fields. `facts`: as
-    `operation` takes them.
-    """
+def described(**facts: Any) -> Callable[[Handler], Handler]:
+    """Return a decorator for a standard action that is not quite the usual one. `facts`: as for `action`."""
 
     def describe(handler: Handler) -> Handler:
-        handler.facts = {"summary": summary, **facts}  # type: ignore[attr-defined]
+        handler.facts = facts  # type: ignore[attr-defined]
         return handler
 
     return describe
 
 
-class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
-    """The operations on one kind of objects."""
+def action(method: str, summary: str, **facts: Any) -> Callable[[Handler], Handler]:
+    """Return a decorator for a method that is an operation beside the standard ones.
 
-    tag: ClassVar[str]  # the first part of the operations' names
-    noun: ClassVar[str]
-    nouns: ClassVar[str]
-    scope: ClassVar[Scope]
-    operations: ClassVar[dict[str, str]]  # standard actions, and what each is said to do
-    names: ClassVar[dict[str, str]] = {}  # action → the operation's name, where it is not the usual one
+    `facts`: `detail`: whether it is below the address of one object, which it is unless said otherwise;
+    `url_path` and `name`, else the method's name; `is_locked`: nobody else changes the object meanwhile;
+    `is_repeatable`: it runs in no transaction, and no answer need be kept for an Idempotency-Key;
+    `renderer_classes`; and what `operation` takes.
+    """
+    return described(method=method, summary=summary, **facts)
+
+
+get = partial(action, "get")
+post = partial(action, "post")
+put = partial(action, "put")
+delete = partial(action, "delete")
+
+
+class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
+    """The operations on one kind of objects, or on the one object of a kind that a workspace has.
+
+    The latter has no `lookup_url_kwarg`, and a `get_object` of its own.
+
+    An operation is a method: a standard action by its name, or an `action`. Its docstring says what it does.
+    It takes the object that the address names, if any, which is still as the caller read it, and the checked
+    body or query, if any; a list's query is read by `filter_queryset`. It returns what the answer shows: an
+    object, or that and further fields; the rows of a list; or a whole response. `reads` are the standard
+    actions that need no method of their own.
+    """
+
+    tag: ClassVar[str]
+    resource: ClassVar[str] = ""  # the first part of the operations' names, where it is not the tag
+    noun: ClassVar[str] = ""  # with "the" where there is only one
+    nouns: ClassVar[str] = ""
+    scope: ClassVar[Scope | None]
+    read_scope: ClassVar[Scope | None]  # of GETs, where it is another one
+    needs: ClassVar[Permission | None] = None  # what a person must be allowed for all but GETs
+    reads: ClassVar[Mapping[str, str]] = {}  # list, retrieve: what each is said to do
     queryset: ClassVar[QuerySet[Any]]
-    serializer_class: ClassVar[type[serializers.Serializer[Any]]]
-    created_class: ClassVar[type[serializers.Serializer[Any]]]  # what a new object is shown as
+    serializer_class: ClassVar[Shape]
+    created_class: ClassVar[Shape]  # what a new object is shown as, where that is more
     new_body: ClassVar[type[StrictSerializer]]
     body: ClassVar[type[StrictSerializer]]  # of an edit
     query: ClassVar[type[StrictSerializer] | None] = None  # of the list; its values are look-ups
     lookup_field = "pk"
     lookup_url_kwarg: ClassVar[str] = ""
+    facts_of: ClassVar[dict[str, Facts]] = {}  # by action
 
     def __init_subclass__(cls) -> None:
         """Describe each operation, and wrap it in what its method needs."""
         super().__init_subclass__()
-        for action, says in cls.operations.items():
-            method, name, summary = (OF_ALL | OF_ONE)[action]
-            facts = cls._facts_of(action)
-            facts["summary"] = summary.format(noun=cls.noun, nouns=cls.nouns)
-            handler = _copy(getattr(cls, action), says)
-            setattr(cls, action, cls._describe(cls.names.get(action, name), method, handler, facts))
-        for action in cls._posts():
-            handler = vars(cls)[action]
-            facts = {"answer": cls.serializer_class, **handler.facts}
-            answering = _answer_with(handler, facts["answer"], facts.get("status", 200))
-            setattr(cls, action, cls._describe(action, "post", answering, facts))
+        cls.facts_of = {}
+        for name, says in cls.reads.items():
+            setattr(cls, name, _copy(getattr(cls, name), says))
+        for name, handler in list(vars(cls).items()):
+            if name in STANDARD or hasattr(handler, "facts"):
+                facts = cls._complete_facts(name, getattr(handler, "facts", {}))
+                cls.facts_of[name] = facts
+                setattr(cls, name, cls._wrap(handler, facts))
 
     @classmethod
-    def _facts_of(cls, action: str) -> dict[str, Any]:
-        """Return what is so of each standard action."""
+    def _complete_facts(cls, action: str, own_facts: Facts) -> Facts:
+        """Return everything that is so of an operation."""
+        shape = getattr(cls, "serializer_class", None)
+        facts: Facts = {"name": action, "detail": True, "url_path": action, "answer": shape}
+        if action in STANDARD:
+            facts |= cls._standard_facts(action)
+        facts |= own_facts
+        is_read = facts["method"] == "get"
+        facts.setdefault("scope", getattr(cls, "read_scope", cls.scope) if is_read else cls.scope)
+        facts.setdefault("needs", None if is_read else cls.needs)
+        facts.setdefault("status", 200 if facts["answer"] or facts.get("others") else 204)
+        facts.setdefault("is_post", facts["method"] == "post")
+        return {"tag": cls.tag, "is_change": not is_read, **facts}
+
+    @classmethod
+    def _standard_facts(cls, action: str) -> Facts:
+        method, name, summary = STANDARD[action]
+        summary = summary.format(a_noun=_with_article(cls.noun), nouns=cls.nouns)
+        facts: Facts = {"method": method, "name": name, "summary": summary, "url_path": ""}
         match action:
             case "list":
-                return {"is_page": True, "query": cls.query}
+                facts |= {"detail": False, "is_page": True, "query": cls.query, "is_filtered": True}
             case "create":
-                return {"body": cls.new_body, "answer": cls.created_class, "status": 201}
-            case "partial_update":
-                return {"body": cls.body, "is_edit": True}
+                shape = getattr(cls, "created_class", cls.serializer_class)
+                facts |= {"detail": False, "body": cls.new_body, "answer": shape, "status": 201}
+            case "update" | "partial_update":
+                facts |= {"body": cls.body, "is_edit": True, "is_locked": True}
             case "destroy":
-                return {"answer": None, "status": 204, "is_edit": True}
-        return {}
+                facts |= {"answer": None, "is_edit": True, "is_locked": True}
+        return facts
+
+    @classmethod
+    def _wrap(cls, handler: Handler, facts: Facts) -> Handler:
+        """Return the handler of requests for an operation's method, in its transaction and described."""
+        handle = _handle_with(handler, facts)
+        if facts.get("is_repeatable"):
+            handle = repeatable(handle)
+        elif facts["method"] == "post":
+            handle = idempotent(handle)
+        elif facts["method"] != "get":
+            handle = transaction.atomic(handle)
+        told = {name: fact for name, fact in facts.items() if name not in OWN_FACTS}
+        return operation(cls._full_name(facts), **told)(handle)
+
+    @classmethod
+    def _full_name(cls, facts: Facts) -> str:
+        return f"{cls.resource or cls.tag}.{facts['name']}"
 
     @classmethod
     def routes(cls, prefix: str, converter: str = "uuid") -> Sequence[URLPattern]:
-        """Return the addresses of all operations."""
-        one = f"{prefix}/<{converter}:{cls.lookup_url_kwarg}>"
-        base = cls.noun.replace(" ", "-")
+        """Return the addresses of all operations. Those of one object come last: it may have any name."""
+        one = f"{prefix}/<{converter}:{cls.lookup_url_kwarg}>" if cls.lookup_url_kwarg else prefix
+        actions: dict[str, dict[str, Any]] = {}  # address → method → action
+        for action, facts in sorted(cls.facts_of.items(), key=lambda item: item[1]["detail"]):
+            address = one if facts["detail"] else prefix
+            if facts["url_path"]:
+                address = f"{address}/{facts['url_path']}"
+            actions.setdefault(address, {})[facts["method"]] = action
         routes = []
-        for address, standard, name in ((prefix, OF_ALL, "list"), (one, OF_ONE, "detail")):
-            actions: dict[str, Any] = {}
-            for action in cls.operations:
-                if action in standard:
-                    actions[standard[action][0]] = action
-            if actions:
-                routes.append(path(address, cls.as_view(actions), name=f"{base}-{name}"))
-        for action in cls._posts():
-            routes.append(path(f"{one}/{action}", cls.as_view({"post": action}), name=f"{base}-{action}"))
+        for address, by_method in actions.items():
+            facts = cls.facts_of[next(iter(by_method.values()))]
+            own = {name: facts[name] for name in ("renderer_classes",) if name in facts}
+            routes.append(path(address, cls.as_view(by_method, **own), name=cls._full_name(facts)))
         return routes
-
-    @classmethod
-    def _posts(cls) -> Sequence[str]:
-        return [name for name, held in vars(cls).items() if hasattr(held, "facts")]
-
-    @classmethod
-    def _describe(cls, name: str, method: str, handler: Handler, facts: dict[str, Any]) -> Handler:
-        """Return a handler that is described and wrapped."""
-        facts = {"answer": cls.serializer_class, "tag": cls.tag, **facts}
-        body = facts.get("body")
-        facts.setdefault("body_example", getattr(body, "example", None))
-        if method == "post":
-            handler = idempotent(handler)
-            facts["is_post"] = True
-        elif method != "get":
-            handler = transaction.atomic(handler)
-        full_name = name if "." in name else f"{cls.tag}.{name}"
-        return operation(full_name, scope=cls.scope, **facts)(handler)
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the objects that the caller may name: those of the workspace."""
@@ -138,80 +194,80 @@ class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
         """Return the object that the address names. Raises Http404."""
         rows = self.get_queryset()
         if is_locked:
-            rows = rows.select_for_update(no_key=True)
+            rows = rows.select_for_update(no_key=True, of=("self",))
         return get_object_or_404(rows, **{self.lookup_field: self.kwargs[self.lookup_url_kwarg]})
 
     def present(self, row: Any) -> dict[str, object]:
         """Return an object as the API shows it."""
         return dict(self.serializer_class(row).data)
 
-    def perform_create(self, body: dict[str, Any]) -> Any:
-        """Call the action that makes an object; return it, or it and further fields."""
-        raise NotImplementedError
+    def present_page(self, rows: list[Any]) -> list[dict[str, object]]:
+        """Return the objects of one page as the API shows them."""
+        return [self.present(row) for row in rows]
 
-    def perform_update(self, row: Any, changes: dict[str, Any]) -> None:
-        """Call the action that edits an object."""
-        raise NotImplementedError
+    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return those of the objects that the query names."""
+        return rows.filter(**self.read_query(self.query)) if self.query else rows
 
-    def perform_destroy(self, row: Any) -> None:
-        """Call the action that deletes an object."""
-        raise NotImplementedError
+    def list(self) -> Any:
+        """Return the objects, page by page."""
+        return self.filter_queryset(self.get_queryset())
 
-    def list(self, request: Request, **_: Any) -> Response:
-        """Return one page of the objects."""
-        rows = self.get_queryset()
-        if self.query:
-            rows = rows.filter(**self.read_query(self.query))
-        return self.answer_page(rows, lambda page: [self.present(row) for row in page])
-
-    def create(self, request: Request, **_: Any) -> Response:
-        """Return a new object."""
-        row, further = _split(self.perform_create(self.read_body(self.new_body)))
-        return self.answer_object({**self.present(row), **further}, status=201)
-
-    def retrieve(self, request: Request, **_: Any) -> Response:
+    def retrieve(self, row: Any) -> Any:
         """Return one object."""
-        return self.answer_object(self.present(self.get_object()))
+        return row
 
-    def partial_update(self, request: Request, **_: Any) -> Response:
-        """Edit an object that is still as the caller read it."""
-        row = self.get_object(is_locked=True)
-        self.require_match(self.present(row))
-        changes = self.read_body(self.body)
-        if changes:
-            self.perform_update(row, changes)
-        return self.answer_object(self.present(row))
+    def answer(self, returned: Any, facts: Facts) -> HttpResponseBase:
+        """Return the response to an operation, which returned what it shows."""
+        shape, status = facts["answer"], facts["status"]
+        if isinstance(returned, HttpResponseBase):
+            return returned
+        if shape is None:
+            return Response(status=status)
+        if facts.get("is_page"):
+            return self.answer_page(returned, self.present_page)
+        if isinstance(returned, tuple):
+            row, further = returned
+            data = {**self.present(row), **further}
+        elif shape is getattr(self, "serializer_class", None):
+            data = self.present(returned)
+        else:
+            data = dict(shape(returned).data)
+        return self.answer_object(data, status=status)
 
-    def destroy(self, request: Request, **_: Any) -> Response:
-        """Delete an object that is still as the caller read it."""
-        row = self.get_object(is_locked=True)
-        self.require_match(self.present(row))
-        self.perform_destroy(row)
-        return Response(status=204)
 
+def _handle_with(handler: Handler, facts: Facts) -> Handler:
+    """Return a handler of requests: it finds what an operation's method takes, and shows what it returns."""
+    body, query = facts.get("body"), facts.get("query")
 
-def _split(returned: Any) -> tuple[Any, dict[str, object]]:
-    return returned if isinstance(returned, tuple) else (returned, {})
+    @wraps(handler)
+    def handle(view: WorkspaceViewSet, request: Request, **_: Any) -> HttpResponseBase:
+        taken: list[Any] = []
+        if facts["detail"]:
+            taken.append(view.get_object(is_locked=facts.get("is_locked", False)))
+        if facts.get("is_edit"):
+            view.require_match(view.present(taken[0]))
+        if body:
+            taken.append(view.read_body(body))
+        if query and not facts.get("is_filtered"):
+            taken.append(view.read_query(query))
+        return view.answer(handler(view, *taken), facts)
+
+    return handle
 
 
 def _copy(handler: Handler, says: str) -> Handler:
-    """Return a handler of one class alone, which says what it does there."""
+    """Return a method for one class alone, which says what it does there."""
 
     @wraps(handler)
-    def handle(view: WorkspaceViewSet, request: Request, **ids: Any) -> Any:
-        return handler(view, request, **ids)
+    def copy(view: WorkspaceViewSet, *taken: Any) -> Any:
+        return handler(view, *taken)
 
-    handle.__doc__ = says
-    return handle
+    copy.__doc__ = says
+    return copy
 
 
-def _answer_with(handler: Handler, shape: type[serializers.Serializer[Any]], status: int) -> Handler:
-    """Return a handler of requests that calls one of objects, and shows what it returns."""
-
-    @wraps(handler)
-    def handle(view: WorkspaceViewSet, request: Request, **_: Any) -> Response:
-        row, further = _split(handler(view, view.get_object()))
-        data = {**view.present(row), **further} if further else dict(shape(row).data)
-        return view.answer_object(data, status=status)
-
-    return handle
+def _with_article(noun: str) -> str:
+    if noun.startswith("the "):
+        return noun
+    return f"{'an' if noun[:1] in 'AEIOaeio' else 'a'} {noun}"

@@ -5,11 +5,10 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
-from rest_framework.request import Request
 
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.api.presenters import DeliveryObject, EndpointObject
-from tenants.api.viewsets import WorkspaceViewSet, post
+from tenants.api.viewsets import WorkspaceViewSet, described, post
 from tenants.events.outbox import payload_of
 from tenants.models import EventType, OutboxEvent, Scope, WebhookDelivery, WebhookEndpoint
 from tenants.models.events import MAX_URL_LENGTH
@@ -84,13 +83,7 @@ class EndpointViewSet(WorkspaceViewSet):
 
     tag, noun, nouns = "webhooks", "webhook endpoint", "webhook endpoints"
     scope = Scope.WEBHOOKS_WRITE
-    operations = {
-        "list": "Return the endpoints, newest first.",
-        "create": "Return a new endpoint with its secret, which is shown only once.",
-        "retrieve": "Return an endpoint.",
-        "partial_update": "Update the URL, description or events. Pending deliveries go to the new URL.",
-        "destroy": "Delete an endpoint and its deliveries.",
-    }
+    reads = {"list": "Return the endpoints, newest first.", "retrieve": "Return an endpoint."}
     queryset = WebhookEndpoint.objects.all()
     serializer_class = EndpointObject
     created_class = EndpointWithSecret
@@ -98,15 +91,20 @@ class EndpointViewSet(WorkspaceViewSet):
     body = EndpointBody
     lookup_url_kwarg = "endpoint_id"
 
-    def perform_create(self, body: dict[str, Any]) -> Secretive:
+    def create(self, body: dict[str, Any]) -> Secretive:
+        """Return a new endpoint with its secret, which is shown only once."""
         endpoint, secret = endpoints.create_endpoint(self.access, **body)
         return endpoint, {"secret": secret}
 
-    def perform_update(self, row: WebhookEndpoint, changes: dict[str, Any]) -> None:
-        endpoints.edit_endpoint(row, by=self.access, **changes)
+    def partial_update(self, endpoint: WebhookEndpoint, changes: dict[str, Any]) -> WebhookEndpoint:
+        """Update the URL, description or events. Pending deliveries go to the new URL."""
+        if changes:
+            endpoints.edit_endpoint(endpoint, by=self.access, **changes)
+        return endpoint
 
-    def perform_destroy(self, row: WebhookEndpoint) -> None:
-        endpoints.delete_endpoint(row, by=self.access)
+    def destroy(self, endpoint: WebhookEndpoint) -> None:
+        """Delete an endpoint and its deliveries."""
+        endpoints.delete_endpoint(endpoint, by=self.access)
 
     @post("Rotate a webhook endpoint's secret", answer=EndpointWithSecret, status=201)
     def rotate(self, endpoint: WebhookEndpoint) -> Secretive:
@@ -144,13 +142,9 @@ class DeliveryViewSet(WorkspaceViewSet):
 
     tag, noun, nouns = "webhooks", "delivery", "deliveries"
     scope = Scope.WEBHOOKS_WRITE
-    operations = {
-        "list": "Return the deliveries of the last 30 days, newest first.",
-        "retrieve": "Return a delivery with the first 2 KB of the response.",
-    }
-    names = {"list": "deliveries", "retrieve": "delivery"}
     serializer_class = DeliveryObject
     query = DeliveriesQuery
+    ordering = ("-id",)
     lookup_field = "public_id"
     lookup_url_kwarg = "delivery_id"
 
@@ -159,8 +153,15 @@ class DeliveryViewSet(WorkspaceViewSet):
         endpoint = get_object_or_404(own, pk=self.kwargs["endpoint_id"])
         return endpoint.deliveries.select_related("event", "endpoint")
 
-    def order_by(self, request: Request) -> tuple[str, ...]:
-        return ("-id",)
+    @described(name="deliveries")
+    def list(self) -> QuerySet[WebhookDelivery]:
+        """Return the deliveries of the last 30 days, newest first."""
+        return self.filter_queryset(self.get_queryset())
+
+    @described(name="delivery")
+    def retrieve(self, delivery: WebhookDelivery) -> WebhookDelivery:
+        """Return a delivery with the first 2 KB of the response."""
+        return delivery
 
     @post("Resend an event", status=201, example={**DeliveryObject.example, "status": "pending"})
     def redeliver(self, sent: WebhookDelivery) -> WebhookDelivery:
@@ -172,10 +173,9 @@ class DeliveryViewSet(WorkspaceViewSet):
 class EventViewSet(WorkspaceViewSet):
     """What happened in the workspace."""
 
-    tag, noun, nouns = "webhooks", "event", "events of the last 30 days"
+    tag, resource, nouns = "webhooks", "events", "events of the last 30 days"
     scope = Scope.WEBHOOKS_WRITE
-    operations = {"list": "Return events as sent to webhooks, newest first."}
-    names = {"list": "events.list"}
+    reads = {"list": "Return events as sent to webhooks, newest first."}
     queryset = OutboxEvent.objects.all()
     serializer_class = EventObject
     query = EventsQuery

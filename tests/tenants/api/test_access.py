@@ -14,7 +14,6 @@ from core.rest import problems
 from inference.openai_views.base import OpenAiView
 from tenants.accounts.workspaces import suspend_tenant
 from tenants.api.views import WorkspaceView
-from tenants.api.viewsets import OF_ALL, OF_ONE, WorkspaceViewSet
 from tenants.api_keys import actions
 from tenants.models import ApiKey, PlanVersion, Scope
 from tests.tenants.api.builders import problem
@@ -183,10 +182,8 @@ def test_every_handler_says_its_scope_and_every_post_is_idempotent():
         if issubclass(view, OpenAiView):
             continue  # OpenAI's own form has no Idempotency-Key
         handlers += [(method, getattr(view, method)) for method in METHODS if hasattr(view, method)]
-        for action in getattr(view, "operations", ()):
-            handlers.append(((OF_ALL | OF_ONE)[action][0], getattr(view, action)))
-        if issubclass(view, WorkspaceViewSet):
-            handlers += [("post", getattr(view, action)) for action in view._posts()]
+        for action, facts in getattr(view, "facts_of", {}).items():
+            handlers.append((facts["method"], getattr(view, action)))
     assert len(handlers) > 60
     for method, handler in handlers:
         assert hasattr(handler, "scope"), handler
