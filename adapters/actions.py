@@ -374,7 +374,9 @@ def finish_upload(access: Access, version: AdapterVersion) -> None:
 def cancel_upload(access: Access, version: AdapterVersion) -> None:
     """Cancel an upload that is not finished, and delete what was sent of it. Raises VersionMoved.
 
-    No transaction: it waits for the storage.
+    Doing it twice does nothing. No transaction: it waits for the storage.
     """
+    if sessions.is_cancelled(version):
+        return
     sessions.cancel_upload(version)
     access.audit("upload.aborted", version)

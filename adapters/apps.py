@@ -16,7 +16,13 @@ class AdaptersSiteConfig(AdaptersConfig):
 
     def ready(self) -> None:
         """Register with the outbox how the API shows this app's objects."""
-        from adapters.api import presenters  # noqa: PLC0415 (models are not loaded before)
+        from adapters.api import (  # noqa: PLC0415 (models are not loaded before)
+            erasures,
+            price_changes,
+            sharing,
+            styles,
+            versions,
+        )
         from adapters.evidence import present_evaluation  # noqa: PLC0415
         from adapters.models import (  # noqa: PLC0415
             AdapterVersion,
@@ -28,9 +34,9 @@ class AdaptersSiteConfig(AdaptersConfig):
         )
         from tenants.public import register_presenter  # noqa: PLC0415
 
-        register_presenter(AdapterVersion, presenters.present_version)
+        register_presenter(AdapterVersion, versions.present_version)
         register_presenter(Evaluation, present_evaluation)
-        register_presenter(Erasure, presenters.present_erasure)
-        register_presenter(PriceChange, presenters.present_price_change)
-        register_presenter(Share, presenters.present_share)
-        register_presenter(Style, presenters.present_own_style)
+        register_presenter(Erasure, erasures.present_erasure)
+        register_presenter(PriceChange, price_changes.present_price_change)
+        register_presenter(Share, sharing.present_share)
+        register_presenter(Style, styles.present_own_style)

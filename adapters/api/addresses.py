@@ -1,17 +1,24 @@
-"""How a request names a style, its versions: looked up among what the caller may see, so the rest is 404."""
+"""How a request names a style, its versions: looked up among what the caller may see, so the rest is 404.
+
+`StyleApiViewSet` is what all operations on styles have in common.
+"""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import Model, Prefetch, Q, QuerySet
+from rest_framework import serializers
 
 from adapters.errors import StyleNotFound, VersionNotFound
 from adapters.models import AdapterVersion, BaseModel, Style
+from core.rest.bodies import StrictSerializer
 from core.rest.problems import MAX_REPEATED
-from tenants.models import Tenant
+from tenants.models import Scope, Tenant
 from tenants.public import Access
+from tenants.rest import WorkspaceViewSet
 
 UUID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 SEGMENT = "[^/]+"
@@ -114,6 +121,20 @@ def find_own_version(access: Access, address: StyleAddress, number: int) -> Adap
     return version_of(find_own_style(access, address), number)
 
 
+def find_shown_version(access: Access, address: StyleAddress, number: int) -> AdapterVersion:
+    """Return any version of a style of the caller's own, of another one that is seen only the live version.
+
+    Raises NoSuchStyle or VersionNotFound.
+    """
+    style = find_style(access, address)
+    if style.owner_id == access.tenant.pk:
+        return version_of(style, number)
+    live_version = style.show_to(access.tenant.pk).live_version
+    if live_version is None or live_version.number != number:
+        raise VersionNotFound(number=number)
+    return live_version
+
+
 def version_of(style: Style, number: int) -> AdapterVersion:
     """Return a version of a style by its number. Raises VersionNotFound."""
     version = with_facts(style.versions.all()).filter(number=number).first()
@@ -162,3 +183,40 @@ def _find_own(access: Access, own: QuerySet[Style], address: StyleAddress) -> St
     except NoSuchStyle:
         find_style(access, address)  # raises for what the caller doesn't see
         raise OthersStyle(style=str(address)[:MAX_REPEATED]) from None
+
+
+class AtOnceBody(StrictSerializer):
+    """Whether other workspaces lose the style immediately."""
+
+    example: ClassVar = {"at_once": False}
+
+    at_once = serializers.BooleanField(
+        default=False,
+        help_text="If true, other workspaces lose access to the style immediately. Otherwise the request is "
+        "refused while others use it.",
+    )
+
+
+class StyleApiViewSet(WorkspaceViewSet):
+    """Operations on styles, or on what belongs to them: on that of the workspace's own style at least."""
+
+    scope = Scope.STYLES_WRITE
+    read_scope = Scope.STYLES_READ
+
+    def own_style(self) -> Style:
+        """Return the style of the address, which is the caller's own. Raises NoSuchStyle or OthersStyle."""
+        return find_own_style(self.access, self.kwargs["style"])
+
+    def get_object(self, *, is_locked: bool = False) -> Any:
+        """Return the style."""
+        return self.own_style()
+
+    def read_body(self, serializer: type[StrictSerializer], **context: Any) -> dict[str, Any]:
+        """Return the checked body; of what is made for a style, once that is found."""
+        if self.action == "create" and "style" in self.kwargs:
+            self.own_style()
+        return super().read_body(serializer, **context)
+
+    def present_page(self, rows: Sequence[Any]) -> Any:
+        """Return the objects of one page: one serializer for all."""
+        return self.serializer_class(rows, many=True).data

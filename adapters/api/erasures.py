@@ -1,69 +1,128 @@
 """Erasures: what became of deleted versions' files, with the proof of each step."""
 
-from uuid import UUID
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
-from adapters.api.addresses import only_allowed
-from adapters.api.examples import ERASURE_EXAMPLE
-from adapters.api.presenters import ErasureObject, present_erasure, present_erasures
-from adapters.api.views import StyleApiView, read_operation
+from adapters.api.addresses import StyleApiViewSet, only_allowed
+from adapters.erasure.report import STAYS, Report, ReportLine, erasure_reports
 from adapters.errors import ErasureNotFound
 from adapters.models import Erasure
 from core.rest.bodies import StrictSerializer
-from tenants.public import Access
+from tenants.rest import described
+
+
+class ErasureStep(serializers.Serializer[ReportLine]):
+    """A step of an erasure, with its proof."""
+
+    label = serializers.CharField()  # type: ignore[assignment]
+    state = serializers.ChoiceField(("done", "current", "next"))
+    at = serializers.DateTimeField(allow_null=True)
+    note = serializers.CharField(help_text="The proof, or what the step is waiting for.")
+
+
+class ErasureObject(serializers.Serializer[Any]):
+    """The erasure of a deleted version's files, step by step, each with its proof."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "id": "9a1c7e52-7b0f-4b62-8f5d-1f4c8f6d2b10",
+        "object": "erasure",
+        "style": "acme/brand-voice",
+        "version": 4,
+        "sha256": "c0ffee" + 58 * "0",
+        "config_sha256": "beef" + 60 * "0",
+        "size_bytes": 2_459_136,
+        "requested_at": "2026-11-26T09:30:00Z",
+        "finished_at": None,
+        "is_finished": False,
+        "steps": [
+            {
+                "label": "Withdrawn",
+                "state": "done",
+                "at": "2026-11-26T09:30:02Z",
+                "note": "No model name in any workspace points to it.",
+            },
+            {"label": "Drained", "state": "current", "at": None, "note": ""},
+        ],
+        "stays": "We keep the version's record, because usage in the ledger refers to it.",
+    }
+
+    id = serializers.UUIDField(help_text="The version's id.")
+    object = serializers.CharField(default="erasure", read_only=True)
+    style = serializers.CharField(help_text="The style's model name at the time.")  # type: ignore[assignment]
+    version = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    config_sha256 = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    requested_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    is_finished = serializers.BooleanField()
+    steps = ErasureStep(many=True)
+    stays = serializers.CharField(help_text="Which records are kept, and why.")
 
 
 class ErasuresQuery(StrictSerializer):
     """Which erasures."""
 
-    style = serializers.UUIDField(required=False, help_text="Filter by style id.")  # type: ignore[assignment]
+    style = serializers.UUIDField(source="version__style", required=False, help_text="Filter by style id.")  # type: ignore[assignment]
 
 
-class ErasuresView(StyleApiView):
-    """The erasures of the workspace."""
+class ErasureViewSet(StyleApiViewSet):
+    """Erasures of versions of the workspace's styles, also of deleted ones."""
 
-    order = ("-requested_at", "-pk")
+    tag, noun, nouns = "erasures", "erasure", "erasures"
+    reads = {
+        "list": "Return erasures of the workspace's versions, newest first, with the proof of each step."
+    }
+    serializer_class = ErasureObject
+    query = ErasuresQuery
+    ordering = ("-requested_at", "-pk")
+    lookup_url_kwarg = "version_id"
 
-    @read_operation(
-        "erasures.list",
-        "List erasures",
-        query=ErasuresQuery,
-        answer=ErasureObject,
-        is_page=True,
-        example=ERASURE_EXAMPLE,
-    )
-    def get(self, request: Request) -> Response:
-        """Return erasures of the workspace's versions, newest first, with the proof of each step."""
-        query = self.read_query(ErasuresQuery)
-        erasures = own_erasures(self.access)
-        if "style" in query:
-            erasures = erasures.filter(version__style=query["style"])
-        return self.answer_page(erasures, present_erasures)
+    def get_queryset(self) -> QuerySet[Erasure]:
+        erasures = Erasure.objects.filter(version__style__owner=self.access.tenant)
+        erasures = only_allowed(self.access, erasures, style="version__style")
+        return erasures.select_related("version__style__owner")
 
-
-class ErasureView(StyleApiView):
-    """One erasure."""
-
-    @read_operation(
-        "erasures.get",
-        "Get an erasure and its proof",
-        answer=ErasureObject,
-        example=ERASURE_EXAMPLE,
-    )
-    def get(self, request: Request, version_id: UUID) -> Response:
-        """Return an erasure by the id of its version."""
-        erasure = own_erasures(self.access).filter(version=version_id).first()
+    def get_object(self, *, is_locked: bool = False) -> Erasure:
+        """Return the erasure of a version. Raises ErasureNotFound."""
+        erasure = self.get_queryset().filter(version=self.kwargs["version_id"]).first()
         if erasure is None:
             raise ErasureNotFound
-        return self.answer_object(present_erasure(erasure))
+        return erasure
+
+    @described(summary="Get an erasure and its proof")
+    def retrieve(self, row: Erasure) -> Erasure:
+        """Return an erasure by the id of its version."""
+        return row
+
+    def present(self, row: Erasure) -> dict[str, Any]:
+        return present_erasure(row)
+
+    def present_page(self, rows: Sequence[Erasure]) -> Any:
+        return present_erasures(rows)
 
 
-def own_erasures(access: Access) -> QuerySet[Erasure]:
-    """Return the erasures of versions of the workspace's styles, also of deleted ones."""
-    erasures = Erasure.objects.filter(version__style__owner=access.tenant)
-    erasures = only_allowed(access, erasures, style="version__style")
-    return erasures.select_related("version__style__owner")
+def present_erasure(erasure: Erasure) -> dict[str, Any]:
+    """Return an erasure with the proof of each step."""
+    return present_erasures([erasure])[0]
+
+
+def present_erasures(erasures: Sequence[Erasure]) -> list[dict[str, Any]]:
+    """Return some erasures, in their order; two queries for all that are read with version and style."""
+    facts = []
+    for erasure, report in zip(erasures, erasure_reports(erasures), strict=True):
+        facts.append(_erasure_facts(erasure, report))
+    return list(ErasureObject(facts, many=True).data)
+
+
+def _erasure_facts(erasure: Erasure, report: Report) -> dict[str, Any]:
+    return {
+        **vars(report),
+        "id": erasure.version_id,
+        "is_finished": report.finished_at is not None,
+        "steps": report.lines,
+        "stays": STAYS,
+    }

@@ -1,43 +1,214 @@
-"""Releases: which version answers, a canary on a share of the requests, and the history of both."""
+"""Releases: which version answers, a canary on a share of the requests, blind votes, and two side by side."""
 
-from django.db import transaction
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from adapters import actions
-from adapters.api.addresses import StyleAddress, find_own_style, find_own_version, version_of
-from adapters.api.examples import CANARY_EXAMPLE, RELEASE_EXAMPLE, VERSION_EXAMPLE
-from adapters.api.presenters import (
-    CanaryObject,
-    ReleaseObject,
-    VersionObject,
-    present_canary,
-    present_releases,
-)
-from adapters.api.views import StyleApiView, read_operation, write_operation
-from adapters.errors import NoCanary
-from adapters.models import Release, Style
-from adapters.releases import canary_analysis
+from adapters.api.addresses import StyleApiViewSet, version_of
+from adapters.api.versions import CardObject, VersionObject
+from adapters.errors import NoCanary, NoPair
+from adapters.models import AdapterVersion, Release, Style
+from adapters.quality.cards import StyleCard, style_card_of
+from adapters.releases import canary_analysis, diff, pairs, votes
+from adapters.releases.bradley_terry import Chance
+from adapters.releases.canary_analysis import CanaryComparison
 from core.rest.bodies import StrictSerializer
-from tenants.rest import idempotent
+from core.rest.messages import MessageText
+from tenants.metering.version_stats import VersionFigures, version_figures
+from tenants.rest import delete, described, get, post, put
 
+FIGURES_OF = timedelta(days=1)
 MAX_NUMBER = 2**31 - 1
+
+
+class FiguresObject(serializers.Serializer[Any]):
+    """Completed requests of a version."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "requests": 120,
+        "errors": 1,
+        "empty": 0,
+        "completion_tokens": 18_200,
+        "error_percent": 0.83,
+        "empty_percent": 0.0,
+    }
+
+    requests = serializers.IntegerField()
+    errors = serializers.IntegerField(help_text="Requests that failed on the engine.")  # type: ignore[assignment]
+    empty = serializers.IntegerField(help_text="Empty answers.")
+    completion_tokens = serializers.IntegerField()
+    error_percent = serializers.FloatField()
+    empty_percent = serializers.FloatField()
+
+
+class CanaryObject(serializers.Serializer[Any]):
+    """A canary compared to the live version: metrics of both over the same period, at most a day."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "object": "canary",
+        "version": 4,
+        "live_version": 3,
+        "percent": 10,
+        "since": "2026-11-26T09:30:00Z",
+        "figures": FiguresObject.example,
+        "live_figures": FiguresObject.example,
+        "sentence": "Version 4 gets 10% of requests; it fails as often as version 3.",
+        "fault": "",
+    }
+
+    object = serializers.CharField(default="canary", read_only=True)
+    version = serializers.IntegerField(source="canary.number")
+    live_version = serializers.IntegerField(source="live.number")
+    percent = serializers.IntegerField()
+    since = serializers.DateTimeField()
+    figures = FiguresObject(source="canary_figures")
+    live_figures = FiguresObject()
+    sentence = serializers.CharField(help_text="What the metrics show.")
+    fault = MessageText(help_text="Why the canary is about to end automatically. Otherwise empty.")
+
+
+class ReleaseObject(serializers.Serializer[Any]):
+    """A change of an alias: a new live version, or a canary with a share of requests."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "object": "release",
+        "alias": "live",
+        "before": 2,
+        "after": 3,
+        "percent": 0,
+        "sentence": "Version 3 replaced version 2",
+        "reason": "",
+        "actor": "alice@example.com",
+        "api_key": None,
+        "at": "2026-11-26T09:30:00Z",
+    }
+
+    object = serializers.CharField(default="release", read_only=True)
+    alias = serializers.ChoiceField(Release.Alias.choices)
+    before = serializers.IntegerField(
+        source="before.number",
+        allow_null=True,
+        read_only=True,
+        help_text="The number of the version before.",
+    )
+    after = serializers.IntegerField(
+        source="after.number",
+        allow_null=True,
+        read_only=True,
+        help_text="The number of the version afterwards.",
+    )
+    percent = serializers.IntegerField(help_text="The canary's share of requests, in percent.")
+    sentence = serializers.CharField()
+    reason = MessageText()
+    actor = serializers.CharField(
+        source="actor.email",
+        allow_null=True,
+        read_only=True,
+        help_text="Email address of the member. `null` if automatic or done by a program.",
+    )
+    api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The API key used.")
+    at = serializers.DateTimeField()
+
+
+class ComparedVersion(serializers.Serializer[Any]):
+    """One of the two compared versions."""
+
+    version = VersionObject()
+    card = CardObject(allow_null=True)
+    figures = FiguresObject(help_text="Over the last 24 hours.")
+
+
+class ComparedSample(serializers.Serializer[Any]):
+    """Both versions' answers to a prompt."""
+
+    prompt = serializers.CharField()
+    first = serializers.CharField()
+    second = serializers.CharField()
+
+
+class ComparisonObject(serializers.Serializer[Any]):
+    """Two versions side by side."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "object": "comparison",
+        "first": {
+            "version": VersionObject.example,
+            "card": CardObject.example,
+            "figures": FiguresObject.example,
+        },
+        "second": {"version": VersionObject.example, "card": None, "figures": FiguresObject.example},
+        "samples": [{"prompt": "Why is the sky blue?", "first": "Blue sells.", "second": "It is air."}],
+        "sentences": ["Version 4 writes 30% longer sentences (11.7 words, compared to 9.0)."],
+    }
+
+    object = serializers.CharField(default="comparison", read_only=True)
+    first = ComparedVersion()
+    second = ComparedVersion()
+    samples = ComparedSample(many=True, help_text="For the prompts that both versions answered.")
+    sentences = serializers.ListField(
+        child=serializers.CharField(), help_text="A description of the differences."
+    )
+
+
+class ChanceObject(serializers.Serializer[Any]):
+    """How often a version would be preferred, in percent, with a 95% confidence interval."""
+
+    percent = serializers.FloatField()
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+
+
+class StandingObject(serializers.Serializer[Any]):
+    """A version in blind votes."""
+
+    version = serializers.IntegerField()
+    votes = serializers.IntegerField()
+    on_average = ChanceObject(help_text="Relative to an average version.")
+    against_live = ChanceObject(allow_null=True)
+
+
+class VotesObject(serializers.Serializer[Any]):
+    """The results of blind votes on a style's versions."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "object": "votes",
+        "before_promotion": 5,
+        "versions": [
+            {
+                "version": 4,
+                "votes": 9,
+                "on_average": {"percent": 58.2, "low": 41.5, "high": 73.1},
+                "against_live": {"percent": 66.0, "low": 35.4, "high": 87.4},
+            },
+            {
+                "version": 3,
+                "votes": 9,
+                "on_average": {"percent": 41.8, "low": 26.9, "high": 58.5},
+                "against_live": None,
+            },
+        ],
+    }
+
+    object = serializers.CharField(default="votes", read_only=True)
+    before_promotion = serializers.IntegerField(
+        help_text="Blind votes required against the live version. 0 for none."
+    )
+    versions = StandingObject(many=True)
 
 
 class CanaryBody(StrictSerializer):
     """The canary version and its share of requests."""
 
+    example: ClassVar[dict[str, Any]] = {"version": 4, "percent": 10}
+
     version = serializers.IntegerField(min_value=1, max_value=MAX_NUMBER)
     percent = serializers.IntegerField(min_value=1, max_value=99)
-
-
-class PromoteBody(StrictSerializer):
-    """Whether to require the style's blind votes."""
-
-    without_votes = serializers.BooleanField(
-        required=False, default=False, help_text="Promote even if the style requires more blind votes."
-    )
 
 
 class ReleasesQuery(StrictSerializer):
@@ -46,108 +217,170 @@ class ReleasesQuery(StrictSerializer):
     alias = serializers.ChoiceField(Release.Alias.choices, required=False, help_text="Filter by alias.")
 
 
-class PromoteView(StyleApiView):
-    """Let a version answer."""
+class PairQuery(StrictSerializer):
+    """Which versions are compared."""
 
-    @write_operation(
-        "versions.promote",
-        "Promote a version to live",
-        body=PromoteBody,
-        answer=VersionObject,
-        is_post=True,
-        example=VERSION_EXAMPLE,
-        body_example={"without_votes": False},
+    a = serializers.IntegerField(
+        min_value=1, max_value=MAX_NUMBER, required=False, help_text="Default: the live version."
     )
-    @idempotent
-    def post(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Make a serving version the live version and end the canary."""
-        version = find_own_version(self.access, style, number)
-        without_votes = self.read_body(PromoteBody)["without_votes"]
-        actions.promote_version(self.access, version, without_votes=without_votes)
-        return self.answer_version(style, number)
-
-
-class RollbackView(StyleApiView):
-    """Take a release back."""
-
-    @write_operation(
-        "releases.rollback",
-        "Roll back to the previous live version",
-        answer=VersionObject,
-        is_post=True,
-        example=VERSION_EXAMPLE,
-        tag="versions",
+    b = serializers.IntegerField(
+        min_value=1,
+        max_value=MAX_NUMBER,
+        required=False,
+        help_text="Default: the newest other serving version.",
     )
-    @idempotent
-    def post(self, request: Request, style: StyleAddress) -> Response:
-        """Roll back to the previous live version and return it."""
-        after = actions.roll_back(self.access, find_own_style(self.access, style))
-        return self.answer_version(style, after.number)
 
 
-class CanaryView(StyleApiView):
-    """The canary of a style: a version that is tried on a share of its requests."""
+class VotesBody(StrictSerializer):
+    """The number of votes a promotion requires."""
 
-    @read_operation(
-        "releases.get_canary",
-        "Get the canary and its metrics",
-        answer=CanaryObject,
-        example=CANARY_EXAMPLE,
-        tag="versions",
-    )
-    def get(self, request: Request, style: StyleAddress) -> Response:
-        """Return the canary's metrics, compared to the live version."""
-        return self._answer_canary(find_own_style(self.access, style))
+    example: ClassVar[dict[str, Any]] = {"before_promotion": 5}
 
-    @write_operation(
-        "releases.set_canary",
-        "Start or change a canary",
-        body=CanaryBody,
-        answer=CanaryObject,
-        example=CANARY_EXAMPLE,
-        body_example={"version": 4, "percent": 10},
-        tag="versions",
-    )
-    @transaction.atomic
-    def put(self, request: Request, style: StyleAddress) -> Response:
-        """Send a share of requests to a version. Replaces an existing canary."""
-        own = find_own_style(self.access, style)
-        body = self.read_body(CanaryBody)
-        actions.begin_canary(self.access, version_of(own, body["version"]), body["percent"])
-        return self._answer_canary(find_own_style(self.access, style))
-
-    @write_operation("releases.end_canary", "End the canary", status=204, is_change=True, tag="versions")
-    @transaction.atomic
-    def delete(self, request: Request, style: StyleAddress) -> Response:
-        """End the canary. All requests go to the live version."""
-        if not actions.end_canary(self.access, find_own_style(self.access, style)):
-            raise NoCanary
-        return Response(status=204)
-
-    def _answer_canary(self, style: Style) -> Response:
-        comparison = canary_analysis.compare_canary(style)
-        if comparison is None:
-            raise NoCanary
-        return self.answer_object(present_canary(comparison))
+    before_promotion = serializers.IntegerField(min_value=0, max_value=votes.MOST_ASKED_FOR)
 
 
-class ReleasesView(StyleApiView):
-    """The history of a style's releases."""
+class ReleaseViewSet(StyleApiViewSet):
+    """The releases of a style, and its canary: a version that is tried on a share of its requests."""
 
-    order = ("-at", "-pk")
+    tag, resource, nouns = "versions", "releases", "a style's releases"
+    serializer_class = ReleaseObject
+    query = ReleasesQuery
+    ordering = ("-at", "-pk")
 
-    @read_operation(
-        "releases.list",
-        "List a style's releases",
-        query=ReleasesQuery,
-        answer=ReleaseObject,
-        is_page=True,
-        example=RELEASE_EXAMPLE,
-        tag="versions",
-    )
-    def get(self, request: Request, style: StyleAddress) -> Response:
+    def get_queryset(self) -> QuerySet[Release]:
+        return self.own_style().releases.select_related("before", "after", "actor")
+
+    @described(url_path="releases")
+    def list(self) -> QuerySet[Release]:
         """Return all changes of the aliases `live` and `canary`, newest first."""
-        own = find_own_style(self.access, style)
-        filters = self.read_query(ReleasesQuery)
-        moves = own.releases.filter(**filters).select_related("before", "after", "actor")
-        return self.answer_page(moves, present_releases)
+        return self.filter_queryset(self.get_queryset())
+
+    @post("Roll back to the previous live version", answer=VersionObject)
+    def rollback(self, style: Style) -> AdapterVersion:
+        """Roll back to the previous live version and return it."""
+        after = actions.roll_back(self.access, style)
+        return version_of(self.own_style(), after.number)
+
+    @get("Get the canary and its metrics", url_path="canary", answer=CanaryObject)
+    def get_canary(self, style: Style) -> CanaryComparison:
+        """Return the canary's metrics, compared to the live version."""
+        return _canary_of(style)
+
+    @put("Start or change a canary", url_path="canary", body=CanaryBody, answer=CanaryObject)
+    def set_canary(self, style: Style, body: dict[str, Any]) -> CanaryComparison:
+        """Send a share of requests to a version. Replaces an existing canary."""
+        actions.begin_canary(self.access, version_of(style, body["version"]), body["percent"])
+        return _canary_of(self.own_style())
+
+    @delete("End the canary", url_path="canary", answer=None)
+    def end_canary(self, style: Style) -> None:
+        """End the canary. All requests go to the live version."""
+        if not actions.end_canary(self.access, style):
+            raise NoCanary
+
+
+class ComparisonViewSet(StyleApiViewSet):
+    """Two versions side by side."""
+
+    tag = "versions"
+
+    @get("Compare two versions of a style", query=PairQuery, answer=ComparisonObject, can_conflict=True)
+    def compare(self, style: Style, query: dict[str, Any]) -> Response:
+        """Return both versions' cards, metrics and samples, and a description of the differences."""
+        pair = _choose_pair(style, query.get("a"), query.get("b"))
+        figures = version_figures(style.pk, timezone.now() - FIGURES_OF)
+        first, second = [_describe_side(version, figures) for version in pair]
+        samples = _common_samples(first["card"], second["card"])
+        sentences = _differences(samples, (pair[0].number, pair[1].number))
+        compared = {"first": first, "second": second, "samples": samples, "sentences": sentences}
+        return Response(ComparisonObject(compared).data)
+
+
+class VotesViewSet(StyleApiViewSet):
+    """Blind votes: how versions do by them, and how many a promotion asks for. People vote on a page."""
+
+    tag, resource = "versions", "votes"
+    serializer_class = VotesObject
+
+    def present(self, row: Style) -> dict[str, Any]:
+        standings = [
+            {
+                "version": standing.number,
+                "votes": standing.votes,
+                "on_average": _present_chance(standing.chance),
+                "against_live": _present_chance(standing.against_live) if standing.against_live else None,
+            }
+            for standing in votes.standings_of(row)
+        ]
+        return {"object": "votes", "before_promotion": row.votes_before_promotion, "versions": standings}
+
+    @described(summary="Get the results of blind votes")
+    def retrieve(self, row: Style) -> Style:
+        """Return how often each version of the style is preferred, estimated from the workspace's blind
+        votes."""
+        return row
+
+    @put("Set the blind votes required to promote", url_path="", body=VotesBody)
+    def ask(self, style: Style, body: dict[str, Any]) -> Style:
+        """Set how many blind votes a version needs before it can be promoted."""
+        actions.ask_for_votes(self.access, style, body["before_promotion"])
+        return style
+
+
+def _canary_of(style: Style) -> CanaryComparison:
+    comparison = canary_analysis.compare_canary(style)
+    if comparison is None:
+        raise NoCanary
+    return comparison
+
+
+def _choose_pair(style: Style, first_number: int | None, second_number: int | None) -> pairs.Pair:
+    """Return the versions that are named, else the live one and the newest other one that serves.
+
+    Raises VersionNotFound or NoPair.
+    """
+    named = {number: version_of(style, number) for number in (first_number, second_number) if number}
+    chosen = pairs.choose_pair(
+        style,
+        [*named.values(), *pairs.serving_versions(style)],
+        first_number=str(first_number or ""),
+        second_number=str(second_number or ""),
+    )
+    if chosen is None:
+        raise NoPair
+    first, second = chosen
+    return version_of(style, first.number), version_of(style, second.number)
+
+
+def _common_samples(first: StyleCard | None, second: StyleCard | None) -> list[dict[str, str]]:
+    if first is None or second is None:
+        return []
+    answers = {row["prompt"]: row["style"] for row in second.samples}
+    samples = []
+    for row in first.samples:
+        prompt = row["prompt"]
+        if prompt in answers:
+            samples.append({"prompt": prompt, "first": row["style"], "second": answers[prompt]})
+    return samples
+
+
+def _differences(samples: Sequence[dict[str, str]], numbers: tuple[int, int]) -> list[str]:
+    if not samples:
+        return []
+    comparison = diff.compare_answers(
+        [sample["prompt"] for sample in samples],
+        [sample["first"] for sample in samples],
+        [sample["second"] for sample in samples],
+        numbers=numbers,
+    )
+    return comparison.sentences
+
+
+def _describe_side(version: AdapterVersion, figures: dict[int, VersionFigures]) -> dict[str, Any]:
+    """Return the fields of ComparedVersion."""
+    of_version = figures.get(version.number, VersionFigures())
+    return {"version": version, "card": style_card_of(version, has_all_samples=True), "figures": of_version}
+
+
+def _present_chance(chance: Chance) -> dict[str, float]:
+    return {"percent": round(chance.percent, 1), "low": round(chance.low, 1), "high": round(chance.high, 1)}

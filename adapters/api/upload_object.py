@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
 from adapters import object_store
-from adapters.api.presenters import VersionObject
 from adapters.models import AdapterVersion, Status
 from adapters.object_store import StoredPart, Upload
 from adapters.uploads import progress
@@ -79,6 +78,59 @@ class UploadFindingObject(serializers.Serializer[Any]):
 class UploadObject(serializers.Serializer[Any]):
     """The upload of a version, from its first byte until the version is serving or rejected."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "id": "5d0c1f9a-7b1e-4f0e-9d53-2f6a7c8b9e01",
+        "object": "upload",
+        "style": "0f6a1c1e-52d3-4a8e-9b57-6d8f3f1b2a40",
+        "number": 4,
+        "model": "acme/brand-voice@4",
+        "method": "multipart",
+        "status": "uploading",
+        "is_final": False,
+        "steps": [
+            {
+                "name": "uploading",
+                "label": "Uploading files",
+                "state": "current",
+                "at": "2026-11-26T09:30:00Z",
+                "note": "Your browser is uploading the files directly to storage.",
+            },
+            {"name": "uploaded", "label": "Uploaded", "state": "next", "at": None, "note": ""},
+            {"name": "checked", "label": "Checked", "state": "next", "at": None, "note": ""},
+            {"name": "pushed", "label": "Pushed to the engine", "state": "next", "at": None, "note": ""},
+            {"name": "serving", "label": "Serving", "state": "next", "at": None, "note": ""},
+        ],
+        "files": [
+            {
+                "name": "adapter_config.json",
+                "size_bytes": 712,
+                "is_there": True,
+                "part_bytes": 8_388_608,
+                "part_count": 1,
+                "parts_there": [
+                    {"number": 1, "size_bytes": 712, "etag": '"9e107d9d372bb6826bd81d3542a419d6"'},
+                ],
+                "part_urls": [],
+            },
+            {
+                "name": "adapter_model.safetensors",
+                "size_bytes": 10_485_760,
+                "is_there": False,
+                "part_bytes": 8_388_608,
+                "part_count": 2,
+                "parts_there": [
+                    {"number": 1, "size_bytes": 8_388_608, "etag": '"e4d909c290d0fb1ca068ffaddf22cbd0"'},
+                ],
+                "part_urls": [{"number": 2, "size_bytes": 2_097_152, "url": "https://storage.example.com/…"}],
+            },
+        ],
+        "urls_valid_s": 620,
+        "findings": [],
+        "failure": "",
+        "created_at": "2026-11-26T09:30:00Z",
+        "abandoned_at": "2026-11-27T09:30:00Z",
+    }
+
     id = serializers.UUIDField(help_text="The version's id.")
     object = serializers.CharField(default="upload", read_only=True)
     style = serializers.UUIDField()  # type: ignore[assignment]
@@ -121,12 +173,6 @@ class NewUploadObject(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     method = serializers.ChoiceField(METHODS)
     files = NewUploadFileObject(many=True)
-
-
-class NewVersionObject(VersionObject):
-    """A new version, and how to upload its files."""
-
-    upload = NewUploadObject()
 
 
 def present_upload(version: AdapterVersion, sent: Mapping[str, SentFile] | None = None) -> dict[str, Any]:

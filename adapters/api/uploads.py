@@ -13,18 +13,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from adapters import actions
-from adapters.api.addresses import only_allowed
-from adapters.api.examples import CANCELLED_EXAMPLE, EVENTS_EXAMPLE, FINISHED_EXAMPLE, UPLOAD_EXAMPLE
+from adapters.api.addresses import StyleApiViewSet, only_allowed
 from adapters.api.upload_events import EVENT_STREAM, StreamLimits, stream_upload, take_place
 from adapters.api.upload_object import SentFile, UploadObject, present_upload
-from adapters.api.views import StyleApiView, read_operation, write_operation
 from adapters.models import AdapterVersion, Status
 from adapters.object_store import MAX_PARTS
 from adapters.uploads import parts, sessions
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.models import Scope
 from tenants.public import Access
-from tenants.rest import WorkspaceView, operation, repeatable
+from tenants.rest import WorkspaceView, described, operation, post
 
 RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
@@ -56,8 +54,12 @@ class EventStreamRenderer(JSONRenderer):
     charset = None
 
 
-class UploadView(StyleApiView):
-    """One upload."""
+class UploadViewSet(StyleApiViewSet):
+    """Uploads of versions."""
+
+    tag = "uploads"
+    serializer_class = UploadObject
+    lookup_url_kwarg = "version_id"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Give URLs to write to only to keys that may write."""
@@ -65,53 +67,51 @@ class UploadView(StyleApiView):
         if "parts" in request.query_params:
             self.access.require(Scope.STYLES_WRITE)
 
-    @read_operation(
-        "uploads.get",
-        "Get an upload",
-        query=UploadQuery,
-        answer=UploadObject,
-        example=UPLOAD_EXAMPLE,
-    )
-    def get(self, request: Request, version_id: UUID) -> Response:
+    def get_object(self, *, is_locked: bool = False) -> AdapterVersion:
+        """Return the version whose upload it is. Raises Http404."""
+        return find_upload(self.access, self.kwargs["version_id"])
+
+    def present(self, row: AdapterVersion) -> dict[str, Any]:
+        return present_upload(row)
+
+    @described(summary="Get an upload", query=UploadQuery)
+    def retrieve(self, version: AdapterVersion, query: dict[str, Any]) -> Response:
         """Return an upload's progress, with URLs for the missing parts. URLs require the scope `styles:write`
         and are included until it is completed."""
-        numbers = self.read_query(UploadQuery).get("parts", range(0))
-        version = find_upload(self.access, version_id)
-        return self.answer_object(present_upload(version, _look_at_files(version, numbers)))
+        sent = _look_at_files(version, query.get("parts", range(0)))
+        return self.answer_object(present_upload(version, sent))
 
-    @write_operation(
-        "uploads.cancel",
-        "Cancel an upload and delete its data",
+    @described(
+        name="cancel",
+        summary="Cancel an upload and delete its data",
         answer=UploadObject,
-        is_change=True,
-        example=CANCELLED_EXAMPLE,
+        is_edit=False,
+        is_locked=False,
+        is_repeatable=True,
+        example=UploadObject.example
+        | {
+            "status": "rejected",
+            "is_final": True,
+            "findings": [
+                {
+                    "code": "cancelled",
+                    "sentence": "The upload was cancelled before it was complete.",
+                    "fix": "Upload the adapter again.",
+                }
+            ],
+        },
     )
-    def delete(self, request: Request, version_id: UUID) -> Response:
+    def destroy(self, version: AdapterVersion) -> AdapterVersion:
         """Cancel an upload that is not completed. Repeating the call has no effect."""
-        version = find_upload(self.access, version_id)
-        if not sessions.is_cancelled(version):
-            actions.cancel_upload(self.access, version)
-        return self.answer_object(present_upload(version))
+        actions.cancel_upload(self.access, version)
+        return version
 
-
-class FinishUploadView(WorkspaceView):
-    """The end of an upload."""
-
-    @operation(
-        "uploads.finish",
-        "Complete an upload",
-        scope=Scope.STYLES_WRITE,
-        answer=UploadObject,
-        is_post=True,
-        example=FINISHED_EXAMPLE,
-    )
-    @repeatable
-    def post(self, request: Request, version_id: UUID) -> Response:
+    @post("Complete an upload", is_repeatable=True, example={**UploadObject.example, "status": "uploaded"})
+    def finish(self, version: AdapterVersion) -> AdapterVersion:
         """Assemble the files and start the check, once all of them have arrived. Repeating the call has no
         effect. Returns 409 `upload_ended` if it was cancelled or deleted in the meantime; start a new one."""
-        version = find_upload(self.access, version_id)
         actions.finish_upload(self.access, version)
-        return self.answer_object(present_upload(version))
+        return version
 
 
 class UploadEventsView(WorkspaceView):
@@ -127,7 +127,8 @@ class UploadEventsView(WorkspaceView):
         scope=Scope.STYLES_READ,
         others={EVENT_STREAM: OpenApiTypes.STR},
         says="Events `step` and `end`. Each event's `data:` is an `UploadObject` as JSON, on one line.",
-        example=EVENTS_EXAMPLE,
+        example='event: step\ndata: {"status": "uploaded", …}\n\n'
+        'event: end\ndata: {"status": "serving", …}\n\n',
     )
     def get(self, request: Request, version_id: UUID) -> StreamingHttpResponse:
         """Stream server-sent events: a `step` event immediately and at each change, and `end` once the

@@ -1,87 +1,200 @@
 """Versions of a style: list, begin, get, delete, their reports and cards, and what moves one on."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-from django.db import transaction
-from django.utils import timezone
+from django.db.models import QuerySet
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from adapters import actions
 from adapters.api.addresses import (
-    StyleAddress,
-    find_own_style,
+    AtOnceBody,
+    StyleApiViewSet,
     find_own_version,
-    find_style,
+    find_shown_version,
     version_of,
     with_facts,
 )
-from adapters.api.bodies import AtOnceBody, NewVersionBody
-from adapters.api.examples import (
-    CARD_EXAMPLE,
-    COMPARISON_EXAMPLE,
-    DOWNLOAD_EXAMPLE,
-    ERASURE_EXAMPLE,
-    NEW_VERSION_BODY_EXAMPLE,
-    NEW_VERSION_EXAMPLE,
-    REPORT_EXAMPLE,
-    VERSION_EXAMPLE,
-)
-from adapters.api.presenters import (
-    CardObject,
-    ErasureObject,
-    FiguresObject,
-    FindingObject,
-    VersionObject,
-    present_card,
-    present_erasure,
-    present_version,
-    present_versions,
-)
-from adapters.api.upload_object import NewVersionObject, present_new_upload
-from adapters.api.views import StyleApiView, read_operation, write_operation
-from adapters.errors import NoCard, NoPair, VersionNotFound
-from adapters.models import AdapterVersion, Erasure, Probe, Status, Style
+from adapters.api.erasures import ErasureObject, present_erasure
+from adapters.api.upload_object import METHODS, NewUploadObject, present_new_upload
+from adapters.errors import NoCard, NoEvaluation
+from adapters.evidence import EvaluationObject, present_evaluation, reads_texts
+from adapters.models import AdapterVersion, Erasure, Evaluation, EvaluationStatus, Status
 from adapters.object_store import DOWNLOAD_VALID_S
 from adapters.quality import cards
 from adapters.quality.cards import StyleCard
-from adapters.releases import diff, pairs
 from adapters.uploads import conversions
-from adapters.uploads.upload_request import StyleDescription
-from core.rest.bodies import StrictSerializer
-from tenants.metering.version_stats import VersionFigures, version_figures
-from tenants.rest import idempotent, repeatable
+from adapters.uploads.upload_request import QUANTISATIONS, StyleDescription
+from core.rest.bodies import StrictSerializer, TextField
+from core.rest.messages import MessageText
+from tenants.rest import described, get, post
 
-FIGURES_OF = timedelta(days=1)
-MAX_NUMBER = 2**31 - 1
-
-
-class VersionsQuery(StrictSerializer):
-    """Which versions."""
-
-    status = serializers.ChoiceField(Status.choices, required=False, help_text="Filter by status.")
+MAX_FILES = 10  # more than are ever taken, so that each that is not is named
+MAX_FILE_BYTES = 2**62  # beyond every limit, and still a number that a sentence can give in MiB
 
 
-class PairQuery(StrictSerializer):
-    """Which versions are compared."""
+class FindingObject(serializers.Serializer[Any]):
+    """A problem found by validation, and how to fix it."""
 
-    a = serializers.IntegerField(
-        min_value=1, max_value=MAX_NUMBER, required=False, help_text="Default: the live version."
+    code = serializers.CharField(help_text="Stable, machine-readable code. See docs/adapters.md.")
+    sentence = MessageText(source="sentence_message")
+    fix = MessageText(source="fix_message")
+    tensor = serializers.CharField(required=False, help_text="The affected tensor, if any.")
+
+
+class VersionObject(serializers.Serializer[Any]):
+    """An uploaded adapter. Its weights never change, but which version is live can change."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "id": "9a1c7e52-7b0f-4b62-8f5d-1f4c8f6d2b10",
+        "object": "version",
+        "style": "3f0d9b6e-5a7c-4c1e-9b83-0e2f6d1a4c55",
+        "number": 4,
+        "model": "acme/brand-voice@4",
+        "status": "serving",
+        "is_live": False,
+        "is_canary": True,
+        "is_approved": False,
+        "auto_promote": False,
+        "note": "",
+        "failure": "",
+        "share_refusal": "",
+        "findings": [],
+        "is_convertible": False,
+        "converted_from": None,
+        "files": {"adapter_config.json": 812, "adapter_model.safetensors": 2_459_136},
+        "size_bytes": 2_459_136,
+        "stored_bytes": 2_459_948,
+        "sha256": "c0ffee" + 58 * "0",
+        "config_sha256": "beef" + 60 * "0",
+        "rank": 8,
+        "alpha": 16.0,
+        "target_modules": ["q_proj", "v_proj"],
+        "stated_quantisation": "none",
+        "effects": ["strong effect", "9 words per sentence"],
+        "erasure": None,
+        "created_by": "alice@example.com",
+        "created_at": "2026-11-26T09:30:00Z",
+        "files_gone_at": None,
+    }
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="version", read_only=True)
+    style = serializers.UUIDField(source="style_id")  # type: ignore[assignment]
+    number = serializers.IntegerField()
+    model = serializers.CharField(
+        source="model_name", read_only=True, help_text="The value for `model` that addresses this version."
     )
-    b = serializers.IntegerField(
-        min_value=1,
-        max_value=MAX_NUMBER,
-        required=False,
-        help_text="Default: the newest other serving version.",
+    status = serializers.ChoiceField(Status.choices)
+    is_live = serializers.BooleanField(
+        read_only=True, help_text="Whether it answers for its style, in its owner's workspace."
     )
+    is_canary = serializers.BooleanField(
+        read_only=True, help_text="Whether it is tried on a share of the requests."
+    )
+    is_approved = serializers.BooleanField(
+        read_only=True,
+        help_text="Whether operators approved this version of a public style for other workspaces.",
+    )
+    auto_promote = serializers.BooleanField(
+        help_text="Whether the version goes live as soon as it is serving."
+    )
+    note = MessageText(help_text="What the current step is waiting for.")
+    failure = MessageText(help_text="Why no engine could load it.")
+    share_refusal = MessageText(
+        help_text="Why other workspaces can't have it, from its evaluation. Empty if they can."
+    )
+    findings = FindingObject(many=True, help_text="Why the version was rejected, each with a fix.")
+    is_convertible = serializers.BooleanField(
+        read_only=True, help_text="Whether `autofix` can correct the version."
+    )
+    converted_from = serializers.IntegerField(
+        source="converted_from.number",
+        allow_null=True,
+        read_only=True,
+        help_text="The number of the version that it was converted from.",
+    )
+    files = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Maps file names to sizes in bytes."
+    )
+    size_bytes = serializers.IntegerField()
+    stored_bytes = serializers.IntegerField(help_text="Bytes that count towards the plan's storage.")
+    sha256 = serializers.CharField(
+        help_text="SHA-256 of adapter_model.safetensors. Empty until it is checked."
+    )
+    config_sha256 = serializers.CharField()
+    rank = serializers.IntegerField(allow_null=True)
+    alpha = serializers.FloatField(allow_null=True)
+    target_modules = serializers.ListField(child=serializers.CharField())
+    stated_quantisation = serializers.CharField()
+    effects = serializers.SerializerMethodField(help_text="A description of its effect, once measured.")
+    erasure = serializers.SerializerMethodField(help_text="Id of its erasure, once deleted.")
+    created_by = serializers.CharField(
+        source="created_by.email",
+        allow_null=True,
+        read_only=True,
+        help_text="A person's address; null: a program.",
+    )
+    created_at = serializers.DateTimeField()
+    files_gone_at = serializers.DateTimeField(allow_null=True)
+
+    def get_effects(self, version: AdapterVersion) -> list[str]:
+        """Return what its probe found, in words."""
+        return cards.facts_of(version)
+
+    def get_erasure(self, version: AdapterVersion) -> str | None:
+        """Return the id of its erasure."""
+        return str(version.pk) if hasattr(version, "erasure") else None
+
+
+class NewVersionObject(VersionObject):
+    """A new version, and how to upload its files."""
+
+    example: ClassVar[dict[str, Any]] = {
+        **VersionObject.example,
+        "status": "uploading",
+        "upload": {
+            "id": VersionObject.example["id"],
+            "method": "multipart",
+            "files": [
+                {
+                    "name": "adapter_config.json",
+                    "size_bytes": 812,
+                    "form": None,
+                    "part_bytes": 8_388_608,
+                    "part_count": 1,
+                },
+                {
+                    "name": "adapter_model.safetensors",
+                    "size_bytes": 10_485_760,
+                    "form": None,
+                    "part_bytes": 8_388_608,
+                    "part_count": 2,
+                },
+            ],
+        },
+    }
+
+    upload = NewUploadObject()
 
 
 class ReportObject(serializers.Serializer[Any]):
     """A validation report."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "object": "report",
+        "version": 2,
+        "status": "rejected",
+        "findings": [
+            {
+                "code": "rank_too_high",
+                "sentence": "The rank is 256; this engine supports up to 64.",
+                "fix": "Train with r=64 or less.",
+                "tensor": "",
+            }
+        ],
+        "conversions": [],
+    }
 
     object = serializers.CharField(default="report", read_only=True)
     version = serializers.IntegerField(source="number")
@@ -96,180 +209,71 @@ class ReportObject(serializers.Serializer[Any]):
         return conversions.offered_conversions(version)
 
 
-class ComparedVersion(serializers.Serializer[Any]):
-    """One of the two compared versions."""
-
-    version = VersionObject()
-    card = CardObject(allow_null=True)
-    figures = FiguresObject(help_text="Over the last 24 hours.")
-
-
-class ComparedSample(serializers.Serializer[Any]):
-    """Both versions' answers to a prompt."""
+class SampleObject(serializers.Serializer[Any]):
+    """A prompt with the answers of the base model and the style."""
 
     prompt = serializers.CharField()
-    first = serializers.CharField()
-    second = serializers.CharField()
+    base = serializers.CharField()
+    style = serializers.CharField()  # type: ignore[assignment]
 
 
-class ComparisonObject(serializers.Serializer[Any]):
-    """Two versions side by side."""
+class ShiftObject(serializers.Serializer[Any]):
+    """How much an adapter shifts the base model's output for a prompt."""
 
-    object = serializers.CharField(default="comparison", read_only=True)
-    first = ComparedVersion()
-    second = ComparedVersion()
-    samples = ComparedSample(many=True, help_text="For the prompts that both versions answered.")
-    sentences = serializers.ListField(
-        child=serializers.CharField(), help_text="A description of the differences."
+    prompt = serializers.CharField()
+    shift = serializers.FloatField(help_text="In nats per token.")
+
+
+class MeasureObject(serializers.Serializer[Any]):
+    """A measurement over all sample answers."""
+
+    label = serializers.CharField()  # type: ignore[assignment]
+    base = serializers.CharField()
+    style = serializers.CharField()  # type: ignore[assignment]
+
+
+class CardObject(serializers.Serializer[Any]):
+    """A version's style card: its effect on the base model, measured on an engine."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "object": "card",
+        "version": 4,
+        "strength": 0.71,
+        "effect": "strong",
+        "factor": 2.03,
+        "peer": "poetry",
+        "peer_strength": 0.64,
+        "shifts": [{"prompt": "Why is the sky blue?", "shift": 0.69}],
+        "measures": [{"label": "Words per sentence", "base": "17", "style": "9"}],
+        "phrases": ["good news"],
+        "samples": [
+            {
+                "prompt": "Why is the sky blue?",
+                "base": "The sky is blue because of scattering.",
+                "style": "Blue sells.",
+            }
+        ],
+    }
+
+    object = serializers.CharField(default="card", read_only=True)
+    version = serializers.IntegerField(source="number")
+    strength = serializers.FloatField(help_text="Mean shift of log probabilities, in nats per token.")
+    effect = serializers.CharField(source="word", help_text="The effect size as a word.")
+    factor = serializers.FloatField(
+        help_text="Factor by which the probability of a likely next token changes."
     )
-
-
-class VersionsView(StyleApiView):
-    """The versions of a style of the workspace's own."""
-
-    order = ("-number",)
-
-    @read_operation(
-        "versions.list",
-        "List a style's versions",
-        query=VersionsQuery,
-        answer=VersionObject,
-        is_page=True,
-        example=VERSION_EXAMPLE,
+    peer = serializers.CharField(
+        source="peer.version.style.model_name",
+        allow_null=True,
+        help_text="A well-known style for comparison.",
     )
-    def get(self, request: Request, style: StyleAddress) -> Response:
-        """Return the versions, newest first."""
-        own = find_own_style(self.access, style)
-        filters = self.read_query(VersionsQuery)
-        versions = with_facts(own.versions.filter(**filters))
-        return self.answer_page(versions, present_versions)
-
-    @write_operation(
-        "versions.create",
-        "Create a version",
-        body=NewVersionBody,
-        answer=NewVersionObject,
-        status=201,
-        is_post=True,
-        example=NEW_VERSION_EXAMPLE,
-        body_example=NEW_VERSION_BODY_EXAMPLE,
+    peer_strength = serializers.FloatField(source="peer.strength", allow_null=True)
+    shifts = ShiftObject(many=True, source="bars")
+    measures = MeasureObject(many=True, source="rows")
+    phrases = serializers.ListField(
+        child=serializers.CharField(), help_text="Phrases typical of its answers."
     )
-    @idempotent
-    def post(self, request: Request, style: StyleAddress) -> Response:
-        """Start the upload of a new version. Return it with the upload of each file; once they have arrived,
-        call `uploads.finish`."""
-        own = find_own_style(self.access, style)
-        body = self.read_body(NewVersionBody)
-        about = StyleDescription(
-            slug=own.slug, auto_promote=body["auto_promote"], stated_quantisation=body["stated_quantisation"]
-        )
-        begun, forms = actions.begin_upload(self.access, about, body["files"], method=body["method"])
-        version = version_of(own, begun.number)
-        upload = present_new_upload(version, forms)
-        return self.answer_object({**present_version(version), "upload": upload}, status=201)
-
-
-class VersionView(StyleApiView):
-    """One version."""
-
-    @read_operation("versions.get", "Get a version", answer=VersionObject, example=VERSION_EXAMPLE)
-    def get(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Return a version of one of the workspace's styles."""
-        return self.answer_version(style, number)
-
-    @write_operation(
-        "versions.delete",
-        "Delete a version",
-        body=AtOnceBody,
-        answer=ErasureObject,
-        status=202,
-        is_edit=True,
-        example=ERASURE_EXAMPLE,
-        body_example={"at_once": False},
-    )
-    @transaction.atomic
-    def delete(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Start erasing a version's files everywhere and return the erasure. Deleting the last version
-        deletes the style."""
-        version = find_own_version(self.access, style, number)
-        self.require_match(present_version(version))
-        body = self.read_body(AtOnceBody)
-        begun = actions.delete_version(self.access, version, at_once=body["at_once"])
-        erasure = Erasure.objects.select_related("version__style__owner").get(pk=begun.pk)
-        return self.answer_object(present_erasure(erasure), status=202)
-
-
-class ReportView(StyleApiView):
-    """What the check of a version found."""
-
-    @read_operation(
-        "versions.report",
-        "Get a version's validation report",
-        answer=ReportObject,
-        example=REPORT_EXAMPLE,
-    )
-    def get(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Return all findings and how to fix them. Empty for a valid version."""
-        version = find_own_version(self.access, style, number)
-        return self.answer_object(dict(ReportObject(version).data))
-
-
-class AutofixView(StyleApiView):
-    """The conversion of a version that can be corrected mechanically."""
-
-    @write_operation(
-        "versions.autofix",
-        "Correct a rejected version",
-        answer=VersionObject,
-        status=201,
-        is_post=True,
-        example=VERSION_EXAMPLE,
-    )
-    @idempotent
-    def post(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Convert a rejected version and return the corrected one, which is checked again. Repeating the call
-        returns the same one."""
-        version = find_own_version(self.access, style, number)
-        converted = actions.convert_version(self.access, version)
-        return self.answer_version(style, converted.number, status=201)
-
-
-class RetryView(StyleApiView):
-    """Another try of a version that failed."""
-
-    @write_operation(
-        "versions.retry",
-        "Retry loading a failed version",
-        answer=VersionObject,
-        is_post=True,
-        example=VERSION_EXAMPLE,
-    )
-    @idempotent
-    def post(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Send a failed version to the engines again."""
-        actions.retry_version(self.access, find_own_version(self.access, style, number))
-        return self.answer_version(style, number)
-
-
-class RetireView(StyleApiView):
-    """The end of a version."""
-
-    @write_operation(
-        "versions.retire",
-        "Retire a version",
-        body=AtOnceBody,
-        answer=VersionObject,
-        is_post=True,
-        example=VERSION_EXAMPLE,
-        body_example={"at_once": False},
-    )
-    @idempotent
-    def post(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Retire a version permanently. Its files are kept. Repeating the call has no effect."""
-        version = find_own_version(self.access, style, number)
-        body = self.read_body(AtOnceBody)
-        actions.retire_version(self.access, version, at_once=body["at_once"])
-        return self.answer_version(style, number)
+    samples = SampleObject(many=True)
 
 
 class FileObject(serializers.Serializer[Any]):
@@ -286,137 +290,191 @@ class FileObject(serializers.Serializer[Any]):
 class DownloadObject(serializers.Serializer[Any]):
     """A version's files."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "object": "download",
+        "model": "acme/brand-voice@4",
+        "files": [
+            {
+                "name": "adapter_config.json",
+                "size_bytes": 812,
+                "sha256": "9f2c" + "0" * 60,
+                "url": "https://storage.example.com/polyscribe/adapters/9a1c7e52/adapter_config.json?X-Amz-Signature=4f1c",
+            }
+        ],
+        "urls_valid_s": 600,
+    }
+
     object = serializers.CharField(default="download", read_only=True)
     model = serializers.CharField()
     files = FileObject(many=True)
     urls_valid_s = serializers.IntegerField(help_text="How many seconds the URLs are valid.")
 
 
-class DownloadView(StyleApiView):
-    """A version's files, for its owner."""
+class VersionsQuery(StrictSerializer):
+    """Which versions."""
 
-    @write_operation(
-        "versions.download",
-        "Get download URLs for a version's files",
-        answer=DownloadObject,
-        is_change=True,
-        example=DOWNLOAD_EXAMPLE,
+    status = serializers.ChoiceField(Status.choices, required=False, help_text="Filter by status.")
+
+
+class FileBody(StrictSerializer):
+    """A file to upload."""
+
+    name = TextField(
+        max_length=255, help_text="adapter_config.json, adapter_model.safetensors, or an archive."
     )
-    @repeatable
-    def post(self, request: Request, style: StyleAddress, number: int) -> Response:
+    size_bytes = serializers.IntegerField(min_value=0, max_value=MAX_FILE_BYTES)
+
+
+class NewVersionBody(StrictSerializer):
+    """A new version of a style."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "files": [
+            {"name": "adapter_config.json", "size_bytes": 812},
+            {"name": "adapter_model.safetensors", "size_bytes": 10_485_760},
+        ],
+        "method": "multipart",
+        "auto_promote": False,
+    }
+
+    files = serializers.ListSerializer[Any](child=FileBody(), max_length=MAX_FILES)
+    method = serializers.ChoiceField(
+        METHODS,
+        default="post",
+        help_text="Use `multipart` for large files: parallel parts, resumable.",
+    )
+    auto_promote = serializers.BooleanField(
+        default=True,
+        help_text="If true, the version goes live as soon as it is serving. Otherwise promote it yourself.",
+    )
+    stated_quantisation = serializers.ChoiceField(
+        QUANTISATIONS,
+        default="",
+        help_text="Quantisation of the base model used in training. Empty if unspecified.",
+    )
+
+    def validate_files(self, files: list[dict[str, Any]]) -> dict[str, int]:
+        """Return file name → size in bytes. Refuse two of one name."""
+        sizes = {file["name"]: file["size_bytes"] for file in files}
+        if len(sizes) < len(files):
+            raise serializers.ValidationError("Each file name must be unique.")
+        return sizes
+
+
+class PromoteBody(StrictSerializer):
+    """Whether to require the style's blind votes."""
+
+    example: ClassVar = {"without_votes": False}
+
+    without_votes = serializers.BooleanField(
+        required=False, default=False, help_text="Promote even if the style requires more blind votes."
+    )
+
+
+class VersionViewSet(StyleApiViewSet):
+    """Versions of the workspace's own styles; of others, what the live one's card and evaluation show."""
+
+    tag, noun, nouns = "versions", "version", "a style's versions"
+    reads = {
+        "list": "Return the versions, newest first.",
+        "retrieve": "Return a version of one of the workspace's styles.",
+    }
+    serializer_class = VersionObject
+    created_class = NewVersionObject
+    new_body = NewVersionBody
+    query = VersionsQuery
+    ordering = ("-number",)
+    lookup_url_kwarg = "number"
+
+    def get_queryset(self) -> QuerySet[AdapterVersion]:
+        return with_facts(self.own_style().versions.all())
+
+    def get_object(self, *, is_locked: bool = False) -> AdapterVersion:
+        """Return the version. Raises NoSuchStyle, OthersStyle or VersionNotFound."""
+        find = find_shown_version if self.action in ("card", "evaluation") else find_own_version
+        return find(self.access, self.kwargs["style"], self.kwargs["number"])
+
+    def create(self, body: dict[str, Any]) -> tuple[AdapterVersion, dict[str, object]]:
+        """Start the upload of a new version. Return it with the upload of each file; once they have arrived,
+        call `uploads.finish`."""
+        own = self.own_style()
+        files, method = body.pop("files"), body.pop("method")
+        about = StyleDescription(slug=own.slug, **body)
+        begun, forms = actions.begin_upload(self.access, about, files, method=method)
+        version = version_of(own, begun.number)
+        return version, {"upload": present_new_upload(version, forms)}
+
+    @described(body=AtOnceBody, answer=ErasureObject, status=202, is_locked=False)
+    def destroy(self, version: AdapterVersion, body: dict[str, Any]) -> Response:
+        """Start erasing a version's files everywhere and return the erasure. Deleting the last version
+        deletes the style."""
+        begun = actions.delete_version(self.access, version, at_once=body["at_once"])
+        erasure = Erasure.objects.select_related("version__style__owner").get(pk=begun.pk)
+        return self.answer_object(present_erasure(erasure), status=202)
+
+    @get("Get a version's validation report", answer=ReportObject)
+    def report(self, version: AdapterVersion) -> AdapterVersion:
+        """Return all findings and how to fix them. Empty for a valid version."""
+        return version
+
+    @post("Correct a rejected version", status=201)
+    def autofix(self, version: AdapterVersion) -> AdapterVersion:
+        """Convert a rejected version and return the corrected one, which is checked again. Repeating the call
+        returns the same one."""
+        return version_of(version.style, actions.convert_version(self.access, version).number)
+
+    @post("Retry loading a failed version")
+    def retry(self, version: AdapterVersion) -> AdapterVersion:
+        """Send a failed version to the engines again."""
+        actions.retry_version(self.access, version)
+        return self.get_object()
+
+    @post("Retire a version", body=AtOnceBody)
+    def retire(self, version: AdapterVersion, body: dict[str, Any]) -> AdapterVersion:
+        """Retire a version permanently. Its files are kept. Repeating the call has no effect."""
+        actions.retire_version(self.access, version, at_once=body["at_once"])
+        return self.get_object()
+
+    @post("Promote a version to live", body=PromoteBody)
+    def promote(self, version: AdapterVersion, body: dict[str, Any]) -> AdapterVersion:
+        """Make a serving version the live version and end the canary."""
+        actions.promote_version(self.access, version, without_votes=body["without_votes"])
+        return self.get_object()
+
+    @post("Get download URLs for a version's files", answer=DownloadObject, is_post=False, is_repeatable=True)
+    def download(self, version: AdapterVersion) -> Response:
         """Return download URLs for the files of your own version. The audit log records the download."""
-        version = find_own_version(self.access, style, number)
         files = actions.download_version(self.access, version)
         shown = {"model": version.model_name, "files": files, "urls_valid_s": DOWNLOAD_VALID_S}
         return Response(DownloadObject(shown).data)
 
-
-class CardView(StyleApiView):
-    """What a version does to the base model."""
-
-    @read_operation("versions.card", "Get a version's style card", answer=CardObject, example=CARD_EXAMPLE)
-    def get(self, request: Request, style: StyleAddress, number: int) -> Response:
+    @get("Get a version's style card", answer=CardObject)
+    def card(self, version: AdapterVersion) -> StyleCard:
         """Return a version's style card: any version of your own styles, the live version of others."""
-        found = find_style(self.access, style)
-        if found.owner_id == self.access.tenant.pk:
-            return self.answer_object(_present_card(version_of(found, number), is_own=True))
-        live_version = found.show_to(self.access.tenant.pk).live_version
-        if live_version is None or live_version.number != number:
-            raise VersionNotFound(number=number)
-        return self.answer_object(_present_card(live_version, is_own=False))
+        # Others see the first samples only, as on the page: the rest answers prompts of the owner's own.
+        card = cards.style_card_of(version, has_all_samples=self._is_own(version))
+        if card is None:
+            raise NoCard(number=version.number)
+        return card
+
+    @get("Get a version's evaluation", answer=EvaluationObject)
+    def evaluation(self, version: AdapterVersion) -> Response:
+        """Return a version's newest evaluation: any version of your own styles. Of other styles, return the
+        figures of the live version."""
+        evaluations = Evaluation.objects.filter(version=version)
+        if not self._is_own(version):
+            evaluations = evaluations.filter(status=EvaluationStatus.SUCCEEDED)
+        newest_first = evaluations.select_related("version__style__owner").order_by("-created_at")
+        evaluation = newest_first.defer("verifier").first()
+        if evaluation is None:
+            raise NoEvaluation(number=version.number)
+        has_texts = reads_texts(self.access, evaluation.version.style)
+        return self.answer_object(present_evaluation(evaluation, has_texts=has_texts))
+
+    def _is_own(self, version: AdapterVersion) -> bool:
+        return version.style.owner_id == self.access.tenant.pk
 
 
-class CompareView(StyleApiView):
-    """Two versions side by side."""
-
-    @read_operation(
-        "versions.compare",
-        "Compare two versions of a style",
-        query=PairQuery,
-        answer=ComparisonObject,
-        can_conflict=True,
-        example=COMPARISON_EXAMPLE,
-    )
-    def get(self, request: Request, style: StyleAddress) -> Response:
-        """Return both versions' cards, metrics and samples, and a description of the differences."""
-        own = find_own_style(self.access, style)
-        query = self.read_query(PairQuery)
-        first, second = _choose_pair(own, query.get("a"), query.get("b"))
-        figures = version_figures(own.pk, timezone.now() - FIGURES_OF)
-        samples = _common_samples(first, second)
-        compared = {
-            "first": _describe_side(first, figures),
-            "second": _describe_side(second, figures),
-            "samples": samples,
-            "sentences": _differences(samples, (first.number, second.number)),
-        }
-        return Response(ComparisonObject(compared).data)
-
-
-def _present_card(version: AdapterVersion, *, is_own: bool) -> dict[str, Any]:
-    # Others see the first samples only, as on the page: the rest answers prompts of the owner's own.
-    card = _own_card(version) if is_own else cards.style_card_of(version)
-    if card is None:
-        raise NoCard(number=version.number)
-    return present_card(card)
-
-
-def _own_card(version: AdapterVersion) -> StyleCard | None:
-    """Return a version's card with everything that it was asked and answered, for its owner."""
-    card = cards.style_card_of(version)
-    return replace(card, samples=samples_of(version)) if card else None
-
-
-def samples_of(version: AdapterVersion) -> list[dict[str, str]]:
-    """Return everything that a version was asked and answered, for its owner."""
-    samples = Probe.objects.filter(version=version).values_list("samples", flat=True).first()
-    return list(samples or [])
-
-
-def _choose_pair(style: Style, first_number: int | None, second_number: int | None) -> pairs.Pair:
-    """Return the versions that are named, else the live one and the newest other one that serves.
-
-    Raises VersionNotFound or NoPair.
-    """
-    named = {number: version_of(style, number) for number in (first_number, second_number) if number}
-    chosen = pairs.choose_pair(
-        style,
-        [*named.values(), *pairs.serving_versions(style)],
-        first_number=str(first_number or ""),
-        second_number=str(second_number or ""),
-    )
-    if chosen is None:
-        raise NoPair
-    first, second = chosen
-    return version_of(style, first.number), version_of(style, second.number)
-
-
-def _common_samples(first: AdapterVersion, second: AdapterVersion) -> list[dict[str, str]]:
-    answers = {row["prompt"]: row["style"] for row in samples_of(second)}
-    samples = []
-    for row in samples_of(first):
-        prompt = row["prompt"]
-        if prompt in answers:
-            samples.append({"prompt": prompt, "first": row["style"], "second": answers[prompt]})
-    return samples
-
-
-def _differences(samples: Sequence[dict[str, str]], numbers: tuple[int, int]) -> list[str]:
-    if not samples:
-        return []
-    comparison = diff.compare_answers(
-        [sample["prompt"] for sample in samples],
-        [sample["first"] for sample in samples],
-        [sample["second"] for sample in samples],
-        numbers=numbers,
-    )
-    return comparison.sentences
-
-
-def _describe_side(version: AdapterVersion, figures: dict[int, VersionFigures]) -> dict[str, Any]:
-    """Return the fields of ComparedVersion."""
-    return {
-        "version": version,
-        "card": _own_card(version),
-        "figures": figures.get(version.number, VersionFigures()),
-    }
+def present_version(version: AdapterVersion) -> dict[str, Any]:
+    """Return a version as its owner sees it."""
+    return dict(VersionObject(version).data)

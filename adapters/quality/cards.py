@@ -56,8 +56,11 @@ class StyleCard:
         return strength_word(self.strength)
 
 
-def style_card_of(version: AdapterVersion | None) -> StyleCard | None:
-    """Return a version's card, or None before its probe was taken; two queries."""
+def style_card_of(version: AdapterVersion | None, *, has_all_samples: bool = False) -> StyleCard | None:
+    """Return a version's card, or None before its probe was taken; two queries.
+
+    `has_all_samples`: with everything that it was asked and answered, for its owner.
+    """
     probe = Probe.objects.filter(version=version).first() if version else None
     if version is None or probe is None:
         return None
@@ -77,7 +80,7 @@ def style_card_of(version: AdapterVersion | None) -> StyleCard | None:
         bars=[Bar(row["prompt"], row["shift"], 100 * row["shift"] / highest) for row in probe.shifts],
         rows=_measure_rows(probe),
         phrases=_measures(probe, "style").get("phrases", []),
-        samples=probe.samples[:SHOWN_SAMPLES],
+        samples=probe.samples if has_all_samples else probe.samples[:SHOWN_SAMPLES],
         sample_count=len(probe.samples),
     )
 

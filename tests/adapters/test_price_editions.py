@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters.api.presenters import present_own_style
+from adapters.api.styles import present_own_style
 from adapters.catalog import price_book_versions, sharing
 from adapters.catalog.priced import find_style, prices_of
 from adapters.models import Style

@@ -2,7 +2,9 @@
 
 import pytest
 
-from adapters.api import presenters
+from adapters.api.sharing import present_share
+from adapters.api.styles import present_own_style
+from adapters.api.versions import present_version
 from adapters.catalog import sharing
 from adapters.erasure import workflow
 from adapters.errors import NotOffered, NotServing
@@ -63,7 +65,7 @@ def test_promoting_and_rolling_back_are_told_apart(acme, alice, versions):
         ("release.promoted", {"version": 2, "previous_version": 1, "reason": ""}),
         ("release.rolled_back", {"version": 1, "previous_version": 2, "reason": "Rolled back."}),
     ]
-    assert newest().object == presenters.present_own_style(Style.objects.get())
+    assert newest().object == present_own_style(Style.objects.get())
 
 
 def test_a_canary_that_ends_tells_by_whom(acme, alice, versions):
@@ -108,7 +110,7 @@ def test_a_deleted_version_tells_its_erasure(acme, alice, versions):
     erasure = workflow.erase_version(versions[1], alice)
     [retired] = objects_of("version.retired")
     assert (retired["number"], retired["erasure"]) == (2, str(erasure.version_id))
-    assert retired == {**presenters.present_version(AdapterVersion.objects.get(number=2)), "findings": []}
+    assert retired == {**present_version(AdapterVersion.objects.get(number=2)), "findings": []}
 
 
 def test_a_canary_that_fails_or_is_retired_is_none_in_its_last_event(acme, alice, versions):
@@ -149,7 +151,7 @@ def test_a_share_is_told_to_the_workspace_that_gets_it(acme, alice, versions, ch
     share = sharing.share_style(versions[0].style, charlies.slug, alice)
     assert recorded(charlies) == [("style.shared", {})]
     shared = newest().object
-    assert shared == {**presenters.present_share(share), "style": str(share.style_id)}
+    assert shared == {**present_share(share), "style": str(share.style_id)}
     assert "test_prompts" not in shared
     sharing.revoke_share(share)
     sharing.share_style(versions[0].style, charlies.slug, alice)

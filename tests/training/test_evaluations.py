@@ -213,21 +213,21 @@ def test_programs_check_a_version(client, acme, check, version, measures):
         address = reverse(f"api:{name}", kwargs=arguments)
         return getattr(client, method)(address, body, content_type="application/json", headers=headers)
 
-    made = call("post", "training_evaluations", {"style": "my-voice", "version": 1})
+    made = call("post", "trainings.create_evaluation", {"style": "my-voice", "version": 1})
     assert made.status_code == 201, made.content
     assert made.json()["evaluates"] == "acme/my-voice@1"
-    assert call("post", "training_evaluations", {"style": "my-voice", "version": 9}).status_code == 404
-    missing = call("get", "training_evaluation", training_id=check.pk)
+    assert call("post", "trainings.create_evaluation", {"style": "my-voice", "version": 9}).status_code == 404
+    missing = call("get", "trainings.evaluation", training_id=check.pk)
     assert (missing.status_code, missing.json()["code"]) == (404, "no_evaluation")
-    refused = call("post", "start_training", {"rights": True}, training_id=check.pk)
+    refused = call("post", "trainings.start", {"rights": True}, training_id=check.pk)
     assert refused.json()["code"] == "nothing_to_train"
-    assert call("post", "training_evaluation", training_id=check.pk).json()["status"] == "queued"
+    assert call("post", "trainings.evaluation", training_id=check.pk).json()["status"] == "queued"
     assert evaluator.run_next()
-    evaluation = call("get", "training_evaluation", training_id=check.pk).json()
+    evaluation = call("get", "trainings.evaluation", training_id=check.pk).json()
     assert evaluation["figures"]["repeats"]["percent"] == 100
     assert "word for word" in evaluation["share_refusal"]
     assert len(evaluation["passages"]) == 1
-    shown = call("get", "version", style="my-voice", number=1).json()
+    shown = call("get", "versions.delete", style="my-voice", number=1).json()
     assert shown["share_refusal"] == evaluation["share_refusal"]
 
 

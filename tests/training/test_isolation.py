@@ -32,10 +32,11 @@ def test_a_document_of_another_training_is_not_found_through_an_own_one(charlies
     stranger = Client(headers={"Authorization": f"Bearer {secret}"})
     own = Training.objects.create(tenant=charlies, slug="own", name="Own")
     document = draft.documents.first()
-    address = reverse("api:training_document", args=[own.pk, document.pk])
+    address = reverse("api:trainings.documents.edit", args=[own.pk, document.pk])
     assert stranger.delete(address).status_code == 404
     assert Document.objects.filter(pk=document.pk).exists()
-    assert [one["id"] for one in stranger.get(reverse("api:trainings")).json()["data"]] == [str(own.pk)]
+    listed = stranger.get("/api/v1/trainings").json()["data"]
+    assert [one["id"] for one in listed] == [str(own.pk)]
 
 
 def test_a_form_posts_nothing_but_its_own_document(draft, forms):

@@ -1,50 +1,56 @@
 """Documents of a training: announce, read, leave out, delete."""
 
 from typing import Any, ClassVar
-from uuid import UUID
 
-from django.shortcuts import get_object_or_404
+from django.db.models import QuerySet
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.rest import idempotent, repeatable
+from core.rest.messages import MessageText
+from tenants.rest import described, post
 from training import actions
-from training.api.base import TrainingApiView, find_training, read_operation, write_operation
-from training.api.presenters import DocumentObject, TrainingObject, present_document
+from training.api.trainings import TrainingApiViewSet, TrainingObject
 from training.documents import MAX_DOCUMENTS, MAX_PASTED_BYTES
-from training.models import Document
+from training.models import Document, Training
 
 MAX_SIZE = 2**62
 
 
-class DocumentFileBody(StrictSerializer):
-    """A file to add."""
+class DocumentObject(serializers.Serializer[Document]):
+    """A text to learn from."""
 
-    name = TextField(max_length=200)
-    size_bytes = serializers.IntegerField(min_value=0, max_value=MAX_SIZE)
+    example: ClassVar = {
+        "id": "0b0c7f0e-1d1d-4c3c-9a55-6a7f0f3b2c11",
+        "object": "training_document",
+        "name": "chapter-1.docx",
+        "status": "read",
+        "size_bytes": 48213,
+        "format": "docx",
+        "words": 5120,
+        "language": "en",
+        "removed": {"page_numbers": 14},
+        "first_words": "The river had risen in the night …",
+        "refusal": "",
+        "fix": "",
+        "is_left_out": False,
+    }
 
-
-class DocumentsBody(StrictSerializer):
-    """The files to add."""
-
-    files = serializers.ListSerializer[Any](
-        child=DocumentFileBody(), allow_empty=False, max_length=MAX_DOCUMENTS
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="training_document", read_only=True)
+    name = serializers.CharField()
+    status = serializers.ChoiceField(Document.Status.choices)
+    size_bytes = serializers.IntegerField()
+    format = serializers.CharField()
+    words = serializers.IntegerField()
+    language = serializers.CharField(help_text="ISO 639-1 code. Empty if unclear.")
+    removed = serializers.DictField(
+        child=serializers.IntegerField(), help_text="What was left out while reading, by kind."
     )
-
-
-class TextBody(StrictSerializer):
-    """A text to add."""
-
-    name = TextField(max_length=200, help_text="A title, such as `Letter to Anna.txt`.")
-    text = TextField(max_length=MAX_PASTED_BYTES, trim_whitespace=False)
-
-
-class DocumentBody(StrictSerializer):
-    """What can be changed of a document."""
-
-    is_left_out = serializers.BooleanField(help_text="Leave it out of the training.")
+    first_words = serializers.CharField(help_text="How the text begins, as we read it.")
+    refusal = MessageText(help_text="Why it can't be used. Empty otherwise.")
+    fix = MessageText(source="refusal_fix", help_text="What to do about it.")
+    is_left_out = serializers.BooleanField()
 
 
 class DocumentUploadObject(DocumentObject):
@@ -68,106 +74,93 @@ class AddedDocuments(serializers.Serializer[Any]):
     data = DocumentUploadObject(many=True)  # type: ignore[assignment]
 
 
-class DocumentsView(TrainingApiView):
-    """All documents of a training, and new ones."""
+class DocumentFileBody(StrictSerializer):
+    """A file to add."""
 
-    @read_operation(
-        "trainings.documents.list", "List a training's documents", answer=DocumentObject, is_page=True
-    )
-    def get(self, request: Request, training_id: UUID) -> Response:
-        """Return documents, newest first."""
-        rows = Document.objects.filter(training=find_training(self.access, training_id))
-        return self.answer_page(rows, lambda page: [present_document(row) for row in page])
+    name = TextField(max_length=200)
+    size_bytes = serializers.IntegerField(min_value=0, max_value=MAX_SIZE)
 
-    @write_operation(
-        "trainings.documents.create",
-        "Add documents to a training",
-        body=DocumentsBody,
-        answer=AddedDocuments,
-        status=201,
-        is_post=True,
-        body_example={"files": [{"name": "chapter-1.docx", "size_bytes": 48213}]},
+
+class DocumentsBody(StrictSerializer):
+    """The files to add."""
+
+    example: ClassVar[dict[str, Any]] = {"files": [{"name": "chapter-1.docx", "size_bytes": 48213}]}
+
+    files = serializers.ListSerializer[Any](
+        child=DocumentFileBody(), allow_empty=False, max_length=MAX_DOCUMENTS
     )
-    @idempotent
-    def post(self, request: Request, training_id: UUID) -> Response:
+
+
+class TextBody(StrictSerializer):
+    """A text to add."""
+
+    example: ClassVar[dict[str, Any]] = {"name": "Letter.txt", "text": "Dear Anna, …"}
+
+    name = TextField(max_length=200, help_text="A title, such as `Letter to Anna.txt`.")
+    text = TextField(max_length=MAX_PASTED_BYTES, trim_whitespace=False)
+
+
+class DocumentBody(StrictSerializer):
+    """What can be changed of a document."""
+
+    example: ClassVar[dict[str, Any]] = {"is_left_out": True}
+
+    is_left_out = serializers.BooleanField(help_text="Leave it out of the training.")
+
+
+class DocumentViewSet(TrainingApiViewSet):
+    """Documents of a training."""
+
+    resource, noun, nouns = "trainings.documents", "document", "a training's documents"
+    reads = {"list": "Return documents, newest first.", "retrieve": "Return a document."}
+    serializer_class = DocumentObject
+    new_body = DocumentsBody
+    body = DocumentBody
+    lookup_url_kwarg = "document_id"
+
+    def get_queryset(self) -> QuerySet[Document]:
+        return Document.objects.filter(training=self.training()).select_related("training")
+
+    def read_body(self, serializer: type[StrictSerializer], **context: Any) -> dict[str, Any]:
+        """Return the checked body, once the training is found."""
+        self.training()
+        return super().read_body(serializer, **context)
+
+    @described(summary="Add documents to a training", answer=AddedDocuments)
+    def create(self, body: dict[str, Any]) -> Response:
         """Return an upload form for each file. Post the files, then call `trainings.documents.finish`."""
-        training = find_training(self.access, training_id)
-        files = {file["name"]: file["size_bytes"] for file in self.read_body(DocumentsBody)["files"]}
+        files = {file["name"]: file["size_bytes"] for file in body["files"]}
         data = []
-        for document, form in actions.add_documents(self.access, training, files):
-            upload = {"url": form.url, "fields": form.fields}
-            data.append({**present_document(document), "upload": upload})
+        for document, form in actions.add_documents(self.access, self.training(), files):
+            data.append({**self.present(document), "upload": {"url": form.url, "fields": form.fields}})
         return Response({"object": "list", "data": data}, status=201)
 
-
-class FinishView(TrainingApiView):
-    """The end of an upload of documents."""
-
-    @write_operation(
-        "trainings.documents.finish",
-        "Complete the upload of documents",
-        answer=TrainingObject,
-        is_post=True,
-    )
-    @repeatable
-    def post(self, request: Request, training_id: UUID) -> Response:
-        """Read the documents that have arrived. Repeating the call has no effect."""
-        return self.act(training_id, actions.finish_documents)
-
-
-class TextView(TrainingApiView):
-    """A text instead of a file."""
-
-    @write_operation(
-        "trainings.documents.add_text",
-        "Add a text to a training",
-        body=TextBody,
-        answer=DocumentObject,
-        status=201,
-        is_post=True,
-        body_example={"name": "Letter.txt", "text": "Dear Anna, …"},
-    )
-    @repeatable
-    def post(self, request: Request, training_id: UUID) -> Response:
-        """Add a text of up to 2 MB."""
-        training = find_training(self.access, training_id)
-        document = actions.add_text(self.access, training, **self.read_body(TextBody))
-        return self.answer_object(present_document(document), status=201)
-
-
-class DocumentView(TrainingApiView):
-    """One document."""
-
-    @read_operation("trainings.documents.get", "Get a document", answer=DocumentObject)
-    def get(self, request: Request, training_id: UUID, document_id: UUID) -> Response:
-        """Return a document."""
-        return self.answer_object(present_document(self._find(training_id, document_id)))
-
-    @write_operation(
-        "trainings.documents.edit",
-        "Include or leave out a document",
-        body=DocumentBody,
-        answer=DocumentObject,
-        is_edit=True,
-        body_example={"is_left_out": True},
-    )
-    def patch(self, request: Request, training_id: UUID, document_id: UUID) -> Response:
+    @described(summary="Include or leave out a document", is_locked=False)
+    def partial_update(self, document: Document, body: dict[str, bool]) -> Document:
         """Change whether the training uses a document."""
-        document = self._find(training_id, document_id)
-        self.require_match(present_document(document))
-        body = self.read_body(DocumentBody)
         actions.leave_out_document(self.access, document, is_left_out=body["is_left_out"])
         document.refresh_from_db()
-        return self.answer_object(present_document(document))
+        return document
 
-    @write_operation("trainings.documents.delete", "Delete a document", status=204, is_change=True)
-    def delete(self, request: Request, training_id: UUID, document_id: UUID) -> Response:
+    @described(is_edit=False, is_locked=False, is_repeatable=True)
+    def destroy(self, document: Document) -> None:
         """Delete a document and its text."""
-        actions.delete_document(self.access, self._find(training_id, document_id))
-        return Response(status=204)
+        actions.delete_document(self.access, document)
 
-    def _find(self, training_id: UUID, document_id: UUID) -> Document:
-        training = find_training(self.access, training_id)
-        return get_object_or_404(
-            Document.objects.select_related("training"), pk=document_id, training=training
-        )
+    @post("Complete the upload of documents", detail=False, answer=TrainingObject, is_repeatable=True)
+    def finish(self) -> Training:
+        """Read the documents that have arrived. Repeating the call has no effect."""
+        actions.finish_documents(self.access, self.training())
+        return self.training()
+
+
+class TextViewSet(TrainingApiViewSet):
+    """Texts instead of files."""
+
+    resource = "trainings.documents"
+    serializer_class = DocumentObject
+
+    @post("Add a text to a training", url_path="text", body=TextBody, status=201, is_repeatable=True)
+    def add_text(self, training: Training, body: dict[str, str]) -> Document:
+        """Add a text of up to 2 MB."""
+        return actions.add_text(self.access, training, **body)

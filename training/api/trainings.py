@@ -1,22 +1,149 @@
-"""Trainings: create, estimate, start, watch, pause, cancel."""
+"""Trainings: create, estimate, start, watch, pause, cancel; and what they check of a version."""
 
-from uuid import UUID
+from typing import Any, ClassVar
 
+from django.conf import settings
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from adapters.errors import NoEvaluation, VersionNotFound
+from adapters.evidence import EvaluationObject, present_evaluation, reads_texts
+from adapters.models import AdapterVersion
+from core.money import dollars
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.rest import idempotent, repeatable
+from core.rest.messages import MessageText
+from tenants.metering.trainings import price_at
+from tenants.models import Scope
+from tenants.rest import WorkspaceViewSet, described, get, post
 from training import actions
-from training.api.base import TrainingApiView, find_training, read_operation, write_operation
-from training.api.presenters import TrainingEventObject, TrainingObject, present_event, present_training
+from training.errors import TrainingOff
 from training.models import Status, Training, TrainingEvent
 from training.models.trainings import MAX_EPOCHS
 
 
+class TrainingObject(serializers.Serializer[Training]):
+    """A training: texts that become a version of a style."""
+
+    example: ClassVar = {
+        "id": "8a4d2f4c-6a52-4f0c-bb1f-3f5a5f7f0a10",
+        "object": "training",
+        "slug": "my-voice",
+        "name": "My voice",
+        "status": "running",
+        "note": "",
+        "failure": "",
+        "words": 20120,
+        "examples": 96,
+        "epochs": 3,
+        "most_tokens": 91400,
+        "most_nanousd": 274200000,
+        "most_usd": "0.2742",
+        "estimated_s": 540,
+        "step": 31,
+        "steps": 72,
+        "percent": 43,
+        "left_s": 301,
+        "trained_tokens": 39355,
+        "training_loss": 3.104,
+        "validation_loss": 3.215,
+        "model": None,
+        "evaluates": None,
+        "keeps_documents": False,
+        "created_by": "alice@example.com",
+        "created_at": "2026-11-29T10:00:00Z",
+        "started_at": "2026-11-29T10:04:00Z",
+        "ended_at": None,
+    }
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="training", read_only=True)
+    slug = serializers.CharField(help_text="The style's short name, for `model`.")
+    name = serializers.CharField()
+    status = serializers.ChoiceField(Status.choices)
+    note = MessageText(help_text="What the current step is waiting for. May be empty.")
+    failure = MessageText(help_text="Why it failed. Empty otherwise.")
+    words = serializers.SerializerMethodField()
+    examples = serializers.IntegerField()
+    epochs = serializers.IntegerField(help_text="Maximum passes over the examples.")
+    most_tokens = serializers.IntegerField(
+        help_text="The most tokens it can train. 0 before it was prepared."
+    )
+    most_nanousd = serializers.SerializerMethodField(help_text="The most it can cost, in 10⁻⁹ dollars.")
+    most_usd = serializers.SerializerMethodField(help_text="The same, in dollars.")
+    estimated_s = serializers.IntegerField(help_text="Estimated seconds of training.")
+    step = serializers.IntegerField()
+    steps = serializers.IntegerField()
+    percent = serializers.IntegerField()
+    left_s = serializers.IntegerField(allow_null=True, help_text="Estimated seconds left while it runs.")
+    trained_tokens = serializers.IntegerField()
+    training_loss = serializers.FloatField(allow_null=True)
+    validation_loss = serializers.FloatField(allow_null=True)
+    model = serializers.SerializerMethodField(help_text="The value for `model` once it has succeeded.")
+    evaluates = serializers.CharField(
+        source="evaluated_version.model_name",
+        allow_null=True,
+        read_only=True,
+        default=None,
+        help_text="The version that its texts only check: nothing is trained, and it succeeds at once.",
+    )
+    keeps_documents = serializers.BooleanField(help_text="Whether the texts are kept after the training.")
+    created_by = serializers.CharField(
+        source="created_by.email",
+        allow_null=True,
+        read_only=True,
+        help_text="A person's address; null: a program.",
+    )
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+    def get_words(self, training: Training) -> int:
+        """Return how many words of its documents it learns from and is checked with."""
+        return int(training.report.get("words", 0))
+
+    def get_most_nanousd(self, training: Training) -> int:
+        """Return the most that it can cost."""
+        return training.most_tokens * price_at(training.tenant, training.started_at or timezone.now())
+
+    def get_most_usd(self, training: Training) -> str:
+        """Return the same as a decimal text."""
+        return dollars(self.get_most_nanousd(training)) or "0.00"
+
+    def get_model(self, training: Training) -> str | None:
+        """Return the version's model name."""
+        return training.version.model_name if training.version else None
+
+
+class TrainingEventObject(serializers.Serializer[TrainingEvent]):
+    """A status that a training reached, or its losses at a step."""
+
+    example: ClassVar = {
+        "object": "training_event",
+        "at": "2026-11-29T10:06:12Z",
+        "status": "",
+        "step": 24,
+        "training_loss": 3.18,
+        "validation_loss": None,
+        "is_checkpoint": False,
+    }
+
+    object = serializers.CharField(default="training_event", read_only=True)
+    at = serializers.DateTimeField()
+    status = serializers.CharField(help_text="The status it reached. Empty for losses.")
+    step = serializers.IntegerField()
+    training_loss = serializers.FloatField(allow_null=True)
+    validation_loss = serializers.FloatField(allow_null=True)
+    is_checkpoint = serializers.BooleanField()
+
+
 class NewTrainingBody(StrictSerializer):
     """A new training."""
+
+    example: ClassVar[dict[str, Any]] = {"slug": "my-voice", "name": "My voice"}
 
     slug = TextField(
         max_length=40, help_text="The style's short name, for `model`. May be an existing style."
@@ -34,6 +161,8 @@ class NewTrainingBody(StrictSerializer):
 class StartBody(StrictSerializer):
     """The consent to a training."""
 
+    example: ClassVar[dict[str, Any]] = {"rights": True}
+
     rights = serializers.BooleanField(
         help_text="`true`: the texts are yours, or you have the right to train on them."
     )
@@ -42,142 +171,151 @@ class StartBody(StrictSerializer):
     )
 
 
+class NewEvaluationBody(StrictSerializer):
+    """The version to check."""
+
+    example: ClassVar[dict[str, Any]] = {"style": "my-voice", "version": 3}
+
+    style = TextField(max_length=40, help_text="The short name of one of your own styles.")  # type: ignore[assignment]
+    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
+
+
 class TrainingsQuery(StrictSerializer):
     """Which trainings."""
 
     status = serializers.ChoiceField(Status.choices, required=False, help_text="Filter by status.")
 
 
-class TrainingsView(TrainingApiView):
-    """All trainings, and new ones."""
+class TrainingApiViewSet(WorkspaceViewSet):
+    """Operations on trainings, or on what belongs to them, where this service trains."""
 
-    @read_operation(
-        "trainings.list", "List trainings", query=TrainingsQuery, answer=TrainingObject, is_page=True
+    tag = "trainings"
+    scope = Scope.STYLES_WRITE
+    read_scope = Scope.STYLES_READ
+    queryset = Training.objects.select_related(
+        "tenant", "created_by", "version__style__owner", "evaluated_version__style__owner"
     )
-    def get(self, request: Request) -> Response:
-        """Return trainings, newest first."""
-        rows = Training.objects.filter(tenant=self.access.tenant, **self.read_query(TrainingsQuery))
-        found = rows.select_related(
-            "tenant", "created_by", "version__style__owner", "evaluated_version__style__owner"
-        )
-        return self.answer_page(found, lambda page: [present_training(row) for row in page])
+    lookup_url_kwarg = "training_id"
 
-    @write_operation(
-        "trainings.create",
-        "Create a training",
-        body=NewTrainingBody,
-        answer=TrainingObject,
-        status=201,
-        is_post=True,
-        body_example={"slug": "my-voice", "name": "My voice"},
-    )
-    @idempotent
-    def post(self, request: Request) -> Response:
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Raise TrainingOff where this service trains nothing."""
+        super().initial(request, *args, **kwargs)
+        if not settings.TRAINING:
+            raise TrainingOff
+
+    def training(self) -> Training:
+        """Return the training of the address as it is now. Raises Http404."""
+        rows: QuerySet[Training] = self.queryset.filter(tenant=self.access.tenant)
+        return get_object_or_404(rows, pk=self.kwargs["training_id"])
+
+
+class TrainingViewSet(TrainingApiViewSet):
+    """Trainings."""
+
+    noun, nouns = "training", "trainings"
+    reads = {"list": "Return trainings, newest first."}
+    serializer_class = TrainingObject
+    new_body = NewTrainingBody
+    query = TrainingsQuery
+
+    def create(self, body: dict[str, Any]) -> Training:
         """Return a new training. Add documents to it, then request an estimate."""
-        training = actions.create_training(self.access, **self.read_body(NewTrainingBody))
-        return self.answer_training(training, status=201)
+        return actions.create_training(self.access, **body)
 
-
-class TrainingView(TrainingApiView):
-    """One training."""
-
-    @read_operation("trainings.get", "Get a training and its progress", answer=TrainingObject)
-    def get(self, request: Request, training_id: UUID) -> Response:
+    @described(summary="Get a training and its progress")
+    def retrieve(self, row: Training) -> Training:
         """Return a training."""
-        return self.answer_training(find_training(self.access, training_id))
+        return row
 
-    @write_operation("trainings.delete", "Delete a training and its texts", status=204, is_change=True)
-    def delete(self, request: Request, training_id: UUID) -> Response:
+    @described(summary="Delete a training and its texts", is_edit=False, is_locked=False, is_repeatable=True)
+    def destroy(self, training: Training) -> None:
         """Delete a training that is not in progress. The version that came of it stays."""
-        actions.delete_training(self.access, find_training(self.access, training_id))
-        return Response(status=204)
+        actions.delete_training(self.access, training)
 
-
-class EstimateView(TrainingApiView):
-    """The preparation of a training."""
-
-    @write_operation(
-        "trainings.estimate",
-        "Estimate a training's cost and time",
-        answer=TrainingObject,
-        is_post=True,
+    @post(
+        "Create an evaluation draft", detail=False, url_path="evaluations", body=NewEvaluationBody, status=201
     )
-    @repeatable
-    def post(self, request: Request, training_id: UUID) -> Response:
+    def create_evaluation(self, body: dict[str, Any]) -> Training:
+        """Return a draft for texts that check a version. Add texts by its author and request an estimate, as
+        for a training. Once it is `ready`, start the check with `trainings.evaluate`. Nothing is trained, and
+        it's free."""
+        versions = AdapterVersion.objects.select_related("style__owner")
+        own = versions.filter(style__owner=self.access.tenant, style__retired_at=None)
+        if self.access.key and self.access.key.styles:
+            own = own.filter(style__in=self.access.key.styles)
+        version = own.filter(style__slug=body["style"], number=body["version"]).first()
+        if version is None:
+            raise VersionNotFound(number=body["version"])
+        return actions.create_evaluation(self.access, version)
+
+    @post("Estimate a training's cost and time", is_repeatable=True)
+    def estimate(self, training: Training) -> Training:
         """Prepare the examples, then estimate cost and time. The training is `ready` once `most_usd` and
         `estimated_s` are known; if its texts are too short, it is a `draft` again and `note` says so."""
-        return self.act(training_id, actions.prepare_training)
+        actions.prepare_training(self.access, training)
+        return self.training()
 
-
-class StartView(TrainingApiView):
-    """The start of a training."""
-
-    @write_operation(
-        "trainings.start",
-        "Start a training",
-        body=StartBody,
-        answer=TrainingObject,
-        is_post=True,
-        body_example={"rights": True},
-    )
-    @repeatable
-    def post(self, request: Request, training_id: UUID) -> Response:
+    @post("Start a training", body=StartBody, is_repeatable=True)
+    def start(self, training: Training, body: dict[str, bool]) -> Training:
         """Reserve `most_usd` and queue the training. Completed steps are charged, never more than that."""
-        training = find_training(self.access, training_id)
-        body = self.read_body(StartBody)
-        actions.start_training(
-            self.access,
-            training,
-            states_rights=body["rights"],
-            keeps_documents=body["keep_documents"],
-        )
-        return self.answer_training(training)
+        keeps = body["keep_documents"]
+        actions.start_training(self.access, training, states_rights=body["rights"], keeps_documents=keeps)
+        return self.training()
 
-
-class PauseView(TrainingApiView):
-    """A pause."""
-
-    @write_operation("trainings.pause", "Pause a training", answer=TrainingObject, is_post=True)
-    @repeatable
-    def post(self, request: Request, training_id: UUID) -> Response:
+    @post("Pause a training", is_repeatable=True)
+    def pause(self, training: Training) -> Training:
         """Stop after the current step. Nothing is lost: resume it to continue."""
-        return self.act(training_id, actions.pause_training)
+        actions.pause_training(self.access, training)
+        return self.training()
 
-
-class ResumeView(TrainingApiView):
-    """The end of a pause."""
-
-    @write_operation("trainings.resume", "Resume a paused training", answer=TrainingObject, is_post=True)
-    @repeatable
-    def post(self, request: Request, training_id: UUID) -> Response:
+    @post("Resume a paused training", is_repeatable=True)
+    def resume(self, training: Training) -> Training:
         """Queue a paused training again."""
-        return self.act(training_id, actions.resume_training)
+        actions.resume_training(self.access, training)
+        return self.training()
 
-
-class CancelView(TrainingApiView):
-    """A training's end before its time."""
-
-    @write_operation("trainings.cancel", "Cancel a training", answer=TrainingObject, is_post=True)
-    @repeatable
-    def post(self, request: Request, training_id: UUID) -> Response:
+    @post("Cancel a training", is_repeatable=True)
+    def cancel(self, training: Training) -> Training:
         """Cancel a training. It stops after the current step, and completed steps are charged."""
-        return self.act(training_id, actions.cancel_training)
+        actions.cancel_training(self.access, training)
+        return self.training()
+
+    @get("Get a training's evaluation", answer=EvaluationObject)
+    def evaluation(self, training: Training) -> Response:
+        """Return the last evaluation with a training's texts."""
+        if training.evaluation is None:
+            version = training.evaluated_version or training.version
+            raise NoEvaluation(number=version.number if version else 0)
+        has_texts = reads_texts(self.access, training.evaluation.version.style)
+        return self.answer_object(present_evaluation(training.evaluation, has_texts=has_texts))
+
+    @post(
+        "Check a version with a training's texts",
+        url_path="evaluation",
+        answer=EvaluationObject,
+        is_repeatable=True,
+    )
+    def evaluate(self, training: Training) -> Response:
+        """Start the check of a draft that is `ready`, or repeat the check after a training. If one is in
+        progress, return it. It's free, up to 20 a day."""
+        evaluation = actions.request_evaluation(self.access, training)
+        has_texts = reads_texts(self.access, evaluation.version.style)
+        return self.answer_object(present_evaluation(evaluation, has_texts=has_texts))
 
 
-class EventsView(TrainingApiView):
+class EventViewSet(TrainingApiViewSet):
     """What happened in a training."""
 
-    @read_operation(
-        "trainings.events",
-        "List a training's events and losses",
-        answer=TrainingEventObject,
-        is_page=True,
-    )
-    def get(self, request: Request, training_id: UUID) -> Response:
-        """Return events, newest first."""
-        rows = TrainingEvent.objects.filter(training=find_training(self.access, training_id))
-        return self.answer_page(rows, lambda page: [present_event(row) for row in page])
+    nouns = "a training's events and losses"
+    serializer_class = TrainingEventObject
+    ordering = ("-at", "-pk")
 
-    def order_by(self, request: Request) -> tuple[str, ...]:
-        """Return the order of the list."""
-        return ("-at", "-pk")
+    @described(name="events")
+    def list(self) -> QuerySet[TrainingEvent]:
+        """Return events, newest first."""
+        return TrainingEvent.objects.filter(training=self.training())
+
+
+def present_training(training: Training) -> dict[str, object]:
+    """Return a training as the API shows it, and as events carry it."""
+    return dict(TrainingObject(training).data)

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.serializers import DateTimeField
 
-from adapters.api.presenters import StyleObject
+from adapters.api.styles import StyleObject
 from adapters.catalog import selection, sharing
 from adapters.models import Erasure, Probe, Selection, Share, Style
 from adapters.releases import aliases

@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from adapters import object_store
@@ -128,6 +129,14 @@ def test_an_upload_is_cancelled_and_what_was_sent_is_gone(writer, noir):
         )
     assert not AuditEntry.objects.filter(action="upload.finished").exists()
     assert look(writer, upload["id"], "1-2")["files"][0]["part_urls"] == []
+    assert AuditEntry.objects.filter(action="upload.aborted").count() == 1
+
+
+def test_a_page_cancels_an_upload_twice_as_a_program_does(alice_client, writer, noir):
+    upload = begin(writer).json()["upload"]
+    for _ in range(2):
+        page = alice_client.post(reverse("adapters:cancel", args=[upload["id"]]), follow=True).text
+        assert "The upload of version 1 was cancelled." in page
     assert AuditEntry.objects.filter(action="upload.aborted").count() == 1
 
 

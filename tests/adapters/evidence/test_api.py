@@ -19,7 +19,7 @@ def version(acme, engine) -> AdapterVersion:
 
 def call(client, tenant, name: str, *scopes: str, body: object = None):
     _, secret = issue_key(tenant, name=" ".join(scopes), by=None, scopes=list(scopes))
-    number = {} if name == "draft_checks" else {"number": 1}
+    number = {} if name == "styles.check_draft" else {"number": 1}
     address = reverse(f"api:{name}", kwargs={"style": "acme/letters", **number})
     headers = {"Authorization": f"Bearer {secret}"}
     if body is None:
@@ -28,30 +28,31 @@ def call(client, tenant, name: str, *scopes: str, body: object = None):
 
 
 def test_texts_are_for_the_owners_keys_that_may_change_styles(alice, client, acme, charlies, version):
-    assert call(client, acme, "evaluation", "styles:read").json()["code"] == "no_evaluation"
+    assert call(client, acme, "versions.evaluation", "styles:read").json()["code"] == "no_evaluation"
     lay_evaluation(version, LOW)
-    read = call(client, acme, "evaluation", "styles:read").json()
+    read = call(client, acme, "versions.evaluation", "styles:read").json()
     assert read["figures"]["repeats"]["percent"] == 4.5
     assert read["figures"]["learned"]["own_percent"] < 0
     assert (read["samples"], read["passages"]) == (None, None)
-    assert call(client, acme, "evaluation", "styles:read", "styles:write").json()["passages"] == [PASSAGE]
-    assert call(client, charlies, "evaluation", "styles:read", "styles:write").status_code == 404
+    written = call(client, acme, "versions.evaluation", "styles:read", "styles:write").json()
+    assert written["passages"] == [PASSAGE]
+    assert call(client, charlies, "versions.evaluation", "styles:read", "styles:write").status_code == 404
     lay_evaluation(version, FIGURES)
     sharing.share_style(Style.objects.get(pk=version.style_id), charlies.slug, alice)
-    seen = call(client, charlies, "evaluation", "styles:read", "styles:write").json()
+    seen = call(client, charlies, "versions.evaluation", "styles:read", "styles:write").json()
     assert seen["figures"]["voice"]["recognized"] == 13
     assert (seen["samples"], seen["passages"]) == (None, None)
 
 
 def test_a_draft_is_checked_for_the_owner_alone(client, acme, charlies, version, verifies):
     body = {"text": DRAFT}
-    assert call(client, acme, "draft_checks", "styles:read", body=body).json()["code"] == "no_verifier"
+    assert call(client, acme, "styles.check_draft", "styles:read", body=body).json()["code"] == "no_verifier"
     lay_evaluation(version, verifier=b"numbers")
-    answer = call(client, acme, "draft_checks", "styles:read", body=body).json()
+    answer = call(client, acme, "styles.check_draft", "styles:read", body=body).json()
     assert (answer["model"], answer["percent"]) == ("acme/letters@1", 50)
     farthest = answer["farthest"][0]
     assert DRAFT[farthest["start"] : farthest["end"]] == farthest["text"] == "Leveraging synergies is key."
-    short = call(client, acme, "draft_checks", "styles:read", body={"text": "Too short."})
+    short = call(client, acme, "styles.check_draft", "styles:read", body={"text": "Too short."})
     assert short.json()["code"] == "draft_too_short"
-    assert call(client, charlies, "draft_checks", "styles:read", body=body).status_code == 404
-    assert call(client, acme, "draft_checks", "inference", body=body).status_code == 403
+    assert call(client, charlies, "styles.check_draft", "styles:read", body=body).status_code == 404
+    assert call(client, acme, "styles.check_draft", "inference", body=body).status_code == 403

@@ -1,24 +1,25 @@
-"""Evaluations of versions, and checks of drafts against a style's author."""
+"""Checks of drafts against a style's author."""
 
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
-from adapters.api.addresses import StyleAddress, find_own_style, find_style, version_of
-from adapters.api.views import StyleApiView, read_operation
-from adapters.errors import NoEvaluation, VersionNotFound
-from adapters.evidence import EvaluationObject, check_draft, present_evaluation, reads_texts
+from adapters.api.addresses import StyleApiViewSet
+from adapters.evidence import check_draft
 from adapters.evidence.drafts import MOST_CHARACTERS
-from adapters.models import Evaluation, EvaluationStatus
+from adapters.models import Style
 from core.rest.bodies import StrictSerializer, TextField
+from tenants.models import Scope
 from tenants.public import Permission
-from tenants.rest import repeatable
+from tenants.rest import post
 
 
 class DraftBody(StrictSerializer):
     """A text to check."""
+
+    example: ClassVar = {"text": "The river had risen in the night …"}
 
     text = TextField(max_length=MOST_CHARACTERS, trim_whitespace=False, help_text="At least 50 words.")
 
@@ -81,60 +82,23 @@ class DraftCheckObject(serializers.Serializer[Any]):
     farthest = DraftSentenceObject(many=True, help_text="The sentences that are farthest from the author.")
 
 
-class EvaluationView(StyleApiView):
-    """The newest evaluation of a version."""
+class DraftViewSet(StyleApiViewSet):
+    """Checks of texts against a style's author."""
 
-    @read_operation(
-        "versions.evaluation",
-        "Get a version's evaluation",
-        answer=EvaluationObject,
-        example=EvaluationObject.example,
-        tag="versions",
-    )
-    def get(self, request: Request, style: StyleAddress, number: int) -> Response:
-        """Return a version's newest evaluation: any version of your own styles. Of other styles, return the
-        figures of the live version."""
-        found = find_style(self.access, style)
-        if found.owner_id == self.access.tenant.pk:
-            evaluations = Evaluation.objects.filter(version=version_of(found, number))
-        else:
-            live_version = found.show_to(self.access.tenant.pk).live_version
-            if live_version is None or live_version.number != number:
-                raise VersionNotFound(number=number)
-            evaluations = Evaluation.objects.filter(version=live_version, status=EvaluationStatus.SUCCEEDED)
-        newest_first = evaluations.select_related("version__style__owner").order_by("-created_at")
-        evaluation = newest_first.defer("verifier").first()
-        if evaluation is None:
-            raise NoEvaluation(number=number)
-        has_texts = reads_texts(self.access, evaluation.version.style)
-        return self.answer_object(present_evaluation(evaluation, has_texts=has_texts))
+    tag = "styles"
+    scope = Scope.STYLES_READ
+    serializer_class = DraftCheckObject
 
-
-class DraftChecksView(StyleApiView):
-    """A check of a text against a style's author."""
-
-    @read_operation(
-        "styles.check_draft",
+    @post(
         "Check a text against a style's author",
+        url_path="",
         body=DraftBody,
-        answer=DraftCheckObject,
         needs=Permission.WRITE_TEXT,
-        body_example={"text": "The river had risen in the night …"},
-        tag="styles",
+        is_post=False,
+        is_repeatable=True,
     )
-    @repeatable
-    def post(self, request: Request, style: StyleAddress) -> Response:
+    def check_draft(self, style: Style, body: dict[str, Any]) -> Response:
         """Compare a text with the author of one of your own styles. Nothing is stored, and it's free."""
-        own = find_own_style(self.access, style)
-        check = check_draft(own, self.read_body(DraftBody)["text"])
-        shown = {
-            "model": f"{own.model_name}@{check.version}",
-            "words": check.words,
-            "percent": check.percent,
-            "percent_unknown": check.percent_unknown,
-            "own": check.own,
-            "others": check.others,
-            "base": check.base,
-            "farthest": check.farthest,
-        }
+        check = check_draft(style, body["text"])
+        shown = {**asdict(check), "model": f"{style.model_name}@{check.version}"}
         return Response(DraftCheckObject(shown).data)
