@@ -18,7 +18,6 @@ from core.money import usd, usd_about
 from tenants.accounts import impersonation
 from tenants.admin.audit import name_action
 from tenants.metering import plans, trainings
-from tenants.metering.allowance import allowance_of
 from tenants.metering.ledger import usage_of
 from tenants.metering.unpaid import sum_rests
 from tenants.models import (
@@ -136,19 +135,12 @@ def _plan(tenant: Tenant) -> list[Figure]:
 
 
 def _tokens(tenant: Tenant) -> list[Figure]:
-    now = timezone.now()
-    limit = plans.limits_of(tenant, now).monthly_tokens
+    limit = plans.limits_of(tenant, timezone.now()).monthly_tokens
     used = usage_of(tenant.pk, months.current()).tokens
     note = f"{100 * used / limit:.0f}% of {limit:,}" if limit else "none included"
     level = Level.SOON if limit and used >= limit else Level.NORMAL
     days = _list_of(tenant, "tenants_usagedaily", day__gte=f"{months.current()}-01")
-    figures = [Figure("Tokens this month", f"{used:,}", note, days, level)]
-    shared = allowance_of(tenant, now).shared_tokens
-    if shared is not None:
-        level = Level.SOON if limit and shared >= limit else Level.NORMAL
-        note = "tokens this month, all free workspaces of the owner"
-        figures.append(Figure("Free workspaces", f"{shared:,}", note, days, level))
-    return figures
+    return [Figure("Tokens this month", f"{used:,}", note, days, level)]
 
 
 def _money(tenant: Tenant) -> list[Figure]:

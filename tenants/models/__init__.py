@@ -17,7 +17,7 @@ from tenants.models.keys import ApiKey, Scope, default_scopes
 from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
 from tenants.models.notices import NoticeKind, NoticeMail
 from tenants.models.people import RESPONSE_DAYS, Membership, Tenant, User
-from tenants.models.persons import FormerMember, Founding, FreeUsage
+from tenants.models.persons import FormerMember, Founding
 from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
 from tenants.models.refusals import RefusedRequest
 from tenants.models.responses import Conversation, ConversationItem, StoredBytes, StoredResponse
@@ -40,7 +40,6 @@ __all__ = [
     "FailedTask",
     "FormerMember",
     "Founding",
-    "FreeUsage",
     "HostedStyle",
     "Invitation",
     "Invoice",

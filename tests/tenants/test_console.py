@@ -336,7 +336,7 @@ def test_a_workspace_has_one_page_with_what_it_is_and_has(operator_client, acme,
     assert shown.context["workspace"]["state"].note == "They asked for it."
     figures = {figure.name: figure for figure in shown.context["workspace"]["figures"]}
     assert list(figures) == [
-        *("Plan", "Tokens this month", "Free workspaces", "Spent this month", "Members", "Styles"),
+        *("Plan", "Tokens this month", "Spent this month", "Members", "Styles"),
         *("API keys", "Invoices due"),
     ]
     assert (figures["Plan"].value, figures["Members"].value, figures["API keys"].value) == ("Free", "1", "1")
