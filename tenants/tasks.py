@@ -13,7 +13,6 @@ from tenants.accounts import (
     deleted_workspaces,
     deletion,
     invitations,
-    raised_limits,
     sessions,
     workspaces,
 )
@@ -37,8 +36,6 @@ def prune_sign_ups() -> None:
     adapter.prune_unconfirmed()
     invitations.prune_expired()
     deleted_workspaces.prune_memberships()
-    deleted_workspaces.prune_notes()
-    raised_limits.prune_raised_limits(timezone.now())
     workspaces.prune_foundings()
     persons.prune_former_members(timezone.now())
 

@@ -10,7 +10,6 @@ from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.text import Truncator
 
 from core import months
 from core.console import Figure, Level, list_address
@@ -26,14 +25,12 @@ from tenants.models import (
     CreditGrant,
     Invoice,
     Membership,
-    RaisedLimit,
+    Subscription,
     Tenant,
     WebhookEndpoint,
-    WorkspaceNote,
 )
 
 SHOWN = 5
-NOTE_SHOWN = 160  # characters
 
 
 @dataclass(frozen=True)
@@ -234,25 +231,13 @@ def _grants(tenant: Tenant) -> Section:
     return _section("Credits", tenant, CreditGrant.objects.filter(tenant=tenant).order_by("-pk"), describe)
 
 
-def _raised_limits(tenant: Tenant) -> Section:
-    now = timezone.now()
+def _plans(tenant: Tenant) -> Section:
+    def describe(subscription: Subscription) -> tuple[str, str]:
+        end = f" until {subscription.ends_at:%Y-%m-%d %H:%M} UTC" if subscription.ends_at else ""
+        return str(subscription.plan_version), f"from {subscription.starts_at:%Y-%m-%d %H:%M} UTC{end}"
 
-    def describe(raised: RaisedLimit) -> tuple[str, str]:
-        verb = "until" if raised.ends_at > now else "ended"
-        note = f"{verb} {raised.ends_at:%Y-%m-%d %H:%M} UTC: {raised.reason}"
-        return f"{raised.amount:,} {raised.get_limit_display()}", note
-
-    newest = RaisedLimit.objects.filter(tenant=tenant).order_by("-ends_at")
-    return _section("Raised limits", tenant, newest, describe, add_label="Raise a limit temporarily")
-
-
-def _notes(tenant: Tenant) -> Section:
-    def describe(note: WorkspaceNote) -> tuple[str, str]:
-        who = note.author.email if note.author else "somebody"
-        return Truncator(note.text).chars(NOTE_SHOWN), f"{note.created_at:%Y-%m-%d %H:%M} UTC, {who}"
-
-    newest = WorkspaceNote.objects.filter(tenant=tenant).select_related("author").order_by("-pk")
-    return _section("Notes", tenant, newest, describe, add_label="Add a note")
+    newest = Subscription.objects.filter(tenant=tenant).select_related("plan_version").order_by("-starts_at")
+    return _section("Plans", tenant, newest, describe, add_label="Assign a plan version")
 
 
 def _endpoints(tenant: Tenant) -> Section:
@@ -297,8 +282,7 @@ def _section(
 
 
 SECTIONS = {
-    "tenants.view_workspacenote": _notes,
-    "tenants.view_raisedlimit": _raised_limits,
+    "tenants.view_subscription": _plans,
     "tenants.view_apikey": _keys,
     "tenants.view_invoice": _invoices,
     "tenants.view_creditgrant": _grants,

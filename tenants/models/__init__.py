@@ -22,7 +22,6 @@ from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscripti
 from tenants.models.refusals import RefusedRequest
 from tenants.models.responses import Conversation, ConversationItem, StoredBytes, StoredResponse
 from tenants.models.samples import ServiceSample
-from tenants.models.support import RaisedLimit, WorkspaceNote
 from tenants.models.trainings import TrainingHold
 
 __all__ = [
@@ -54,7 +53,6 @@ __all__ = [
     "PlanVersion",
     "Price",
     "PriceBook",
-    "RaisedLimit",
     "ReachedThreshold",
     "RefusedRequest",
     "Scope",
@@ -70,6 +68,5 @@ __all__ = [
     "User",
     "WebhookDelivery",
     "WebhookEndpoint",
-    "WorkspaceNote",
     "default_scopes",
 ]
