@@ -301,21 +301,3 @@ NEW_VERSION_EXAMPLE = {
         ],
     },
 }
-VOTES_EXAMPLE = {
-    "object": "votes",
-    "before_promotion": 5,
-    "versions": [
-        {
-            "version": 4,
-            "votes": 9,
-            "on_average": {"percent": 58.2, "low": 41.5, "high": 73.1},
-            "against_live": {"percent": 66.0, "low": 35.4, "high": 87.4},
-        },
-        {
-            "version": 3,
-            "votes": 9,
-            "on_average": {"percent": 41.8, "low": 26.9, "high": 58.5},
-            "against_live": None,
-        },
-    ],
-}

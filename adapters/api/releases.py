@@ -32,14 +32,6 @@ class CanaryBody(StrictSerializer):
     percent = serializers.IntegerField(min_value=1, max_value=99)
 
 
-class PromoteBody(StrictSerializer):
-    """Whether to require the style's blind votes."""
-
-    without_votes = serializers.BooleanField(
-        required=False, default=False, help_text="Promote even if the style requires more blind votes."
-    )
-
-
 class ReleasesQuery(StrictSerializer):
     """Which moves."""
 
@@ -52,18 +44,15 @@ class PromoteView(StyleApiView):
     @write_operation(
         "versions.promote",
         "Promote a version to live",
-        body=PromoteBody,
         answer=VersionObject,
         is_post=True,
         example=VERSION_EXAMPLE,
-        body_example={"without_votes": False},
     )
     @idempotent
     def post(self, request: Request, style: StyleAddress, number: int) -> Response:
         """Make a serving version the live version and end the canary."""
         version = find_own_version(self.access, style, number)
-        without_votes = self.read_body(PromoteBody)["without_votes"]
-        actions.promote_version(self.access, version, without_votes=without_votes)
+        actions.promote_version(self.access, version)
         return self.answer_version(style, number)
 
 

@@ -11,7 +11,6 @@ from adapters.api import (
     styles,
     uploads,
     versions,
-    votes,
 )
 from adapters.api.addresses import StyleConverter
 
@@ -43,7 +42,6 @@ urlpatterns = [
     path(f"{STYLE}/canary", releases.CanaryView.as_view(), name="canary"),
     path(f"{STYLE}/compare", versions.CompareView.as_view(), name="compare"),
     path(f"{STYLE}/releases", releases.ReleasesView.as_view(), name="releases"),
-    path(f"{STYLE}/votes", votes.VotesView.as_view(), name="votes"),
     path("erasures", erasures.ErasuresView.as_view(), name="erasures"),
     path("erasures/<uuid:version_id>", erasures.ErasureView.as_view(), name="erasure"),
     path("uploads/<uuid:version_id>", uploads.UploadView.as_view(), name="upload"),

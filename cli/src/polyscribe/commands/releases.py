@@ -26,17 +26,11 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def promote(
-    context: typer.Context,
-    style: StyleArgument,
-    version: VersionArgument,
-    without_votes: Annotated[
-        bool, typer.Option("--without-votes", help="Promote even if the style requires more blind votes.")
-    ] = False,
-    as_json: JsonFlag = False,
+    context: typer.Context, style: StyleArgument, version: VersionArgument, as_json: JsonFlag = False
 ) -> None:
     """Make a version the live version of its style."""
     with open_client(context) as client:
-        answer = client.versions.promote(style, version, without_votes=without_votes)
+        answer = client.versions.promote(style, version)
         model = client.full_name(style)
     show.print_answer(answer, f"{model}@{version} is now live for {model}.", as_json=as_json)
 

@@ -94,14 +94,9 @@ class Versions:
         """Return what validation found: a code, a sentence and a fix for each finding."""
         return self._transport.call("GET", f"{self._address(style, number)}/report")
 
-    def promote(self, style: str, number: int, *, without_votes: bool = False) -> Object:
-        """Let a version answer for its style from the next request on; return it.
-
-        `without_votes`: though the style asks for more blind votes.
-        """
-        address = f"{self._address(style, number)}/promote"
-        body = {"without_votes": True} if without_votes else None
-        return self._transport.call("POST", address, body=body)
+    def promote(self, style: str, number: int) -> Object:
+        """Let a version answer for its style from the next request on; return it."""
+        return self._transport.call("POST", f"{self._address(style, number)}/promote")
 
     def retire(self, style: str, number: int, *, at_once: bool = False) -> Object:
         """Take a version out of service for good; return it. `at_once`: though others lose it."""
