@@ -213,13 +213,10 @@ def leave_share(access: Access, style: Style) -> None:
 
 
 @transaction.atomic
-def promote_version(access: Access, version: AdapterVersion, *, without_votes: bool = False) -> bool:
-    """Let a version answer for its style; return False if it did so already.
-
-    Raises NotServing; NotEnoughVotes unless `without_votes`.
-    """
+def promote_version(access: Access, version: AdapterVersion) -> bool:
+    """Let a version answer for its style; return False if it did so already. Raises NotServing."""
     before = version.style.live_version
-    if not aliases.promote(version, access.user, key=access.key, without_votes=without_votes):
+    if not aliases.promote(version, access.user, key=access.key):
         return False
     access.audit(
         "version.promoted",
@@ -228,16 +225,6 @@ def promote_version(access: Access, version: AdapterVersion, *, without_votes: b
         after={"live_version": version.number},
     )
     return True
-
-
-@transaction.atomic
-def ask_for_votes(access: Access, style: Style, count: int) -> None:
-    """Set how many blind votes a promotion asks for. Raises BadVoteCount."""
-    before = style.votes_before_promotion
-    votes.ask_for_votes(style, count)
-    if count != before:
-        change = {"votes_before_promotion": count}
-        access.audit("style.edited", style, before={"votes_before_promotion": before}, after=change)
 
 
 @transaction.atomic

@@ -416,23 +416,6 @@ class BadVote(Invalid):
     code = "bad_vote"
 
 
-class BadVoteCount(Invalid):
-    """The number of votes must be a whole number from 0 to {limit}; 0 requires none."""
-
-    code = "bad_vote_count"
-
-
-class NotEnoughVotes(Conflict):
-    """Version {number} has {count} of the {needed} blind votes against version {live} that this style
-    requires. Vote under Write, or promote it without them."""
-
-    code = "not_enough_votes"
-    for_programs = (
-        "Version {number} has {count} of the {needed} blind votes against version {live} that this "
-        "style requires. Collect votes in blind tests, or send `without_votes: true`."
-    )
-
-
 class AnsweredMeanwhile(Conflict):
     """The live version has changed in the meantime, so nothing was rolled back. Check the style before you
     try again."""

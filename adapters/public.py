@@ -31,7 +31,6 @@ from adapters.placement.history import take_samples as take_engine_samples
 from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines
 from adapters.placement.transitions import is_answering
 from adapters.releases.votes import begin_round, find_round, find_side_model, show_side
-from adapters.releases.votes import standings as vote_standings
 from adapters.routing.publisher import publish_library
 from adapters.uploads.sessions import begin_upload, find_or_create_style, finish_upload
 from adapters.uploads.storage_quota import Holdings, count_holdings
@@ -91,6 +90,5 @@ __all__ = [
     "summarize_engines",
     "take_engine_samples",
     "try_styles",
-    "vote_standings",
     "write_with_base",
 ]

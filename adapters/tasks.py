@@ -137,7 +137,7 @@ def withdraw_conversions() -> None:
 
 @shared_task
 def prune_votes() -> None:
-    """Delete rounds that nobody voted on, old votes, and those that are too many."""
+    """Delete rounds of blind votes a day after they began."""
     votes.prune_votes(timezone.now())
 
 

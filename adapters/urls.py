@@ -29,7 +29,6 @@ urlpatterns = [
     path("versions/<uuid:version_id>/canary/", releases.begin_canary, name="begin_canary"),
     path("<uuid:style_id>/canary/", releases.canary, name="canary"),
     path("<uuid:style_id>/end-canary/", releases.end_canary, name="end_canary"),
-    path("<uuid:style_id>/votes/", releases.ask_for_votes, name="ask_for_votes"),
     path("<uuid:style_id>/roll-back/", releases.roll_back, name="roll_back"),
     path("versions/<uuid:version_id>/erasure/", erasure.version_erasure, name="version_erasure"),
     path("versions/<uuid:version_id>/erasure.<str:form>", erasure.download, name="erasure_download"),

@@ -20,7 +20,6 @@ from django.utils import timezone  # noqa: E402
 from adapters.models import (  # noqa: E402
     AdapterVersion,
     BaseModel,
-    BlindVote,
     Probe,
     Selection,
     Status,
@@ -38,7 +37,6 @@ STYLES = 10_000
 OTHERS = 1_000  # public ones of another workspace, of which a hundred are selected
 KEYS = 200
 MEMBERS = 50
-VOTES = 2000
 REFUSED = 5000
 OWNER = "bench-pages@example.org"
 WORDS = ("brand", "voice", "letters", "news", "support", "legal", "poetry", "noir", "plain", "formal")
@@ -66,7 +64,6 @@ def seed() -> tuple[Tenant, User]:
     Style.objects.bulk_update(public, ["approved_version", "approved_name"], 500)
     Selection.objects.bulk_create([Selection(style=style, tenant=tenant) for style in public[:100]])
     _make_keys(tenant)
-    _make_votes(tenant)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     people = [User.objects.create_user(f"bench-{number}@example.org") for number in range(MEMBERS - 1)]
@@ -102,17 +99,6 @@ def _make_keys(tenant: Tenant) -> None:
             )
         )
     RefusedRequest.objects.bulk_create(rows, 1000)
-
-
-def _make_votes(tenant: Tenant) -> None:
-    chance = random.Random(3)
-    voted_on = list(AdapterVersion.objects.filter(style__owner=tenant)[:60])
-    rounds = []
-    for _ in range(VOTES):
-        left, right = chance.sample(voted_on, 2)
-        choice = chance.choice(BlindVote.Choice.values)
-        rounds.append(BlindVote(tenant=tenant, left=left, right=right, choice=choice))
-    BlindVote.objects.bulk_create(rounds, 1000)
 
 
 def make_styles(tenant: Tenant, base_model: BaseModel, count: int) -> list[Style]:

@@ -8,7 +8,6 @@ from billing.reconciliation import Amount, Disagreement
 from core import valkey
 from inference.public import ledger_drain
 from tenants.metering.ledger import usage_of
-from tenants.metering.pools import free_tokens_used
 from tenants.models import Tenant
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
@@ -29,7 +28,7 @@ def compare_counters(client: Store, period: str) -> Iterator[Disagreement | str]
             before = _read_counters(client, tenant_id, period)
             if before is None:
                 break
-            ledger_drain.record_pending(client, "tenant", str(tenant_id))
+            ledger_drain.record_pending(client, tenant_id)
             usage = usage_of(tenant_id, period)
             recorded = Amount(usage.tokens, usage.nanousd)
             if recorded == before:
@@ -42,32 +41,12 @@ def compare_counters(client: Store, period: str) -> Iterator[Disagreement | str]
             yield f"{slug}: its requests kept ending; it was not compared"
 
 
-def compare_pools(client: Store, period: str) -> Iterator[Disagreement | str]:
-    """Yield where Valkey's counters and the rows differ about what people's free workspaces used together."""
-    for name in client.scan_iter(match=valkey.pool_account_key("*", period)):
-        pool_id = name.split(":")[1]
-        for _ in range(ATTEMPTS):
-            before = client.hget(name, "used")
-            if before is None:
-                break
-            ledger_drain.record_pending(client, "pool", pool_id)
-            recorded = free_tokens_used(pool_id, period)
-            if recorded == int(before):
-                break
-            if client.hget(name, "used") == before:
-                yield Disagreement(pool_id, ("Valkey", "ledger"), (Amount(int(before)), Amount(recorded)))
-                break
-        else:
-            yield f"{pool_id}: its requests kept ending; it was not compared"
-
-
 def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     """Make a workspace's counters of a month anew from the ledger; what its open requests hold stays.
 
     Raises TimeoutError when its requests keep ending meanwhile.
     """
-    pool_id = client.hget(valkey.limits_key(tenant_id), "pool_id")
-    ledger_drain.forget_counters(client, tenant_id, period, pool_id or "")
+    ledger_drain.forget_counters(client, tenant_id, period)
     ledger_drain.rebuild_counters(client, tenant_id, period)
 
 

@@ -14,7 +14,7 @@ from billing.usage_sums import UsageSums
 from core import months
 from core.money import usd, usd_at_a_glance
 from tenants.metering import plans, price_book, trainings, usage_text
-from tenants.metering.allowance import Allowance, OveragePolicy, find_allowance
+from tenants.metering.allowance import Allowance, OveragePolicy, make_allowance
 from tenants.metering.credits import credits_left
 from tenants.metering.pricing import Prices
 from tenants.models import Tenant, UsageDaily, UsageEvent
@@ -67,7 +67,7 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
     start, end = months.bounds(months.period_of(now))
     present, terms = plans.month_versions(tenant, now)
     prices, _ = price_book.find_prices(now)
-    allowance = find_allowance(tenant, present, terms, months.period_of(now))
+    allowance = make_allowance(present, terms)
     used = used or _sum_month(tenant, start.date(), end.date(), now.date())
     period = months.period_of(now)
     costs = trainings.read_costs(tenant.pk, period, period)
@@ -116,13 +116,8 @@ def used_of(sums: UsageSums, day: date) -> Used:
 def month_meter(
     tenant: Tenant, allowance: Allowance, prices: Prices, *, used: int, now: datetime
 ) -> dict[str, Any]:
-    """Return how a month's tokens stand: what the meter counts to, and what comes after, in words.
-
-    `used` is the workspace's own; what other free workspaces of the person used counts, too.
-    """
+    """Return how a month's tokens stand: what the meter counts to, and what comes after, in words."""
     meter = allowance.meter_tokens
-    own = used
-    used = allowance.counted(own)
     period = months.period_of(now)
     start, _ = months.bounds(period)
     overage = usage_text.describe_overage(
@@ -141,7 +136,6 @@ def month_meter(
         "percent": _percent(used, meter),
         "sentence": usage_text.usage_sentence(used=used, allowance=allowance, now=now),
         "overage": overage,
-        "shared": usage_text.shared_sentence(others=used - own),
     }
 
 

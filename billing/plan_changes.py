@@ -22,6 +22,7 @@ from tenants.public import (
     Permission,
     cancel_scheduled,
     record_plan_change,
+    require_free_plan,
     scheduled_change,
     snapshot,
     subscribe_tenant,
@@ -158,7 +159,8 @@ def change_plan(code: str, *, by: Access, now: datetime | None = None) -> tuple[
     plans offered to everybody can be chosen.
 
     Raises RoleNotAllowed, UnknownPlan, SamePlan and AlreadyScheduled; UnpaidInvoice for a dearer plan while
-    an older invoice is unpaid; PaymentNeeded and OtherWorkspaceUnpaid for one that invoices usage.
+    an older invoice is unpaid; PaymentNeeded and OtherWorkspaceUnpaid for one that invoices usage;
+    OwnsOtherFreeWorkspace for the free one where an owner has it for another workspace.
     """
     by.require_permission(Permission.MANAGE_BILLING)
     now = now or timezone.now()
@@ -179,6 +181,8 @@ def change_plan(code: str, *, by: Access, now: datetime | None = None) -> tuple[
     distrust = _find_distrust(tenant, current, chosen)
     if distrust:
         raise distrust
+    if chosen.plan_id == plans.FREE:
+        require_free_plan(tenant)
     if scheduled:
         cancel_scheduled(scheduled)
     starts_at = now if _is_at_once(current, chosen) else _next_month(now)

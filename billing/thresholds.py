@@ -67,7 +67,7 @@ def _find_crossings(period: str, now: datetime) -> list[Crossing]:
     crossings: list[Crossing] = []
     for tenant_id, (tokens, nanousd) in usage.items():
         allowance = limits[tenant_id].allowance
-        crossings += _token_crossings(tenant_id, allowance.counted(tokens), allowance)
+        crossings += _token_crossings(tenant_id, tokens, allowance)
         spent_nanousd = nanousd + trained.get(tenant_id, 0)
         crossings += _crossings(tenant_id, Measure.BUDGET, spent_nanousd, limits[tenant_id].budget_nanousd)
     return crossings + _credit_crossings(usage, period)

@@ -304,11 +304,6 @@ class QuotaExhausted(Limited):
     names_support = True
 
 
-class FreePlanExhausted(QuotaExhausted):
-    """All free workspaces of the same owner share {allowed} tokens per month, with {left} left. This
-    request may need {needed}. The limit resets on {resets_on}. A paid plan takes effect immediately."""
-
-
 class CreditsExhausted(QuotaExhausted):
     """You have used all tokens included in your plan. This request may cost {needed} in credits, but you have
     {left} left. Add credits on the Credits page, or choose a larger plan; both take effect immediately. Your

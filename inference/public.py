@@ -10,7 +10,6 @@ from inference.contract.watermark import DIGITAL_SOURCE_TYPE, epoch_of, is_marke
 from inference.errors import (
     BadRequest,
     FieldError,
-    TooMuchAtOnce,
     UnknownAddress,
     UnknownKey,
     UnknownPath,
@@ -19,7 +18,6 @@ from inference.errors import (
 from inference.metrics import ALL as ALL_METRICS
 from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, read_total
 from inference.openai_views.pages import answer_page
-from inference.proxy.bodies import BodyMemory
 from inference.quota import ledger_drain
 from inference.quota.backlog import read_backlog
 from inference.quota.ledger_drain import drain_usage
@@ -35,10 +33,8 @@ __all__ = [
     "SUM",
     "TOKENS",
     "BadRequest",
-    "BodyMemory",
     "FieldError",
     "Histogram",
-    "TooMuchAtOnce",
     "UnknownAddress",
     "UnknownKey",
     "UnknownPath",

@@ -9,6 +9,7 @@ from tenants.accounts.deleted_workspaces import find_deleted_workspace, list_to_
 from tenants.accounts.export import Table as ExportTable
 from tenants.accounts.export import list_tables as export_tables
 from tenants.accounts.export import make_table as make_export_table
+from tenants.accounts.free_plan import require_for_owners as require_free_plan
 from tenants.accounts.impersonation import end_impersonation, read_impersonation
 from tenants.accounts.onboarding import Onboarding, hide_steps, onboarding_of
 from tenants.accounts.roles import Permission, require_role, requires
@@ -83,6 +84,7 @@ __all__ = [
     "record_plan_change",
     "register_presenter",
     "report_usage_of_key",
+    "require_free_plan",
     "require_role",
     "requires",
     "scheduled_change",

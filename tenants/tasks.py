@@ -13,14 +13,13 @@ from tenants.accounts import (
     deleted_workspaces,
     deletion,
     invitations,
-    raised_limits,
     sessions,
     workspaces,
 )
 from tenants.api import idempotency
 from tenants.audit import chain, pruning
 from tenants.events import outbox
-from tenants.metering import partitions, persons, pools, request_log
+from tenants.metering import partitions, persons, request_log
 from tenants.metering.version_stats import MINUTES_KEPT, prune_minutes
 from tenants.notices import sending
 from tenants.quota_sync import planned_changes, snapshot
@@ -37,11 +36,8 @@ def prune_sign_ups() -> None:
     adapter.prune_unconfirmed()
     invitations.prune_expired()
     deleted_workspaces.prune_memberships()
-    deleted_workspaces.prune_notes()
-    raised_limits.prune_raised_limits(timezone.now())
     workspaces.prune_foundings()
     persons.prune_former_members(timezone.now())
-    pools.prune_free_usage(timezone.now())
 
 
 @shared_task

@@ -40,7 +40,6 @@ def describe_engine(request: HttpRequest, engine: Engine) -> dict[str, Any]:
         "missing": [_difference(one, _explain_missing) for one in _missing(engine)[:SHOWN]],
         "leaving": [_difference(one, _explain_leaving) for one in _leaving(engine)[:SHOWN]],
         "placements": list_address("adapters_placement", engine__id__exact=engine.pk),
-        "capacity": reverse("admin:adapters_engine_capacity", args=[engine.pk]),
     }
 
 

@@ -6,15 +6,11 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from adapters.admin import capacity_page, engine_page
+from adapters.admin import engine_page
 from adapters.admin.rows import ReadOnly, Undeletable
 from adapters.erasure import engine_purge
 from adapters.errors import EngineUnavailable, NothingNew
@@ -37,12 +33,6 @@ class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
     change_form_before_template = "admin/engine.html"
     described_as = "engine"
 
-    def get_urls(self) -> list[URLPattern]:
-        """Add the page of what-if."""
-        what_if = self.admin_site.admin_view(self.show_capacity)
-        urls: list[URLPattern] = super().get_urls()
-        return [path("<int:engine_id>/capacity/", what_if, name="adapters_engine_capacity"), *urls]
-
     @admin.display(description="state", ordering="is_healthy")
     def state(self, engine: Engine) -> SafeString:
         return mark(*engine_page.state_of(engine))
@@ -53,20 +43,6 @@ class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
 
     def describe_row(self, request: HttpRequest, row: Engine) -> object:
         return engine_page.describe_engine(request, row)
-
-    def show_capacity(self, request: HttpRequest, engine_id: int) -> HttpResponse:
-        """Show what memory so many styles would take there. Nothing is changed."""
-        engine = get_object_or_404(Engine.objects.select_related("base_model"), pk=engine_id)
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": f"Capacity planning for {engine.name}",
-            "engine": engine,
-            **capacity_page.describe_capacity(engine, request.GET),
-        }
-        return TemplateResponse(request, "admin/capacity.html", context)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Engine | None = None) -> list[str]:
         """Return the name, too, for an engine that exists: its worker's queue and its erasures go by it."""

@@ -25,7 +25,7 @@ SEGMENT = "[^/]+"
 # What follows a style in an address: `styles/acme/versions` is the versions of the own style `acme`.
 BELOW_A_STYLE = (
     *("selection", "offer", "price", "shares", "versions"),
-    *("rollback", "canary", "compare", "releases", "votes", "draft_checks"),
+    *("rollback", "canary", "compare", "releases", "draft_checks"),
 )
 NOT_BELOW = f"(?!(?:{'|'.join(BELOW_A_STYLE)})(?:/|$))"
 

@@ -1,4 +1,4 @@
-"""Releases: which version answers, a canary on a share of the requests, blind votes, and two side by side."""
+"""Releases: which version answers, a canary on a share of the requests, and two side by side."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,8 +15,7 @@ from adapters.api.versions import CardObject, VersionObject
 from adapters.errors import NoCanary, NoPair
 from adapters.models import AdapterVersion, Release, Style
 from adapters.quality.cards import StyleCard, style_card_of
-from adapters.releases import canary_analysis, diff, pairs, votes
-from adapters.releases.bradley_terry import Chance
+from adapters.releases import canary_analysis, diff, pairs
 from adapters.releases.canary_analysis import CanaryComparison
 from core.rest.bodies import StrictSerializer
 from core.rest.messages import MessageText
@@ -156,52 +155,6 @@ class ComparisonObject(serializers.Serializer[Any]):
     )
 
 
-class ChanceObject(serializers.Serializer[Any]):
-    """How often a version would be preferred, in percent, with a 95% confidence interval."""
-
-    percent = serializers.FloatField()
-    low = serializers.FloatField()
-    high = serializers.FloatField()
-
-
-class StandingObject(serializers.Serializer[Any]):
-    """A version in blind votes."""
-
-    version = serializers.IntegerField()
-    votes = serializers.IntegerField()
-    on_average = ChanceObject(help_text="Relative to an average version.")
-    against_live = ChanceObject(allow_null=True)
-
-
-class VotesObject(serializers.Serializer[Any]):
-    """The results of blind votes on a style's versions."""
-
-    example: ClassVar[dict[str, Any]] = {
-        "object": "votes",
-        "before_promotion": 5,
-        "versions": [
-            {
-                "version": 4,
-                "votes": 9,
-                "on_average": {"percent": 58.2, "low": 41.5, "high": 73.1},
-                "against_live": {"percent": 66.0, "low": 35.4, "high": 87.4},
-            },
-            {
-                "version": 3,
-                "votes": 9,
-                "on_average": {"percent": 41.8, "low": 26.9, "high": 58.5},
-                "against_live": None,
-            },
-        ],
-    }
-
-    object = serializers.CharField(default="votes", read_only=True)
-    before_promotion = serializers.IntegerField(
-        help_text="Blind votes required against the live version. 0 for none."
-    )
-    versions = StandingObject(many=True)
-
-
 class CanaryBody(StrictSerializer):
     """The canary version and its share of requests."""
 
@@ -229,14 +182,6 @@ class PairQuery(StrictSerializer):
         required=False,
         help_text="Default: the newest other serving version.",
     )
-
-
-class VotesBody(StrictSerializer):
-    """The number of votes a promotion requires."""
-
-    example: ClassVar[dict[str, Any]] = {"before_promotion": 5}
-
-    before_promotion = serializers.IntegerField(min_value=0, max_value=votes.MOST_ASKED_FOR)
 
 
 class ReleaseViewSet(StyleApiViewSet):
@@ -296,37 +241,6 @@ class ComparisonViewSet(StyleApiViewSet):
         return Response(ComparisonObject(compared).data)
 
 
-class VotesViewSet(StyleApiViewSet):
-    """Blind votes: how versions do by them, and how many a promotion asks for. People vote on a page."""
-
-    tag, resource = "versions", "votes"
-    serializer_class = VotesObject
-
-    def present(self, row: Style) -> dict[str, Any]:
-        standings = [
-            {
-                "version": standing.number,
-                "votes": standing.votes,
-                "on_average": _present_chance(standing.chance),
-                "against_live": _present_chance(standing.against_live) if standing.against_live else None,
-            }
-            for standing in votes.standings_of(row)
-        ]
-        return {"object": "votes", "before_promotion": row.votes_before_promotion, "versions": standings}
-
-    @described(summary="Get the results of blind votes")
-    def retrieve(self, row: Style) -> Style:
-        """Return how often each version of the style is preferred, estimated from the workspace's blind
-        votes."""
-        return row
-
-    @put("Set the blind votes required to promote", url_path="", body=VotesBody)
-    def ask(self, style: Style, body: dict[str, Any]) -> Style:
-        """Set how many blind votes a version needs before it can be promoted."""
-        actions.ask_for_votes(self.access, style, body["before_promotion"])
-        return style
-
-
 def _canary_of(style: Style) -> CanaryComparison:
     comparison = canary_analysis.compare_canary(style)
     if comparison is None:
@@ -381,6 +295,3 @@ def _describe_side(version: AdapterVersion, figures: dict[int, VersionFigures]) 
     of_version = figures.get(version.number, VersionFigures())
     return {"version": version, "card": style_card_of(version, has_all_samples=True), "figures": of_version}
 
-
-def _present_chance(chance: Chance) -> dict[str, float]:
-    return {"percent": round(chance.percent, 1), "low": round(chance.low, 1), "high": round(chance.high, 1)}

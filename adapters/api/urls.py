@@ -6,7 +6,7 @@ from adapters.api.addresses import StyleConverter
 from adapters.api.drafts import DraftViewSet
 from adapters.api.erasures import ErasureViewSet
 from adapters.api.price_changes import PriceViewSet
-from adapters.api.releases import ComparisonViewSet, ReleaseViewSet, VotesViewSet
+from adapters.api.releases import ComparisonViewSet, ReleaseViewSet
 from adapters.api.sharing import ShareViewSet
 from adapters.api.styles import StyleViewSet
 from adapters.api.uploads import UploadEventsView, UploadViewSet
@@ -23,7 +23,6 @@ urlpatterns = [
     *VersionViewSet.routes(f"{STYLE}/versions", "int"),
     *ReleaseViewSet.routes(STYLE),
     *ComparisonViewSet.routes(STYLE),
-    *VotesViewSet.routes(f"{STYLE}/votes"),
     *DraftViewSet.routes(f"{STYLE}/draft_checks"),
     *ErasureViewSet.routes("erasures"),
     *UploadViewSet.routes("uploads"),

@@ -361,16 +361,6 @@ class NewVersionBody(StrictSerializer):
         return sizes
 
 
-class PromoteBody(StrictSerializer):
-    """Whether to require the style's blind votes."""
-
-    example: ClassVar = {"without_votes": False}
-
-    without_votes = serializers.BooleanField(
-        required=False, default=False, help_text="Promote even if the style requires more blind votes."
-    )
-
-
 class VersionViewSet(StyleApiViewSet):
     """Versions of the workspace's own styles; of others, what the live one's card and evaluation show."""
 
@@ -435,10 +425,10 @@ class VersionViewSet(StyleApiViewSet):
         actions.retire_version(self.access, version, at_once=body["at_once"])
         return self.get_object()
 
-    @post("Promote a version to live", body=PromoteBody)
-    def promote(self, version: AdapterVersion, body: dict[str, Any]) -> AdapterVersion:
+    @post("Promote a version to live")
+    def promote(self, version: AdapterVersion) -> AdapterVersion:
         """Make a serving version the live version and end the canary."""
-        actions.promote_version(self.access, version, without_votes=body["without_votes"])
+        actions.promote_version(self.access, version)
         return self.get_object()
 
     @post("Get download URLs for a version's files", answer=DownloadObject, is_post=False, is_repeatable=True)

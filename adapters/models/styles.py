@@ -118,11 +118,6 @@ class Style(models.Model):
     top_p = models.FloatField(
         null=True, blank=True, help_text="Of requests that send none. Empty: the installation's default."
     )
-    votes_before_promotion = models.PositiveSmallIntegerField(
-        default=0,
-        db_default=0,
-        help_text="Blind votes against the live version that a promotion requires. 0: none.",
-    )
     is_public = models.BooleanField(default=False, help_text="Listed in the public catalogue.")
     public_since = models.DateTimeField(null=True, blank=True, editable=False)
     offered_at = models.DateTimeField(

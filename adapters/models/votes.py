@@ -1,6 +1,6 @@
 """Blind votes: two versions answer one prompt, and a person says which wrote better before seeing names."""
 
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import models
@@ -13,14 +13,6 @@ class BlindVoteQuerySet(models.QuerySet["BlindVote"]):
     def open(self) -> "BlindVoteQuerySet":
         """Return rounds that were begun and wait for their vote."""
         return self.filter(choice="")
-
-    def cast(self) -> "BlindVoteQuerySet":
-        """Return rounds that were voted on."""
-        return self.exclude(choice="")
-
-    def between(self, first_id: UUID, second_id: UUID) -> "BlindVoteQuerySet":
-        """Return the rounds of two versions, whichever side each was on."""
-        return self.filter(Q(left=first_id, right=second_id) | Q(left=second_id, right=first_id))
 
 
 class BlindVote(models.Model):

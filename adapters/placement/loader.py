@@ -188,7 +188,7 @@ def _probe(engine: Engine, placement: Placement, name: str, loads: int) -> None:
         _postpone(placement, Message.of(error))
     else:
         serves = transitions.mark_loaded(placement, name, loads=loads)  # False: it was retired meanwhile
-    if not serves and name == placement.version.engine_name:  # a static module can't be unloaded
+    if not serves:
         engine_client.unload_adapter(engine, name)
 
 

@@ -127,7 +127,7 @@ def request_placement(version: AdapterVersion, *, requested_at: datetime | None 
     with transaction.atomic():
         placement, _ = Placement.objects.update_or_create(engine=emptiest, version=version, defaults=changes)
         if has_room and placement.loaded_at:
-            # It was let go and is still there, in its grace or as a static module: nothing else would tell.
+            # It was let go and is still there, in its grace: nothing else would tell.
             publisher.mark_changed(version.style)
     return [emptiest] if has_room else []
 

@@ -18,8 +18,7 @@ from django.utils import timezone
 from adapters.engines import client as engine_client
 from adapters.errors import EngineUnavailable
 from adapters.models import Engine, Placement, Status, engine_name_of
-from adapters.placement import loader, local_cache, ray, static_modules, transitions
-from adapters.placement.static_modules import OUR_NAME, Modules, Present
+from adapters.placement import loader, local_cache, ray, transitions
 from adapters.routing import publisher
 from core import locks
 from core.messages import Message
@@ -30,6 +29,9 @@ logger = logging.getLogger(__name__)
 DRAIN_GRACE = timedelta(seconds=90)
 # Of 0.x releases: CPU engines served the base model through it. It takes one of the engine's slots.
 OLD_IDENTITY = re.compile(r".*/identity-[0-9a-f]{12}")
+OUR_NAME = re.compile(r"v_[0-9a-f]{32}")  # of what we load; others are the engine's own (`--lora-modules`)
+
+type Present = dict[str, str]  # name in the engine → path
 
 
 class DesiredPlacement(NamedTuple):
@@ -38,8 +40,6 @@ class DesiredPlacement(NamedTuple):
     pk: int
     version_id: UUID
     loaded_as: str
-    version__config_sha256: str
-    version__sha256: str
 
     @property
     def engine_name(self) -> str:
@@ -79,11 +79,9 @@ def _reconcile_engine(engine: Engine) -> bool:
     # Before anything is judged by its rows: a new process has forgotten what they say.
     _record_start(engine)
     _unload_undesired(engine, present, desired)
-    modules = static_modules.match_versions(present, _versions_by_digests(desired))
-    note = Message.of(static_modules.describe(modules))
     # First the health: the routes of what is found loaded are then published with it.
-    _record_health(engine, is_healthy=True, note=note)
-    _record_changes(engine, present, desired, modules)
+    _record_health(engine, is_healthy=True, note=_describe_others(present))
+    _record_changes(engine, present, desired)
     # A draining engine gets nothing new; what it has serves on until another one has it.
     if engine.is_draining:
         return False
@@ -142,13 +140,10 @@ def _start_drain_grace(engine: Engine, undesired: set[UUID]) -> set[UUID]:
     return in_grace
 
 
-def _versions_by_digests(desired: list[DesiredPlacement]) -> dict[tuple[str, str], UUID]:
-    """Return the SHA-256 of config and weights → the version that has these files."""
-    versions: dict[tuple[str, str], UUID] = {}
-    for one in desired:
-        # Of several versions with the same files, the oldest is the one that the engine was started with.
-        versions.setdefault((one.version__config_sha256, one.version__sha256), one.version_id)
-    return versions
+def _describe_others(present: Present) -> Message:
+    """Return a note for operators about adapters that the engine was started with: they take its slots."""
+    others = [name for name in present if not OUR_NAME.fullmatch(name)]
+    return Message.of(f"Started with static modules: {', '.join(others)}"[:200] if others else "")
 
 
 def _record_health(engine: Engine, *, is_healthy: bool, note: Message) -> None:
@@ -166,15 +161,11 @@ def _record_health(engine: Engine, *, is_healthy: bool, note: Message) -> None:
     engine.note = note
 
 
-def _record_changes(
-    engine: Engine, present: Present, desired: list[DesiredPlacement], modules: Modules
-) -> None:
+def _record_changes(engine: Engine, present: Present, desired: list[DesiredPlacement]) -> None:
     """Write down what the engine has lost, and what it has that the rows do not say."""
-    # A version that a static module serves is not loaded a second time.
-    module_of = {version_id: name for name, version_id in modules.items()}
     changed: dict[int, str] = {}  # placement → its name in the engine now
     for one in desired:
-        name = one.engine_name if one.engine_name in present else module_of.get(one.version_id, "")
+        name = one.engine_name if one.engine_name in present else ""
         if name != one.loaded_as:
             changed[one.pk] = name
     if not changed:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_noop as _
 from adapters.errors import AnsweredMeanwhile, BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Release, Status, Style
 from adapters.quality import samples
-from adapters.releases import canary_analysis, review, votes
+from adapters.releases import canary_analysis, review
 from adapters.routing import publisher
 from core.messages import NO_MESSAGE, Message, MessageCode
 from tenants.models import ApiKey, EventType, User
@@ -44,21 +44,17 @@ class Cause:
     reason: Message = NO_MESSAGE
 
 
-def promote(
-    version: AdapterVersion, actor: User | None, *, key: ApiKey | None = None, without_votes: bool = False
-) -> bool:
+def promote(version: AdapterVersion, actor: User | None, *, key: ApiKey | None = None) -> bool:
     """Let a version answer for its style, and end the canary: what it is compared with is live no more.
 
     Return False, and change nothing, if it was live already.
-    Raises NotServing, VersionNotShareable; NotEnoughVotes unless it is promoted `without_votes`.
+    Raises NotServing and VersionNotShareable.
     """
     with _locked(version.style_id) as style:
         if style.live_version_id == version.pk:
             return False
         _require_serving(version)
         _require_shareable(style, version)
-        if not without_votes:
-            votes.require_votes(style, version)
         _move_live(style, version, Cause(actor, key))
     return True
 
@@ -125,7 +121,7 @@ def auto_promote(version: AdapterVersion) -> None:
     """Let a version that has just begun to serve answer, if its owner asked for that when uploading it.
 
     A trained version always waits for its owner. One that begins to serve after a newer one waits to be
-    promoted, and so does any later one of a style that asks for votes.
+    promoted.
     """
     with _locked(version.style_id) as style:
         live = style.live_version
@@ -134,7 +130,7 @@ def auto_promote(version: AdapterVersion) -> None:
         if live is None:
             _move_live(style, version, Cause(version.created_by, reason=MoveReason.ONLY_ONE()))
         # A larger upload may be ready only after the one that was uploaded later.
-        elif version.number > live.number and not style.votes_before_promotion:
+        elif version.number > live.number:
             _move_live(style, version, Cause(version.created_by, reason=MoveReason.AT_ONCE()))
 
 

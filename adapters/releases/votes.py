@@ -1,25 +1,16 @@
-"""Blind votes: rounds that are begun and voted on, and what all votes of a workspace say together.
-
-A round says which version is on which side, at random. Its voter reads the names after the vote.
-"""
+"""Blind votes: a round puts each version on a side at random. Its voter reads the names after the vote."""
 
 import secrets
-from collections import Counter, defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from adapters.errors import (
     AlreadyVoted,
     BadVote,
-    BadVoteCount,
-    NotEnoughVotes,
     NotServing,
     RoundNotFound,
     SameSides,
@@ -28,18 +19,10 @@ from adapters.errors import (
     VersionNotFound,
 )
 from adapters.models import AdapterVersion, BlindVote, Status, Style
-from adapters.models.votes import BlindVoteQuerySet
-from adapters.releases.bradley_terry import Chance, Strengths
 from tenants.models import Tenant, User
 
 OPEN_FOR = timedelta(days=1)
-VOTES_KEPT = timedelta(days=365)
 ROUNDS_A_DAY = 1000  # of one workspace, so that its table stays small between two prunings
-ROUNDS_KEPT = 2000  # of one workspace
-SHOWN_VERSIONS = 50  # those with the most votes
-MOST_ASKED_FOR = 100
-
-type Wins = dict[tuple[object, object], float]
 
 
 @dataclass(frozen=True)
@@ -48,17 +31,6 @@ class Side:
 
     name: str
     model: str
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a version does by the votes it was in."""
-
-    number: int
-    side: Side
-    votes: int
-    chance: Chance  # against one of middling strength
-    against_live: Chance | None = None
 
 
 def find_side(tenant: Tenant, model: str) -> AdapterVersion:
@@ -144,100 +116,7 @@ def show_side(version: AdapterVersion, tenant: Tenant) -> Side:
     return Side(name, version.name_for(tenant.pk))
 
 
-def standings(tenant: Tenant) -> list[Standing]:
-    """Return how the versions do that a workspace voted on, the strongest first; two queries."""
-    wins, votes = _count(tenant)
-    shown = [version_id for version_id, _ in votes.most_common(SHOWN_VERSIONS)]
-    versions = AdapterVersion.objects.select_related("style__owner").in_bulk(shown)
-    fitted = Strengths(shown, wins)
-    found = []
-    for pk in shown:
-        version = versions.get(pk)
-        if version:
-            chance = fitted.chance_on_average(pk)
-            found.append(Standing(version.number, show_side(version, tenant), votes[pk], chance))
-    return sorted(found, key=lambda standing: -standing.chance.percent)
-
-
-def standings_of(style: Style) -> list[Standing]:
-    """Return how a style's own versions do by its owner's votes, each against the live one; two queries."""
-    wins, votes = _count(style.owner)
-    own = style.versions.filter(pk__in=list(votes)).order_by("-number")
-    counted = [version_id for version_id, _ in votes.most_common(SHOWN_VERSIONS)]
-    fitted = Strengths(counted, wins)
-    found = []
-    for version in own:
-        if version.pk not in counted:
-            continue
-        version.style = style
-        side = show_side(version, style.owner)
-        has_other = style.live_version_id in counted and version.pk != style.live_version_id
-        against_live = fitted.chance(version.pk, style.live_version_id) if has_other else None
-        chance = fitted.chance_on_average(version.pk)
-        found.append(Standing(version.number, side, votes[version.pk], chance, against_live))
-    return found
-
-
-def missing_votes(style: Style, versions: Sequence[AdapterVersion]) -> dict[UUID, int]:
-    """Return, by version, how many votes a promotion still asks for; one query where it asks."""
-    needed = style.votes_before_promotion
-    live_id = style.live_version_id
-    if not needed or live_id is None:
-        return {}
-    cast = BlindVote.objects.cast().filter(tenant=style.owner_id)
-    counts: Counter[UUID] = Counter()
-    for left, right, count in _group(cast, "left", "right"):
-        if live_id in (left, right):
-            counts[right if left == live_id else left] += count
-    others = [version.pk for version in versions if version.pk != live_id]
-    return {pk: needed - counts[pk] for pk in others if counts[pk] < needed}
-
-
-def require_votes(style: Style, version: AdapterVersion) -> None:
-    """Raise NotEnoughVotes if a style asks for more votes before it lets a version answer."""
-    missing = missing_votes(style, [version]).get(version.pk)
-    if missing and style.live_version:
-        needed = style.votes_before_promotion
-        raise NotEnoughVotes(
-            number=version.number, count=needed - missing, needed=needed, live=style.live_version.number
-        )
-
-
-def ask_for_votes(style: Style, count: int) -> None:
-    """Set how many votes a promotion asks for; 0 for none. Raises BadVoteCount."""
-    if not 0 <= count <= MOST_ASKED_FOR:
-        raise BadVoteCount(limit=MOST_ASKED_FOR)
-    Style.objects.filter(pk=style.pk).update(votes_before_promotion=count)
-    style.votes_before_promotion = count
-
-
 def prune_votes(now: datetime) -> int:
-    """Delete rounds without a vote after a day, votes after a year, and what is too much; return how many."""
-    left_open = BlindVote.objects.open().filter(begun_at__lt=now - OPEN_FOR)
-    deleted = left_open.delete()[0]
-    deleted += BlindVote.objects.filter(begun_at__lt=now - VOTES_KEPT).delete()[0]
-    counts = BlindVote.objects.order_by().values_list("tenant").annotate(count=Count("pk"))
-    for tenant_id, _ in counts.filter(count__gt=ROUNDS_KEPT):
-        newest_first = BlindVote.objects.filter(tenant=tenant_id).order_by("-begun_at", "-id")
-        too_many = list(newest_first.values_list("pk", flat=True)[ROUNDS_KEPT:])
-        deleted += BlindVote.objects.filter(pk__in=too_many).delete()[0]
+    """Delete rounds a day after they began, voted on or not; return how many."""
+    deleted, _ = BlindVote.objects.filter(begun_at__lt=now - OPEN_FOR).delete()
     return deleted
-
-
-def _count(tenant: Tenant) -> tuple[Wins, Counter[UUID]]:
-    """Return (preferred, other) → votes, and how many votes each version was in."""
-    wins: Wins = defaultdict(float)
-    votes: Counter[UUID] = Counter()
-    cast = BlindVote.objects.cast().filter(tenant=tenant)
-    for left, right, choice, count in _group(cast, "left", "right", "choice"):
-        votes[left] += count
-        votes[right] += count
-        share = {BlindVote.Choice.LEFT: 1.0, BlindVote.Choice.RIGHT: 0.0}.get(choice, 0.5)
-        wins[left, right] += share * count
-        wins[right, left] += (1 - share) * count
-    return wins, votes
-
-
-def _group(rounds: BlindVoteQuerySet, *columns: str) -> Any:
-    """Return the values of some columns, with how many rounds have them."""
-    return rounds.order_by().values_list(*columns).annotate(count=Count("pk"))

@@ -1,20 +1,19 @@
 """Releases: which version answers, a canary on a share of the requests, and the end of a version."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from adapters import actions
-from adapters.errors import BadShare, BadVoteCount
-from adapters.models import AdapterVersion, Status, Style
-from adapters.releases import aliases, canary_analysis, votes
+from adapters.errors import BadShare
+from adapters.models import Status, Style
+from adapters.releases import aliases, canary_analysis
 from adapters.views.common import changes_styles, own_style, own_version, page_of
 from core.page_failures import failures_shown
 from tenants.public import MemberRequest, access_of, member_required
@@ -23,8 +22,8 @@ MOVES_SHOWN = 20
 MAX_DIGITS = 10
 
 
-def release_context(style: Style, versions: Sequence[AdapterVersion]) -> dict[str, Any]:
-    """Return what only the owner sees of a style's releases and of those versions."""
+def release_context(style: Style) -> dict[str, Any]:
+    """Return what only the owner sees of a style's releases."""
     previous = aliases.previous_live(style)
     can_roll_back = previous is not None and previous.status == Status.SERVING
     moves = style.releases.select_related("before", "after", "actor", "api_key")
@@ -33,8 +32,6 @@ def release_context(style: Style, versions: Sequence[AdapterVersion]) -> dict[st
         "before": previous if can_roll_back else None,
         "successor": aliases.successor_beside(style, previous),
         "moves": list(moves[:MOVES_SHOWN]),
-        "standings": votes.standings_of(style),
-        "votes_missing": votes.missing_votes(style, versions),
     }
 
 
@@ -47,34 +44,13 @@ def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
         done = gettext(
             "Version {version} is now live in your workspace. Everyone else gets it once it's approved."
         )
-    without_votes = "without_votes" in request.POST
     with failures_shown(request):
-        is_new = actions.promote_version(access_of(request), version, without_votes=without_votes)
+        is_new = actions.promote_version(access_of(request), version)
         if not is_new:  # another tab, or another person, was first
             done = gettext("Version {version} is already live.")
         show = messages.success if is_new else messages.info
         show(request, done.format(version=version.number))
     return redirect(page_of(version.style, "versions"))
-
-
-@changes_styles
-def ask_for_votes(request: MemberRequest, style_id: UUID) -> HttpResponse:
-    """Set how many blind votes a promotion of an own style asks for."""
-    style = own_style(request, style_id)
-    count = _parse_number(request.POST.get("votes", ""))
-    with failures_shown(request):
-        if count is None:
-            raise BadVoteCount(limit=votes.MOST_ASKED_FOR)
-        actions.ask_for_votes(access_of(request), style, count)
-        done = gettext("Promotions no longer require blind votes.")
-        if count:
-            done = ngettext(
-                "Promotions now require {count} blind vote.",
-                "Promotions now require {count} blind votes.",
-                count,
-            ).format(count=count)
-        messages.success(request, done)
-    return redirect(page_of(style, "settings"))
 
 
 @changes_styles

@@ -15,7 +15,7 @@ from adapters.errors import StyleNotFound
 from adapters.evidence import evidence_card_of, reads_texts
 from adapters.models import Status, Style
 from adapters.quality import cards
-from adapters.releases import review, votes
+from adapters.releases import review
 from adapters.views.common import steps_context
 from adapters.views.releases import release_context
 from tenants.metering.style_usage import style_usage
@@ -50,15 +50,11 @@ def versions(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     style = _find_own(request, owner, slug)
     newest_first = style.versions.select_related("style__owner", "erasure").order_by("-number")
     shown = list(newest_first[:VERSIONS_SHOWN])
-    releases = release_context(style, shown)
-    missing = releases["votes_missing"]
-    for version in shown:
-        version.votes_missing = missing.get(version.pk, 0)  # type: ignore[attr-defined]
     context = {
         "versions": shown,
         "users": sharing.audience(style),
         "notice_days": sharing.NOTICE.days,
-        **releases,
+        **release_context(style),
     }
     if shown and shown[0].status != Status.RETIRED:
         context |= steps_context(shown[0])
@@ -143,7 +139,6 @@ def settings_page(
     context = {
         "about_form": form,
         "waiting": review.pending_review(style),
-        "most_votes": votes.MOST_ASKED_FOR,
     }
     return _render_tab(request, style, "settings", context, status=status)
 

@@ -76,11 +76,6 @@ class MonthObject(serializers.Serializer[Any]):
     included_tokens = serializers.IntegerField(help_text="From the month's plans, prorated by day.")
     included_tokens_left = serializers.IntegerField()
     max_tokens = serializers.IntegerField(help_text="The plan's hard cap. No request can exceed it.")
-    shared_tokens = serializers.IntegerField(
-        allow_null=True,
-        help_text="Used by all free workspaces of this workspace's longest-standing owner, who shares "
-        "the included tokens between them. `null` on a paid plan.",
-    )
     overage = serializers.ChoiceField(
         OVERAGE_POLICIES,
         help_text="What happens beyond the included tokens. `credits`: they are paid from credits, or "
@@ -135,7 +130,6 @@ class BillingObject(serializers.Serializer[Any]):
             "included_tokens": 200_000,
             "included_tokens_left": 176_400,
             "max_tokens": 1_000_000,
-            "shared_tokens": None,
             "overage": "credits",
             "cost_nanousd": 12_940_000,
             "cost_usd": "0.01294",
@@ -226,9 +220,8 @@ class BillingViewSet(WorkspaceViewSet):
                 "period": period,
                 "tokens": used.tokens,
                 "included_tokens": allowance.included_tokens,
-                "included_tokens_left": max(0, allowance.included_tokens - allowance.counted(used.tokens)),
+                "included_tokens_left": max(0, allowance.included_tokens - used.tokens),
                 "max_tokens": allowance.max_tokens,
-                "shared_tokens": allowance.shared_tokens,
                 "overage": allowance.overage.value,
                 "cost_nanousd": used.nanousd,
                 **_present_trainings(tenant, period),

@@ -16,7 +16,7 @@ from billing.plan_changes import Offer
 from core import months
 from core.money import usd_at_a_glance
 from tenants.metering import plans
-from tenants.metering.allowance import find_allowance
+from tenants.metering.allowance import make_allowance
 from tenants.metering.ledger import usage_of
 from tenants.metering.proration import MonthTerms
 from tenants.metering.unpaid import unpaid_cap_nanousd
@@ -86,7 +86,7 @@ def _month(tenant: Tenant, version: PlanVersion, terms: MonthTerms, now: datetim
     period = months.period_of(now)
     used = usage_of(tenant.pk, period).tokens
     prices = plans.limits_of(tenant, now, version)
-    allowance = find_allowance(tenant, version, terms, period)
+    allowance = make_allowance(version, terms)
     return month_meter(tenant, allowance, prices, used=used, now=now)
 
 

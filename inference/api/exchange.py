@@ -109,7 +109,7 @@ class Exchange:
             self.unpacked_bytes = self.body_bytes
             if self.body_bytes > BODY_MAX_BYTES:
                 raise TooLarge(limit_bytes=BODY_MAX_BYTES)
-            gateway.bodies.take(caller.pool_id, len(part))
+            gateway.bodies.take(caller.names.tenant, len(part))
             self._taken_bytes += len(part)
             parts.append(part)
             has_more = message.get("more_body", False)
@@ -123,12 +123,12 @@ class Exchange:
         """Count so much memory as the workspace's until `release_body`. Raises TooMuchAtOnce."""
         more_bytes = body_bytes - self._taken_bytes
         if more_bytes > 0:
-            gateway.bodies.take(caller.pool_id, more_bytes)
+            gateway.bodies.take(caller.names.tenant, more_bytes)
             self._taken_bytes += more_bytes
 
     def release_body(self, gateway: Gateway, caller: Caller) -> None:
         """Give the body's memory back."""
-        gateway.bodies.give_back(caller.pool_id, self._taken_bytes)
+        gateway.bodies.give_back(caller.names.tenant, self._taken_bytes)
 
     def end_record(self, endpoint: str) -> RequestRecord:
         """Return what is known of the request, now that its answer is over."""

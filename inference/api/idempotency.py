@@ -2,8 +2,8 @@
 
 While the first request runs, the second one gets 409. Once the first is done, the second gets the same
 answer, for an hour. The answer of a failed or aborted request is not stored, so the client may try again. An
-answer over 256 KiB (compressed) is not stored either. A workspace, or all free ones of a person together,
-stores up to 16 MiB; its newest answers replace its oldest.
+answer over 256 KiB (compressed) is not stored either. A workspace stores up to 16 MiB; its newest answers
+replace its oldest.
 """
 
 import base64
@@ -35,7 +35,7 @@ class IdempotencyLock:
     """A key that this request holds until its answer is stored, or until `release`."""
 
     gateway: Gateway
-    pool_id: str
+    tenant: str
     name: str
     request_id: str
     is_over: bool = False
@@ -78,7 +78,7 @@ class IdempotencyLock:
         self.gateway.held_locks.discard(self.name)
         with suppress(LimitsUnavailable):  # then the lock expires by itself
             await self.gateway.release_lock(
-                (self.name, valkey.kept_key(self.pool_id), valkey.kept_bytes_key(self.pool_id)),
+                (self.name, valkey.kept_key(self.tenant), valkey.kept_bytes_key(self.tenant)),
                 (self.request_id, answer, STORED_FOR_MS, ANSWERS_MAX_BYTES_PER_TENANT),
             )
 
@@ -113,7 +113,7 @@ async def lock_digest(
         verdict, *facts = await gateway.acquire_lock(keys, args)
     if verdict == "new":
         gateway.held_locks.add(lock_name)
-        return IdempotencyLock(gateway, caller.pool_id, lock_name, request_id)
+        return IdempotencyLock(gateway, names.tenant, lock_name, request_id)
     if verdict == "done":
         serialized = zlib.decompress(base64.b64decode(facts[0]))
         return _replay(*orjson.loads(serialized))

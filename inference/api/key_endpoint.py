@@ -28,12 +28,10 @@ async def describe_key(gateway: Gateway, caller: Caller) -> JsonObject:
     """
     snapshot = await read_snapshot(gateway, caller, needs_inference=False)
     limits, key = snapshot.limits, snapshot.key
-    caller = caller.move(limits["pool_id"])
     period = months.current()
     wallet, before = await _read_wallet(gateway, caller, limits, period)
     suffix = f":{caller.names.key}"
     account = await _read_numbers(gateway, caller.names.account + period, MONTHLY.values(), suffix)
-    shared = await _read_shared(gateway, caller, period)
     bucket_fields = [("at", "open"), tuple(PER_MINUTE.values())]
     bucket = await _read_numbers(gateway, caller.names.bucket, bucket_fields, suffix)
     _, resets_at = months.bounds(period)
@@ -55,9 +53,8 @@ async def describe_key(gateway: Gateway, caller: Caller) -> JsonObject:
             "resets_at": resets_at.isoformat().replace("+00:00", "Z"),
             "key": _describe_limits(key, account, bucket, suffix),
             "workspace": {
-                **_describe_limits(limits, account | shared, bucket, ""),
-                "included_tokens": _describe_included(wallet, account | shared),
-                "is_shared": bool(shared),
+                **_describe_limits(limits, account, bucket, ""),
+                "included_tokens": _describe_included(wallet, account),
             },
         },
         "credits": _describe_credits(wallet, account, before),
@@ -88,14 +85,6 @@ async def _read_wallet(
     if wallet is None or wallet.period != period:  # its clock and Valkey's name two months
         return None, None
     return wallet, await _read_use(gateway, names.account, wallet)
-
-
-async def _read_shared(gateway: Gateway, caller: Caller, period: str) -> dict[str, float]:
-    """Return what all free workspaces of the person used and hold together; empty on a paid plan."""
-    if not caller.pool:
-        return {}
-    used, held = await gateway.valkey.execute("HMGET", caller.names.pool_account + period, "used", "held")
-    return {"used": float(used or 0), "held": float(held or 0)}
 
 
 async def _read_use(gateway: Gateway, account: str, wallet: Wallet) -> MonthUse | None:

@@ -24,7 +24,7 @@ async def run_task(
     async with admit_without_tokens(gateway, caller, _empty_request(model), request_id) as grant:
         if body_bytes > SHORT_BYTES:  # half a second of a processor at most
             count_work(gateway, caller, TOKEN_COUNT_FACTOR * body_bytes)
-        answer = await gateway.tokens.run(caller.pool_id, task.run)
+        answer = await gateway.tokens.run(caller.names.tenant, task.run)
     if "tokens" in answer:
         answer["max_model_len"] = grant.route.max_model_len or gateway.routes.tables.base_context
     return answer

@@ -17,10 +17,7 @@ WAITING_MAX_PER_TENANT = 512
 
 
 class TokenPool:
-    """Counts prompts with the base model's tokenizer, one prompt of a pool at a time.
-
-    A pool is a workspace, or all free ones of a person.
-    """
+    """Counts prompts with the base model's tokenizer, one prompt of a workspace at a time."""
 
     def __init__(self) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else one prompt uses every core
@@ -28,25 +25,25 @@ class TokenPool:
         self._waiting: Counter[str] = Counter()
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def count(self, pool_id: str, parsed: ParsedRequest) -> int:
+    async def count(self, tenant: str, parsed: ParsedRequest) -> int:
         """Return a close upper bound of a prompt's tokens. Raises EngineBusy when too many wait."""
-        return await self.run(pool_id, partial(tokenizer.count_prompt_tokens, parsed))
+        return await self.run(tenant, partial(tokenizer.count_prompt_tokens, parsed))
 
-    async def run[T](self, pool_id: str, task: Callable[[], T]) -> T:
+    async def run[T](self, tenant: str, task: Callable[[], T]) -> T:
         """Return what a task of the tokenizer returns. Raises EngineBusy when too many wait."""
         waiting = self._waiting
-        if waiting[pool_id] >= WAITING_MAX_PER_TENANT or waiting.total() >= WAITING_MAX:
+        if waiting[tenant] >= WAITING_MAX_PER_TENANT or waiting.total() >= WAITING_MAX:
             raise EngineBusy(retry_s=2)
-        waiting[pool_id] += 1
-        lock = self._locks.setdefault(pool_id, asyncio.Lock())
+        waiting[tenant] += 1
+        lock = self._locks.setdefault(tenant, asyncio.Lock())
         try:
             async with lock:
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(self._threads, task)
         finally:
-            waiting[pool_id] -= 1
-            if not waiting[pool_id]:
-                del waiting[pool_id], self._locks[pool_id]
+            waiting[tenant] -= 1
+            if not waiting[tenant]:
+                del waiting[tenant], self._locks[tenant]
 
     def close(self) -> None:
         """Stop the threads; prompts that wait are no longer counted."""

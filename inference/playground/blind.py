@@ -21,7 +21,6 @@ from adapters.public import (
     find_side_model,
     model_choices,
     show_side,
-    vote_standings,
 )
 from core.errors import DomainError
 from inference.facts import JsonObject
@@ -38,7 +37,7 @@ MAX_BODY_BYTES = 10_000
 @member_required
 @requires(to_read=Permission.WRITE_TEXT)
 def show_votes(request: MemberRequest) -> HttpResponse:
-    """Show the page: choose two, write a prompt, vote; and how all stand. `?a=` and `?b=` choose."""
+    """Show the page: choose two, write a prompt, vote. `?a=` and `?b=` choose."""
     wanted = [name for name in (request.GET.get("a", ""), request.GET.get("b", "")) if name]
     choices = model_choices(request.tenant, wanted)
     known = [choice.model for choice in choices]
@@ -52,7 +51,6 @@ def show_votes(request: MemberRequest) -> HttpResponse:
         "sides": [("left", gettext("Left")), ("right", gettext("Right"))],
         "max_tokens": min(ANSWER_TOKENS, limits.max_output_tokens),
         "sample_prompt": next((choice.sample_prompt for choice in choices if choice.sample_prompt), ""),
-        "standings": vote_standings(request.tenant),
     }
     return render(request, "inference/blind.html", context)
 

@@ -52,16 +52,14 @@ async def answer_call(request: HttpRequest, prepare: Callable[[HttpRequest], Cal
         return _answer_error(error, request_id)
     gateway: Gateway = request.scope["state"]["gateway"]  # type: ignore[attr-defined]
     model = ""
-    caller = call.caller
     try:
-        caller = await gateway.find_pool(caller)
-        gateway.refusals.check(caller.names.refusals)
+        gateway.refusals.check(call.caller.names.refusals)
         parsed = parse_request(call.kind, call.body)
         model = parsed.model
-        answer = await relay_request(gateway, caller, parsed, request_id)
+        answer = await relay_request(gateway, call.caller, parsed, request_id)
     except DomainError as error:
         size = len(call.body)
-        count_refusal(gateway, caller, error, request_id=request_id, model=model, body_bytes=size)
+        count_refusal(gateway, call.caller, error, request_id=request_id, model=model, body_bytes=size)
         return _answer_error(error, request_id, secret_model=call.secret_model)
     assert answer.stream is not None
     if call.secret_model:

@@ -28,7 +28,6 @@ from inference.quota.admission import (
     CacheMiss,
     Caller,
     Grant,
-    OtherPool,
     PeriodRollover,
     PromptEstimateTooHigh,
     admit,
@@ -77,11 +76,8 @@ async def admit_request(
         except PeriodRollover as error:
             period = period_at(error.now_ms)
             was_published = False  # not for this month
-        except OtherPool as error:
-            caller = gateway.move_caller(caller, error.pool_id)
-            was_published = False  # not of this pool
         except PromptEstimateTooHigh:
-            await prompt.tighten(caller.pool_id)
+            await prompt.tighten(caller.names.tenant)
         except AdapterNotLoaded as missing:
             if load_deadline_s is None:
                 load_deadline_s = time.monotonic() + gateway.settings.adapter_wait_s
@@ -113,7 +109,7 @@ class _PromptBounds:
         if self.most_tokens >= gateway.routes.tables.base_context:
             self._measure()
 
-    async def tighten(self, pool_id: str) -> None:
+    async def tighten(self, tenant: str) -> None:
         """Learn more, by the cheapest means that is left. Raises LimitsUnavailable or EngineBusy."""
         if not self._is_measured:
             self._measure()
@@ -121,7 +117,7 @@ class _PromptBounds:
             if self.least_tokens:
                 return
         # The byte bound is crude. Where the difference matters, the base model's own tokenizer decides.
-        counted_tokens = await self._gateway.tokens.count(pool_id, self._parsed)
+        counted_tokens = await self._gateway.tokens.count(tenant, self._parsed)
         self.most_tokens = min(self.most_tokens, counted_tokens)
         self.least_tokens = min(self.most_tokens, self.least_tokens)
         self.is_exact = True
@@ -146,7 +142,7 @@ async def _await_adapter(
     """
     version_id = missing.version_id
     is_loading = True
-    with _count_loading(gateway, caller.pool_id, parsed.body_bytes):
+    with _count_loading(gateway, caller.names.tenant, parsed.body_bytes):
         while is_loading:
             if time.monotonic() >= deadline_s:
                 raise StyleLoading(model=parsed.model, retry_s=5, tier="loading")
@@ -164,27 +160,27 @@ async def _await_adapter(
 
 
 @contextmanager
-def _count_loading(gateway: Gateway, pool_id: str, body_bytes: int) -> Iterator[None]:
+def _count_loading(gateway: Gateway, tenant: str, body_bytes: int) -> Iterator[None]:
     """Count one request that waits for a style. Raises EngineBusy when too many or too large ones wait."""
     settings = gateway.settings
     requests = gateway.loading
     sizes = gateway.loading_bytes
     is_senders_doing = (
-        requests[pool_id] >= settings.loading_max_per_tenant
-        or sizes[pool_id] + body_bytes > settings.loading_max_bytes_per_tenant
+        requests[tenant] >= settings.loading_max_per_tenant
+        or sizes[tenant] + body_bytes > settings.loading_max_bytes_per_tenant
     )
     is_full = (
         requests.total() >= settings.loading_max or sizes.total() + body_bytes > settings.loading_max_bytes
     )
     if is_senders_doing or is_full:
         raise EngineBusy(retry_s=5, tier="loading", is_senders_doing=is_senders_doing)
-    requests[pool_id] += 1
-    sizes[pool_id] += body_bytes
+    requests[tenant] += 1
+    sizes[tenant] += body_bytes
     try:
         yield
     finally:
-        requests[pool_id] -= 1
-        sizes[pool_id] -= body_bytes
+        requests[tenant] -= 1
+        sizes[tenant] -= body_bytes
         # A Counter keeps keys at zero, so it would grow with every workspace that ever waited.
-        if not requests[pool_id]:
-            del requests[pool_id], sizes[pool_id]
+        if not requests[tenant]:
+            del requests[tenant], sizes[tenant]

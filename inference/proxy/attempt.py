@@ -46,7 +46,7 @@ class Attempt:
         self._backend = backend
         self._compilation: Compilation | None = None
         self._ticket = Ticket(
-            tenant=grant.pool_id,
+            tenant=grant.caller.names.tenant,
             style=placement.adapter,
             weight=grant.weight,
             cost=grant.output_tokens * parsed.choices,
@@ -132,7 +132,7 @@ class Attempt:
         """Wait until the engine compiles no other new grammar of this workspace."""
         if self._parsed.grammar:
             self._compilation = await self._gateway.compilations.begin(
-                self._grant.pool_id, self._backend.memory, self._parsed.grammar
+                self._grant.caller.names.tenant, self._backend.memory, self._parsed.grammar
             )
 
     async def _post(self, traceparent: str) -> None:

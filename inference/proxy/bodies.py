@@ -12,27 +12,27 @@ TENANT_SHARE = 8  # a tenant may take one part in so many of the free memory
 class BodyMemory:
     """The memory for bodies in one process. A request keeps its part until its answer is done.
 
-    A workspace, or all free ones of a person together, may take an eighth of what is free: alone 28 MiB of
-    256. When twenty of them have taken all that they may, there are still 2 MiB for the next one.
+    A workspace may take an eighth of what is free: alone 28 MiB of 256. When twenty of them have taken all
+    that they may, there are still 2 MiB for the next one.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._taken: Counter[str] = Counter()
 
-    def take(self, pool_id: str, size: int) -> None:
+    def take(self, tenant: str, size: int) -> None:
         """Take memory, until `give_back`. Raises TooMuchAtOnce."""
-        taken = self._taken[pool_id] + size
+        taken = self._taken[tenant] + size
         free = self._max_bytes - self._taken.total() - size
         if taken * TENANT_SHARE > free:
             raise TooMuchAtOnce(retry_s=2)
-        self._taken[pool_id] = taken
+        self._taken[tenant] = taken
 
-    def give_back(self, pool_id: str, size: int) -> None:
+    def give_back(self, tenant: str, size: int) -> None:
         """Give memory back."""
-        self._taken[pool_id] -= size
-        if not self._taken[pool_id]:
-            del self._taken[pool_id]
+        self._taken[tenant] -= size
+        if not self._taken[tenant]:
+            del self._taken[tenant]
 
 
 def require_json(content_type: str) -> None:

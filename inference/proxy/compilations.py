@@ -1,4 +1,4 @@
-"""One new grammar at a time of a workspace, or of all free ones of a person.
+"""One new grammar at a time of a workspace.
 
 Compiling takes CPU from everybody, and nothing can stop it.
 """
@@ -24,14 +24,14 @@ class Compilations:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    async def begin(self, pool_id: str, memory: str, grammar: str) -> "Compilation | None":
+    async def begin(self, tenant: str, memory: str, grammar: str) -> "Compilation | None":
         """Return the lock to send a new grammar to an engine, once the workspace has no other under way.
 
         Returns None where the engine's `memory` has it already. `release` must follow.
         """
         if (memory, grammar) in self._known:
             return None
-        lock = self._locks.setdefault(pool_id, asyncio.Lock())
+        lock = self._locks.setdefault(tenant, asyncio.Lock())
         await lock.acquire()
         compilation = Compilation(self, lock, (memory, grammar))
         if (memory, grammar) in self._known:  # compiled while this one waited

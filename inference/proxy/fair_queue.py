@@ -9,7 +9,7 @@ tenant alone takes the last places.
 
 A tenant that runs nothing at all begins one request at once, whatever others run: as an entrant, beyond the
 places and slots, if there is no other way. The engine then interrupts a sequence of a tenant that has more,
-or that has had its turn. A tenant here is a pool: one person's workspaces on the free plan together.
+or that has had its turn.
 
 Where there are more styles than slots, they take turns in them. A style that has had its slot for a quantum
 begins nothing more while others wait for a slot, so it drains and leaves. As many must leave as wait, the

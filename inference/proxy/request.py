@@ -94,7 +94,7 @@ async def admit_without_tokens(
 async def count_tokens(gateway: Gateway, caller: Caller, parsed: ParsedRequest, request_id: str) -> int:
     """Return a close upper bound of a prompt's tokens: its texts' own count and what a template adds."""
     async with admit_without_tokens(gateway, caller, parsed, request_id):
-        counted_tokens = await gateway.tokens.count(caller.pool_id, parsed)
+        counted_tokens = await gateway.tokens.count(caller.names.tenant, parsed)
         return min(counted_tokens, parsed.prompt_bound())
 
 

@@ -74,12 +74,12 @@ class Gateway:
         self.in_flight: dict[str, InFlight] = {}
         # By request without a first byte: what rechecks its engine's health.
         self.unanswered: dict[str, Callable[[], None]] = {}
-        # By pool: requests that wait for a style and are not admitted yet, and the bytes of their bodies.
+        # By workspace: requests that wait for a style, not admitted yet, and the bytes of their bodies.
         self.loading: Counter[str] = Counter()
         self.loading_bytes: Counter[str] = Counter()
         self.held_locks: set[str] = set()  # of idempotency keys
-        # A key never changes its owner, so this needs no expiry. Admission asks each time whether it is live
-        # and in which pool, and `require_published` forgets one that died long ago.
+        # A key never changes its owner, so this needs no expiry. Admission asks each time whether it is
+        # live, and `require_published` forgets one that died long ago.
         self._key_owners: OrderedDict[str, Caller] = OrderedDict()
         self._placement_requested_s: OrderedDict[str, float] = OrderedDict()
         self._publishing: dict[tuple[UUID, str], asyncio.Future[None]] = {}
@@ -121,19 +121,6 @@ class Gateway:
                 if caller:
                     return caller
         raise UnknownKey
-
-    def move_caller(self, caller: Caller, pool_id: str) -> Caller:
-        """Return a caller in the pool that admission named, and remember it for all keys of the tenant."""
-        for digest, owner in list(self._key_owners.items()):
-            if owner.tenant_id == caller.tenant_id:
-                self._key_owners[digest] = owner.move(pool_id)
-        return caller.move(pool_id)
-
-    async def find_pool(self, caller: Caller) -> Caller:
-        """Return a caller in the pool that its published limits name. Raises LimitsUnavailable."""
-        pool_id = await self.valkey.execute("HGET", caller.names.limits, "pool_id")
-        # Where nothing is published yet, admission says it.
-        return caller.move(pool_id) if pool_id else caller
 
     async def ensure_published(self, tenant_id: UUID, period: str) -> None:
         """Write into Valkey all that admission must know of a tenant, once for all concurrent requests.
@@ -271,7 +258,7 @@ class Gateway:
             owner = await run_in_thread(find_owner, digest)
         if owner is None:
             return None
-        caller = self._key_owners[digest] = await self.find_pool(Caller(*owner))
+        caller = self._key_owners[digest] = Caller(*owner)
         if len(self._key_owners) > MAX_KEY_OWNERS:
             self._key_owners.popitem(last=False)
         return caller

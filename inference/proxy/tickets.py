@@ -14,8 +14,7 @@ class Ticket:
 
     `cost` is in tokens that it may need. `style` is the engine's name of the adapter, "" for the base model,
     which needs no slot. `places` are those that it has while it runs. `overtook` is the number of the hold
-    during which it began, 0 outside of one. `tenant` is the pool of workspaces whose turn it is: one person's
-    free workspaces take turns together. `is_entrant` says that it began beyond the places.
+    during which it began, 0 outside of one. `is_entrant` says that it began beyond the places.
 
     `rank` is how many sequences its tenant ran when it began. The engine reads prompts in that order, so that
     nobody's first words wait for all that one tenant sent at once.

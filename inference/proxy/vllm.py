@@ -84,15 +84,16 @@ async def send_request(
     request, AdapterAbsent when vLLM does not know the adapter.
     """
     grant = request.grant
+    salt = _cache_salt(grant.caller.names.tenant)
     own_fields: JsonObject = {
         "model": placement.model,
         "max_tokens": grant.output_tokens,
         "stream": parsed.stream,
-        "cache_salt": _cache_salt(grant.caller.names.tenant),
+        "cache_salt": salt,
         # Ignored where vLLM's policy is first come, first served (decision 13).
         "priority": rank,
         # For our scheduler (decision 48); any other ignores them.
-        "vllm_xargs": {"pool": _cache_salt(grant.pool_id), "weight": grant.weight},
+        "vllm_xargs": {"pool": salt, "weight": grant.weight},
         **request.choice.route.sampling.missing_in(parsed.fields),
     }
     unmarked_reason = watermark.unmarked_reason(
@@ -156,7 +157,7 @@ def request_headers() -> str:
 def _cache_salt(tenant: str) -> str:
     """Return the tenant's secret prefix-cache salt: nobody can time another tenant's cached prompts.
 
-    The engine knows a pool by such a word, too, and learns no tenant's id.
+    The engine's fair turns know a tenant by it, too, and the engine learns no tenant's id.
     """
     return hmac.new(settings.CACHE_SALT_SECRET, tenant.encode(), hashlib.sha256).hexdigest()[:32]
 

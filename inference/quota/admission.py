@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -29,18 +29,15 @@ LEASE_MS = 30_000
 class ValkeyKeys:
     """The keys in Valkey that a request of one caller touches.
 
-    `account`, `pool_account`, `hold` and `suspect` are prefixes: a period, a request id or a fingerprint
-    follows.
+    `account`, `hold` and `suspect` are prefixes: a period, a request id or a fingerprint follows.
     """
 
     tenant: str
     key: str
-    pool: str  # "" where the workspace shares its allowance with none
     limits: str
     api_key: str
     library: str
     account: str
-    pool_account: str
     bucket: str
     hold: str
     leases: str
@@ -54,48 +51,30 @@ class ValkeyKeys:
 
 @dataclass(frozen=True)
 class Caller:
-    """The tenant and the API key of a request, and with whom the tenant shares its allowance.
-
-    `pool` is the id of the person's free workspaces, "" where there is nothing to share. Admission says when
-    it is another one by now.
-    """
+    """The tenant and the API key of a request."""
 
     tenant_id: UUID
     key_id: UUID
-    pool: str = ""
-
-    @cached_property
-    def pool_id(self) -> str:
-        """Whose allowance, turn, buckets and locks a request takes: the pool's, or the tenant's own id."""
-        return self.names.pool or self.names.tenant
-
-    def move(self, pool_id: str) -> "Caller":
-        """Return the same caller in another pool; the tenant's own id is none."""
-        pool = "" if pool_id == str(self.tenant_id) else pool_id
-        return self if pool == self.pool else replace(self, pool=pool)
 
     @cached_property
     def names(self) -> ValkeyKeys:
         """The caller's keys in Valkey, made once."""
         tenant = str(self.tenant_id)
         key = str(self.key_id)
-        pool_id = self.pool or tenant
         return ValkeyKeys(
             tenant=tenant,
             key=key,
-            pool=self.pool,
             limits=valkey.limits_key(tenant),
             api_key=valkey.key_key(tenant, key),
             library=valkey.library_key(tenant),
             account=valkey.account_key(tenant, ""),
-            pool_account=valkey.pool_account_key(pool_id, ""),
-            bucket=valkey.bucket_key(pool_id),
+            bucket=valkey.bucket_key(tenant),
             hold=valkey.hold_key(tenant, ""),
             leases=valkey.leases_key(),
             stream=valkey.usage_key(),
             suspect=valkey.suspect_key(tenant, ""),
-            # A key's own: no other key of a workspace can use it up. Free workspaces have one together.
-            refusals=valkey.refusals_key(pool_id, "all" if self.pool else key),
+            # A key's own: no other key of a workspace can use it up.
+            refusals=valkey.refusals_key(tenant, key),
             styles=valkey.route_styles_key(),
             versions=valkey.route_versions_key(),
             incarnation=valkey.route_incarnation_key(),
@@ -132,11 +111,6 @@ class Grant:
     may_be_unmarked: bool = False  # the workspace or the key has turned the watermark off
     rates: Rates | None = None
     sequences: int = 1
-
-    @property
-    def pool_id(self) -> str:
-        """Whose share of the engine and whose locks this request takes: that of all its free workspaces."""
-        return self.caller.pool_id
 
 
 @dataclass(eq=False, slots=True)
@@ -180,13 +154,6 @@ class PeriodRollover(Exception):
     now_ms: int
 
 
-@dataclass(frozen=True)
-class OtherPool(Exception):
-    """The tenant shares its allowance with others than the caller knew. The caller tries again with them."""
-
-    pool_id: str
-
-
 async def admit(
     script: Script,
     tables: RouteTables,
@@ -210,8 +177,8 @@ async def admit(
     `output_tokens` is what the client asks for, 0 for the default. Where a canary runs, it gets its share of
     the users, each always the same version, or of the requests where they name no user.
 
-    Raises CacheMiss, AdapterNotLoaded, PromptEstimateTooHigh, PeriodRollover, OtherPool, ContextTooLong when
-    not even the lower bound fits, WatermarkRequired, or the error that says which limit is reached, what is
+    Raises CacheMiss, AdapterNotLoaded, PromptEstimateTooHigh, PeriodRollover, ContextTooLong when not even
+    the lower bound fits, WatermarkRequired, or the error that says which limit is reached, what is
     left and when it resets.
     """
     period = period or months.current()
@@ -229,7 +196,6 @@ async def admit(
         names.leases,
         names.suspect + fingerprint,
         names.versions,
-        names.pool_account + period,
         names.styles,
         names.incarnation,
     )
@@ -248,7 +214,6 @@ async def admit(
         canary_bucket(model, user or request_id),
         min_prompt_tokens,
         tables.base_context,
-        caller.pool_id,
         int(wants_unmarked),
     )
     answer = await script(keys, args)
@@ -316,8 +281,6 @@ def _refusal(answer: Verdict, *, model: str, period: str, sequences: int) -> Exc
             return PromptEstimateTooHigh()
         case ["period_rollover", now_ms]:
             return PeriodRollover(now_ms)
-        case ["other_pool", pool_id]:
-            return OtherPool(pool_id)
         case ["loading", field, version_id]:
             return AdapterNotLoaded(field, "" if version_id == BASE_NAME else version_id)
         case _:
@@ -345,7 +308,6 @@ class LimitScope(MessageCode):
 
     KEY = _("key")
     WORKSPACE = _("workspace")
-    POOL = _("free plan")
 
 
 class LimitName(MessageCode):
@@ -381,8 +343,6 @@ LIMIT_ERRORS: dict[str, tuple[type[errors.Limited], LimitName, str]] = {
 def _limit_reached(answer: Verdict, period: str, sequences: int) -> errors.Limited:
     _, name, scope, retry_ms, allowed, left, tokens, nanousd, *rates = answer
     error, limit, kind = LIMIT_ERRORS[name]
-    if scope == "pool" and error is errors.QuotaExhausted:
-        error = errors.FreePlanExhausted
     is_money = name.startswith(("nanousd", "credits", "unpaid"))
     show: Callable[[int], str] = usd if is_money else "{:,}".format
     _, period_ends = months.bounds(period)

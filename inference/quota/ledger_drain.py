@@ -18,7 +18,6 @@ from inference.facts import Store
 from inference.quota.admission import read_prices
 from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS
 from tenants.metering.ledger import Event, find_moved, record_events, usage_of
-from tenants.metering.pools import free_tokens_used
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +55,8 @@ def prune_consumers(client: Store, *, dead_after_ms: int = DEAD_AFTER_MS) -> int
     return int(script([valkey.usage_key()], [GROUP, dead_after_ms]))
 
 
-def forget_counters(client: Store, tenant_id: UUID, period: str, pool_id: str = "") -> None:
-    """Forget what a workspace and its pool used and spent in a period, until the ledger is asked again.
+def forget_counters(client: Store, tenant_id: UUID, period: str) -> None:
+    """Forget what a workspace used and spent in a period, until the ledger is asked again.
 
     What open requests hold stays.
     """
@@ -66,49 +65,27 @@ def forget_counters(client: Store, tenant_id: UUID, period: str, pool_id: str = 
     stale = [field for field in client.hkeys(account) if field.startswith(("used", "spent"))]
     if stale:
         client.hdel(account, *stale)
-    if pool_id:
-        client.hdel(valkey.pool_account_key(pool_id, period), "used")
 
 
 def rebuild_counters(client: Store, tenant_id: UUID, period: str) -> None:
     """Set a period's counters from the ledger and the events that are still on their way to it.
 
-    With them those of the pool whose allowance the tenant's published limits share. Raises TimeoutError when
-    requests keep ending while this adds them up.
+    Raises TimeoutError when requests keep ending while this adds them up.
     """
-    sum_ledger = partial(_sum_ledger, tenant_id, period)
-    _rebuild(client, valkey.account_key(tenant_id, period), "tenant", str(tenant_id), sum_ledger)
-    pool_id = client.hget(valkey.limits_key(tenant_id), "pool_id")
-    if pool_id and pool_id != str(tenant_id):
-        rebuild_pool(client, pool_id, period)
-
-
-def rebuild_pool(client: Store, pool_id: str, period: str) -> None:
-    """Set what all free workspaces of a person used in a period. Raises TimeoutError."""
-
-    def sum_pool() -> dict[str, int]:
-        return {"used": free_tokens_used(pool_id, period)}
-
-    _rebuild(client, valkey.pool_account_key(pool_id, period), "pool", pool_id, sum_pool)
-
-
-def _rebuild(
-    client: Store, account: str, of: str, owner_id: str, sum_ledger: Callable[[], dict[str, int]]
-) -> None:
-    """Set an account's counters where they are absent. `of` and `owner_id` say whose events change them."""
+    account = valkey.account_key(tenant_id, period)
     script = client.register_script(REBUILD_COUNTERS)
     if client.hexists(account, "used"):
         return  # the script would say the same, after the whole stream was read
     for _ in range(MAX_REBUILDS):
-        last_id = record_pending(client, of, owner_id)
-        words = chain.from_iterable(sum_ledger().items())
-        if script([account, valkey.usage_key()], [of, owner_id, last_id, *words]):
+        last_id = record_pending(client, tenant_id)
+        words = chain.from_iterable(_sum_ledger(tenant_id, period).items())
+        if script([account, valkey.usage_key()], [str(tenant_id), last_id, *words]):
             return
-    raise TimeoutError(f"the counters of {owner_id} changed while they were added up")
+    raise TimeoutError(f"the counters of {tenant_id} changed while they were added up")
 
 
-def record_pending(client: Store, of: str, owner_id: str) -> str:
-    """Record a `tenant`'s or a `pool`'s events that are still in the stream; return its last id before."""
+def record_pending(client: Store, tenant_id: UUID) -> str:
+    """Record a tenant's events that are still in the stream; return its last id before."""
     stream = valkey.usage_key()
     # Read before the entries: what comes after it makes the script refuse the sums.
     last_id = "0-0"
@@ -116,7 +93,7 @@ def record_pending(client: Store, of: str, owner_id: str) -> str:
         last_id = client.xinfo_stream(stream)["last-generated-id"]
     events = []
     for _, fields in client.xrange(stream, max=last_id):
-        if fields.get(of) == owner_id:
+        if fields.get("tenant") == str(tenant_id):
             event = _parse_event(fields)
             if event:
                 events.append(event)
@@ -176,8 +153,8 @@ def _record(client: Store, events: list[Event], refuse: Callable[[Event], None])
         return 0
     # Also of events that were recorded before: the drain that did so may have been killed right after.
     for event, period in find_moved(events):
-        forget_counters(client, event.tenant_id, event.period, event.pool)
-        forget_counters(client, event.tenant_id, period, event.pool)
+        forget_counters(client, event.tenant_id, event.period)
+        forget_counters(client, event.tenant_id, period)
     return recorded
 
 
@@ -237,7 +214,6 @@ def read_event(fields: dict[str, str]) -> Event:
         finish_reason=fields["finish"],
         outcome=fields["outcome"],
         cost_nanousd=int(fields["cost"]),
-        pool=fields.get("pool", ""),
         watermark=fields.get("watermark", ""),
         text_sha256=fields.get("text", ""),
         constrained=fields.get("constrained", ""),

@@ -50,7 +50,6 @@ class Settlement:
             names.account + grant.period,
             names.bucket,
             names.stream,
-            names.pool_account + grant.period,
         )
         args = (
             grant.request_id,
@@ -111,7 +110,6 @@ class Settlement:
             names.leases,
             names.account + grant.period,
             names.bucket,
-            names.pool_account + grant.period,
         )
         args = (
             *_heartbeat(request),
@@ -122,7 +120,6 @@ class Settlement:
             grant.admitted_ms,
             _serialize_prices(grant),
             grant.sequences,
-            names.pool,
         )
         await self._restore_hold(keys, args)
 
@@ -149,7 +146,6 @@ class Settlement:
             "cost": cost,
             "finish": usage.finish_reason,
             "outcome": outcome,
-            "pool": names.pool,
             "watermark": usage.watermark,
             "text": usage.text_sha256,
             "constrained": usage.constrained,
@@ -205,14 +201,12 @@ def _sweep_hold(client: Store, script: Store, tenant: str, request_id: str) -> b
     prompt, cached, completion = map(int, hold.get("usage", "0 0 0").split())
     cost = cost_nanousd(read_prices(hold["prices"]), prompt, cached, completion) if hold else 0
     period = hold.get("period", months.current())
-    pool_id = hold.get("pool") or tenant
     keys = [
         hold_key,
         valkey.leases_key(),
         valkey.account_key(tenant, period),
-        valkey.bucket_key(pool_id),
+        valkey.bucket_key(tenant),
         valkey.usage_key(),
-        valkey.pool_account_key(pool_id, period),
     ]
     word = correct_short(
         hold.get("watermark", ""), completion_tokens=completion, sequences=int(hold.get("sequences", 1))

@@ -1,6 +1,8 @@
 """The whole site: `/mcp` goes to its own app, `/v1/…` to the thin data plane, everything else to Django."""
 
 import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import django
 
@@ -9,7 +11,6 @@ django.setup()
 
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 
-from config.page_bodies import PageBodies, Receive, Scope, Send  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from config.proxies import behind_trusted_proxies  # noqa: E402
 from inference.asgi import ROOT_PATHS, app, is_site_path, lifespan  # noqa: E402
@@ -18,10 +19,15 @@ from operations.settings_checks import refuse_half_configured  # noqa: E402
 from training.openai_api.streaming import Uploads  # noqa: E402
 
 refuse_half_configured(sends_mail=True)
-django_app = PageBodies(ASGIHandler())
+django_app = ASGIHandler()
 uploads = Uploads(most_at_once=8)
 UPLOADS = "/v1/files"
 API_PATHS = ("/v1", *ROOT_PATHS)  # beside all that is under `/v1/`
+
+
+type Scope = dict[str, Any]
+type Receive = Callable[[], Awaitable[dict[str, Any]]]
+type Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 async def site(scope: Scope, receive: Receive, send: Send) -> None:

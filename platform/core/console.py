@@ -165,7 +165,6 @@ class OperatorAdmin(ListAdmin):
     """A page of rows that operators change. Each change has a reason and an entry in the audit log."""
 
     form = OperatorForm
-    unlogged_fields: Sequence[str] = ()  # their values stay out of the audit log
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """Return the fields; the reason comes last, if the operator may send the form."""
@@ -184,7 +183,7 @@ class OperatorAdmin(ListAdmin):
         before: dict[str, object] = {}
         after: dict[str, object] = {}
         for name in form.changed_data:
-            if name in SECRET_FIELDS or name in self.unlogged_fields:
+            if name in SECRET_FIELDS:
                 continue
             after[name] = _loggable(form.cleaned_data.get(name))
             if change:

@@ -97,16 +97,10 @@ def account_key_pattern() -> str:
     return _of_workspace("*", "account:*")
 
 
-def pool_account_key(pool_id: str, period: str) -> str:
-    """Hash of a period: `used` and `held` tokens of all free workspaces of one person, together."""
-    return f"pool:{pool_id}:account:{period}"
-
-
-def bucket_key(pool_id: UUID | str) -> str:
-    """Hash, of a workspace or of free ones that share an allowance: how many sequences are `open` (each
-    request has prompts times `n`), the minute buckets' levels `requests` and `tokens`, and `at`
-    (milliseconds); each also with `:<key>`."""
-    return _of_workspace(pool_id, "bucket")
+def bucket_key(tenant_id: UUID | str) -> str:
+    """Hash: how many sequences are `open` (each request has prompts times `n`), the minute buckets' levels
+    `requests` and `tokens`, and `at` (milliseconds); each also with `:<key>`."""
+    return _of_workspace(tenant_id, "bucket")
 
 
 def hold_key(tenant_id: UUID | str, request_id: str) -> str:
@@ -134,14 +128,14 @@ def replay_key(tenant_id: UUID | str, digest: str) -> str:
     return _of_workspace(tenant_id, f"replay:{digest}")
 
 
-def kept_key(pool_id: UUID | str) -> str:
+def kept_key(tenant_id: UUID | str) -> str:
     """Sorted set: `<bytes> <replay key>` of each stored answer, by its expiry."""
-    return _of_workspace(pool_id, "kept")
+    return _of_workspace(tenant_id, "kept")
 
 
-def kept_bytes_key(pool_id: UUID | str) -> str:
+def kept_bytes_key(tenant_id: UUID | str) -> str:
     """Number: the sum of those bytes."""
-    return _of_workspace(pool_id, "kept_bytes")
+    return _of_workspace(tenant_id, "kept_bytes")
 
 
 def login_key(digest: str) -> str:
@@ -154,9 +148,9 @@ def login_code_key(digest: str) -> str:
     return f"login:code:{digest}"
 
 
-def refusals_key(pool_id: UUID | str, key_id: UUID | str) -> str:
-    """Number: refused requests of one key in this minute, or of all keys of a pool (`all`); it expires."""
-    return _of_workspace(pool_id, f"refusals:{key_id}")
+def refusals_key(tenant_id: UUID | str, key_id: UUID | str) -> str:
+    """Number: refused requests of one key in this minute; it expires."""
+    return _of_workspace(tenant_id, f"refusals:{key_id}")
 
 
 def refused_requests_key(tenant_id: UUID | str) -> str:

@@ -27,7 +27,7 @@ TAGS = {
     "responses": Tag("Stored responses", "Responses that the workspace has stored, in OpenAI's format."),
     "conversations": Tag("Conversations", "Stored conversations, in OpenAI's format."),
     "styles": Tag("Styles", "Create, describe, share and offer styles, and select those of others."),
-    "versions": Tag("Versions", "Versions of a style: reports, releases, canaries and blind votes."),
+    "versions": Tag("Versions", "Versions of a style: reports, releases and canaries."),
     "uploads": Tag("Uploads", "Upload the files of a version and follow its progress."),
     "trainings": Tag("Trainings", "Train a style on your own texts."),
     "files": Tag("Files", "Files to train on, in OpenAI's format."),

@@ -86,19 +86,10 @@ async function vote(button) {
     for (const name of document.querySelectorAll("[data-name]")) name.textContent = named[name.dataset.name];
     button.ariaPressed = "true";
     at("said").textContent = [named.said, gettext("Select “Write” to start another round.")].join(" ");
-    await showStandings();
   } catch (problem) {
     allowVotes(problem.status === undefined); // a broken line may be tried again
     fail(Object.values(problem.errors ?? { all: [sentenceOf(problem)] }).flat().join(" "));
   }
-}
-
-async function showStandings() {
-  const response = await fetch(location.href);
-  if (!response.ok) return; // the next load shows them
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  const fresh = page.getElementById("standings");
-  if (fresh) document.getElementById("standings").replaceChildren(...fresh.childNodes);
 }
 
 if (form) {

@@ -16,7 +16,6 @@ from tenants.accounts.access import Access
 from tenants.audit import record_audit
 from tenants.metering.persons import end_memberships
 from tenants.models import Membership, Tenant, User
-from tenants.quota_sync import snapshot
 
 GONE_DOMAIN = "deleted.invalid"  # RFC 2606: no mail can be sent there
 
@@ -84,10 +83,7 @@ def _owner_access(user: User, tenant: Tenant, address: str | None) -> Access:
 
 def _forget_person(user: User) -> None:
     """Take away all that says who a person was, and all that lets them in."""
-    left = list(Membership.objects.filter(user=user).values_list("tenant_id", flat=True))
     end_memberships(Membership.objects.filter(user=user))
-    for tenant_id in left:
-        snapshot.mark_changed(tenant_id)
     EmailAddress.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
     for session in UserSession.objects.filter(user=user):

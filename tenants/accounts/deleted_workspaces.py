@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tenants.metering.persons import end_memberships
-from tenants.models import Membership, Tenant, User, WorkspaceNote
+from tenants.models import Membership, Tenant, User
 
 OWNERS_KEPT = timedelta(days=30)  # after the erasure: so long an owner can open its report
 STAYS = _(
@@ -47,10 +47,3 @@ def prune_memberships() -> int:
     count = old.count()
     end_memberships(old)
     return count
-
-
-def prune_notes() -> int:
-    """Delete what operators noted about workspaces that were erased a month ago; return how many notes."""
-    old = WorkspaceNote.objects.filter(tenant__erased_at__lt=timezone.now() - OWNERS_KEPT)
-    deleted, _ = old.delete()
-    return deleted

@@ -158,7 +158,7 @@ def _lock_to_delete(tenant: Tenant) -> Tenant:
 def _close(tenant: Tenant) -> None:
     """End everything that opens a workspace; the sweep of erasures does the rest."""
     now = timezone.now()
-    _stop_paying(tenant)
+    _stop_paying(tenant, now)
     Invitation.objects.filter(tenant=tenant).delete()
     WebhookEndpoint.objects.filter(tenant=tenant).delete()
     ApiKey.objects.live(now).filter(tenant=tenant).update(revoked_at=now)
@@ -169,7 +169,7 @@ def _close(tenant: Tenant) -> None:
     snapshot.mark_changed(tenant.pk)
 
 
-def _stop_paying(tenant: Tenant) -> None:
+def _stop_paying(tenant: Tenant, now: datetime) -> None:
     """End the plan; what was used until now is still invoiced. A suspended workspace is not topped up."""
-    if plans.plan_version_at(tenant, timezone.now()).plan_id != plans.FREE:
-        assign_plan(tenant, plans.newest_plan_version(plans.FREE))
+    if plans.plan_version_at(tenant, now).plan_id != plans.FREE:
+        assign_plan(tenant, plans.newest_plan_version(plans.FREE), now=now)

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from core.errors import Conflict, NotAllowed, NotFound
 from core.grammar import within_sentence
+from tenants.accounts import free_plan
 from tenants.accounts.access import Access
 from tenants.accounts.roles import DESCRIPTIONS, Permission
 from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
@@ -157,7 +158,11 @@ def is_for(invitation: Invitation, user: User) -> bool:
 
 @transaction.atomic
 def accept(invitation: Invitation, user: User, *, address: str | None) -> Membership:
-    """Let a person in. Raises OtherAddress, and InvitationOver if it was used or withdrawn meanwhile."""
+    """Let a person in.
+
+    Raises OtherAddress, InvitationOver if it was used or withdrawn meanwhile, and what keeps a person from
+    owning another workspace on the free plan.
+    """
     if not is_for(invitation, user):
         raise OtherAddress
     Tenant.objects.select_for_update(no_key=True).get(pk=invitation.tenant_id)
@@ -168,6 +173,8 @@ def accept(invitation: Invitation, user: User, *, address: str | None) -> Member
         tenant=invitation.tenant, user=user, defaults={"role": invitation.role}
     )
     if is_new:
+        if membership.role == Membership.Role.OWNER and free_plan.is_free(invitation.tenant):
+            free_plan.require_unused(user, beside=invitation.tenant)
         access = Access(tenant=invitation.tenant, user=user, role=membership.role, address=address)
         access.audit("member.joined", membership, after={"role": membership.role})
     return membership

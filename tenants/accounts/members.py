@@ -6,11 +6,11 @@ Each action is one transaction with its line in the audit log.
 from django.db import transaction
 
 from core.errors import Conflict
+from tenants.accounts import free_plan
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission
 from tenants.metering.persons import end_memberships
 from tenants.models import Membership, Tenant
-from tenants.quota_sync import snapshot
 
 Role = Membership.Role
 
@@ -37,7 +37,8 @@ class AlreadyOwner(Conflict):
 def change_role(membership: Membership, role: str, *, by: Access) -> None:
     """Give a member another role, from the next request on.
 
-    Raises LastOwner; NotAllowed where the caller may not give the one role or take the other.
+    Raises LastOwner, OwnsOtherFreeWorkspace; NotAllowed where the caller may not give the one role or take
+    the other.
     """
     before = _lock(membership)
     if role == before:
@@ -46,9 +47,10 @@ def change_role(membership: Membership, role: str, *, by: Access) -> None:
     by.require_assignable(before)
     by.require_assignable(role)
     _require_other_owner(membership, keeps=role == Role.OWNER)
+    if role == Role.OWNER:
+        free_plan.require_for_owner(membership.user, membership.tenant)
     Membership.objects.filter(pk=membership.pk).update(role=role)
     membership.role = role
-    _publish_owner(membership, role, before)
     by.audit("member.edited", membership, before={"role": before}, after={"role": role})
 
 
@@ -78,7 +80,7 @@ def leave(by: Access) -> None:
 def transfer_ownership(membership: Membership, *, by: Access) -> None:
     """Make a member an owner, and the owner who acts an admin. A key hands over for nobody.
 
-    Raises RoleNotAllowed, NotAPerson and AlreadyOwner.
+    Raises RoleNotAllowed, NotAPerson, AlreadyOwner and OwnsOtherFreeWorkspace.
     """
     role = _lock(membership)
     if by.user is None:
@@ -86,10 +88,10 @@ def transfer_ownership(membership: Membership, *, by: Access) -> None:
     by.require_owner_rights()
     if role == Role.OWNER:
         raise AlreadyOwner(email=membership.user.email)
+    free_plan.require_for_owner(membership.user, membership.tenant)
     Membership.objects.filter(pk=membership.pk).update(role=Role.OWNER)
     Membership.objects.filter(tenant=by.tenant, user=by.user).update(role=Role.ADMIN)
     membership.role = Role.OWNER
-    _publish_owner(membership, Role.OWNER)
     by.audit(
         "workspace.transferred",
         membership,
@@ -113,13 +115,6 @@ def _end(membership: Membership, action: str, *, by: Access) -> None:
     _require_other_owner(membership, keeps=False)
     by.audit(action, membership, before={"role": membership.role})
     end_memberships(Membership.objects.filter(pk=membership.pk))
-    _publish_owner(membership, membership.role)
-
-
-def _publish_owner(membership: Membership, *roles: str) -> None:
-    """Publish whose free plan the workspace uses now, if the change was one of owners (billing/pools.py)."""
-    if Role.OWNER in roles:
-        snapshot.mark_changed(membership.tenant_id)
 
 
 def _require_other_owner(membership: Membership, *, keeps: bool) -> None:

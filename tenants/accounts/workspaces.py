@@ -14,6 +14,7 @@ from django.utils.text import slugify
 
 from core import locks, names
 from core.errors import Conflict, Invalid, NotFound
+from tenants.accounts import free_plan
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Permission
 from tenants.accounts.subscriptions import subscribe_tenant
@@ -108,13 +109,12 @@ def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:
 def create_own_tenant(user: User, *, name: str, address: str | None = None) -> Tenant:
     """Return a new tenant for a person who may have others, also by other spellings of the email address.
 
-    `address` is the IP address that the person came from. Raises SameName, TooManyWorkspaces,
-    CreatedTooOften, TooManyNewPeople and ReservedName.
+    `address` is the IP address that the person came from. Raises SameName, TooManyWorkspaces, FreePlanTaken,
+    FreePlanUsed, CreatedTooOften, TooManyNewPeople and ReservedName.
     """
     with transaction.atomic():
-        keep_person(user)
         # A form that is sent twice comes twice, and a person may have several accounts.
-        locks.one_at_a_time(f"founding by {user.person}")
+        free_plan.lock(user)
         own = Tenant.objects.filter(
             memberships__user__person=user.person, memberships__role=Membership.Role.OWNER, deleted_at=None
         ).distinct()
@@ -122,6 +122,7 @@ def create_own_tenant(user: User, *, name: str, address: str | None = None) -> T
             raise SameName(name=name, field="workspace")
         if own.count() >= MAX_OWNED:
             raise TooManyWorkspaces(most=MAX_OWNED, field="workspace")
+        free_plan.require_unused(user)
         now = timezone.now()
         _require_seldom(user.person, now)
         founding = Founding(person=user.person)

@@ -10,7 +10,6 @@ from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.text import Truncator
 
 from core import months
 from core.console import Figure, Level, list_address
@@ -18,7 +17,6 @@ from core.money import usd, usd_about
 from tenants.accounts import impersonation
 from tenants.admin.audit import name_action
 from tenants.metering import plans, trainings
-from tenants.metering.allowance import allowance_of
 from tenants.metering.ledger import usage_of
 from tenants.metering.unpaid import sum_rests
 from tenants.models import (
@@ -27,14 +25,12 @@ from tenants.models import (
     CreditGrant,
     Invoice,
     Membership,
-    RaisedLimit,
+    Subscription,
     Tenant,
     WebhookEndpoint,
-    WorkspaceNote,
 )
 
 SHOWN = 5
-NOTE_SHOWN = 160  # characters
 
 
 @dataclass(frozen=True)
@@ -136,19 +132,12 @@ def _plan(tenant: Tenant) -> list[Figure]:
 
 
 def _tokens(tenant: Tenant) -> list[Figure]:
-    now = timezone.now()
-    limit = plans.limits_of(tenant, now).monthly_tokens
+    limit = plans.limits_of(tenant, timezone.now()).monthly_tokens
     used = usage_of(tenant.pk, months.current()).tokens
     note = f"{100 * used / limit:.0f}% of {limit:,}" if limit else "none included"
     level = Level.SOON if limit and used >= limit else Level.NORMAL
     days = _list_of(tenant, "tenants_usagedaily", day__gte=f"{months.current()}-01")
-    figures = [Figure("Tokens this month", f"{used:,}", note, days, level)]
-    shared = allowance_of(tenant, now).shared_tokens
-    if shared is not None:
-        level = Level.SOON if limit and shared >= limit else Level.NORMAL
-        note = "tokens this month, all free workspaces of the owner"
-        figures.append(Figure("Free workspaces", f"{shared:,}", note, days, level))
-    return figures
+    return [Figure("Tokens this month", f"{used:,}", note, days, level)]
 
 
 def _money(tenant: Tenant) -> list[Figure]:
@@ -242,25 +231,13 @@ def _grants(tenant: Tenant) -> Section:
     return _section("Credits", tenant, CreditGrant.objects.filter(tenant=tenant).order_by("-pk"), describe)
 
 
-def _raised_limits(tenant: Tenant) -> Section:
-    now = timezone.now()
+def _plans(tenant: Tenant) -> Section:
+    def describe(subscription: Subscription) -> tuple[str, str]:
+        end = f" until {subscription.ends_at:%Y-%m-%d %H:%M} UTC" if subscription.ends_at else ""
+        return str(subscription.plan_version), f"from {subscription.starts_at:%Y-%m-%d %H:%M} UTC{end}"
 
-    def describe(raised: RaisedLimit) -> tuple[str, str]:
-        verb = "until" if raised.ends_at > now else "ended"
-        note = f"{verb} {raised.ends_at:%Y-%m-%d %H:%M} UTC: {raised.reason}"
-        return f"{raised.amount:,} {raised.get_limit_display()}", note
-
-    newest = RaisedLimit.objects.filter(tenant=tenant).order_by("-ends_at")
-    return _section("Raised limits", tenant, newest, describe, add_label="Raise a limit temporarily")
-
-
-def _notes(tenant: Tenant) -> Section:
-    def describe(note: WorkspaceNote) -> tuple[str, str]:
-        who = note.author.email if note.author else "somebody"
-        return Truncator(note.text).chars(NOTE_SHOWN), f"{note.created_at:%Y-%m-%d %H:%M} UTC, {who}"
-
-    newest = WorkspaceNote.objects.filter(tenant=tenant).select_related("author").order_by("-pk")
-    return _section("Notes", tenant, newest, describe, add_label="Add a note")
+    newest = Subscription.objects.filter(tenant=tenant).select_related("plan_version").order_by("-starts_at")
+    return _section("Plans", tenant, newest, describe, add_label="Assign a plan version")
 
 
 def _endpoints(tenant: Tenant) -> Section:
@@ -305,8 +282,7 @@ def _section(
 
 
 SECTIONS = {
-    "tenants.view_workspacenote": _notes,
-    "tenants.view_raisedlimit": _raised_limits,
+    "tenants.view_subscription": _plans,
     "tenants.view_apikey": _keys,
     "tenants.view_invoice": _invoices,
     "tenants.view_creditgrant": _grants,

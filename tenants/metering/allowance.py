@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from core import months
-from tenants.metering import plans, pools
+from tenants.metering import plans
 from tenants.metering.proration import MonthTerms, month_terms
 from tenants.models import PlanVersion, Tenant
 
@@ -31,11 +31,6 @@ class Allowance:
     included_tokens: int
     max_tokens: int
     is_overage_allowed: bool
-    shared_tokens: int | None = None  # used by all free workspaces of the person; None: shared with nobody
-
-    def counted(self, used: int) -> int:
-        """Return what counts of a month's tokens, of which the workspace itself `used` so many."""
-        return max(used, self.shared_tokens or 0)
 
     @property
     def overage(self) -> OveragePolicy:
@@ -66,37 +61,25 @@ class MonthLimits:
 def allowance_of(tenant: Tenant, at: datetime) -> Allowance:
     """Return what a workspace may use in the month that holds a moment."""
     present, terms = plans.month_versions(tenant, at)
-    return find_allowance(tenant, present, terms, months.period_of(at))
+    return make_allowance(present, terms)
 
 
-def find_allowance(tenant: Tenant, present: PlanVersion, terms: MonthTerms, period: str) -> Allowance:
+def make_allowance(present: PlanVersion, terms: MonthTerms) -> Allowance:
     """Return the same where the plan version and the month's terms are known."""
-    shared = None
-    if present.plan_id == plans.FREE:
-        [bounds] = pools.read_bounds(Tenant.objects.filter(pk=tenant.pk), period).values()
-        shared = bounds.shared_tokens
-    return _make_allowance(present, terms, shared)
-
-
-def _make_allowance(present: PlanVersion, terms: MonthTerms, shared_tokens: int | None) -> Allowance:
-    return Allowance(
-        terms.included_tokens, present.monthly_tokens, present.overage_allowed, shared_tokens=shared_tokens
-    )
+    return Allowance(terms.included_tokens, present.monthly_tokens, present.overage_allowed)
 
 
 def month_limits(tenant_ids: Iterable[UUID], at: datetime) -> dict[UUID, MonthLimits]:
-    """Return tenant → what it may use in the month that holds a moment; three queries for any number."""
+    """Return tenant → what it may use in the month that holds a moment; two queries for any number."""
     tenant_ids = list(tenant_ids)
     start, end = months.bounds(months.period_of(at))
     find_free = plans.free_finder()
     stays = plans.stays_by_tenant(tenant_ids, start, end)
     limits = {}
-    bounds = pools.read_bounds(Tenant.objects.filter(pk__in=tenant_ids), months.period_of(at))
-    for tenant_id, own in bounds.items():
+    budgets = Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "monthly_nanousd")
+    for tenant_id, own_budget in budgets:
         version = plans.version_at(stays.get(tenant_id, ()), find_free, at)
-        amounts = [amount for amount in (version.monthly_nanousd, own.budget_nanousd) if amount is not None]
-        shared = own.shared_tokens if version.plan_id == plans.FREE else None
+        amounts = [amount for amount in (version.monthly_nanousd, own_budget) if amount is not None]
         terms = month_terms(stays.get(tenant_id, ()), find_free, start, end)
-        allowance = _make_allowance(version, terms, shared)
-        limits[tenant_id] = MonthLimits(allowance, min(amounts, default=None))
+        limits[tenant_id] = MonthLimits(make_allowance(version, terms), min(amounts, default=None))
     return limits

@@ -13,7 +13,6 @@ from django.db.models import F, Sum
 from core import months
 from tenants.metering import partitions
 from tenants.metering.earnings import add_to_earnings
-from tenants.metering.pools import add_to_free_usage
 from tenants.models import ApiKey, Invoice, LedgerEntry, Tenant, UsageDaily, UsageEvent
 
 
@@ -44,17 +43,11 @@ class Event:
     watermark: str = ""  # such as `gumbel; epoch=3` (inference/contract/watermark.py)
     text_sha256: str = ""  # of a complete answer, in hex
     constrained: str = ""  # names of the fields that prescribed it (inference/contract/constraints.py)
-    pool: str = ""  # of free workspaces that share an allowance (pools.py)
 
     @property
     def tokens(self) -> int:
         """All tokens. A request that failed before its first one used nothing."""
         return self.prompt_tokens + self.completion_tokens
-
-    @property
-    def pooled(self) -> tuple[str, str, int]:
-        """What it adds to its pool's month: the pool, the month and the tokens."""
-        return self.pool, self.period, self.tokens
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,7 @@ class PeriodUsage:
     nanousd_by_key: dict[UUID, int]
 
 
-EVENT_COLUMNS = ", ".join(field.name for field in fields(Event) if field.name != "pool")
+EVENT_COLUMNS = ", ".join(field.name for field in fields(Event))
 
 # Two recorders of one request meet here: the second waits for the first's commit and gets no row back.
 # Rows go in by request id, so that two recorders of the same batch can't wait for each other. What the ledger
@@ -178,7 +171,6 @@ def record_events(events: Iterable[Event]) -> int:
             cursor.execute(ADD_TO_MINUTES, [new_ids, periods])
             styles = {batch[request_id].style for request_id in new_ids}
             add_to_earnings(cursor, new_ids, periods, [style for style in styles if style])
-            add_to_free_usage(cursor, [batch[request_id].pooled for request_id in new_ids])
             # Last: these rows are shared by all drains, and are locked for as short as can be.
             _lock_keys({batch[request_id].key_id for request_id in new_ids})
             cursor.execute(MARK_KEYS_USED, [new_ids, periods])

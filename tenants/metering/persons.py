@@ -123,10 +123,17 @@ def end_memberships(memberships: QuerySet[Membership]) -> None:
 
 
 def keep_former_members(memberships: QuerySet[Membership]) -> None:
-    """Note whose memberships end: authors' shares of that month ask."""
+    """Note whose memberships end: authors' shares of that month ask, and the free plan does."""
     rows = memberships.select_related("user")
     FormerMember.objects.bulk_create(
-        [FormerMember(tenant_id=row.tenant_id, person=person_of(row.user)) for row in rows]
+        [
+            FormerMember(
+                tenant_id=row.tenant_id,
+                person=person_of(row.user),
+                was_owner=row.role == Membership.Role.OWNER,
+            )
+            for row in rows
+        ]
     )
 
 

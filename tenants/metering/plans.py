@@ -13,7 +13,7 @@ from core import months
 from tenants.metering import price_book
 from tenants.metering.pricing import Prices
 from tenants.metering.proration import MonthTerms, Stay, month_terms
-from tenants.models import PlanVersion, RaisedLimit, Subscription, Tenant
+from tenants.models import PlanVersion, Subscription, Tenant
 
 FREE = "free"
 STUDIO = "studio"
@@ -60,22 +60,31 @@ def newest_plan_version(code: str) -> PlanVersion:
 def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) -> TenantLimits:
     """Return a tenant's limits at a moment. A tenant without a subscription is on the free plan.
 
-    What operators raised counts until its end, unless the plan allows more. Who knows its plan version at
-    that moment gives it, and saves a query. Raises Price.DoesNotExist when no price book is in force yet at
-    that moment.
+    Who knows its plan version at that moment gives it, and saves a query. Raises Price.DoesNotExist when no
+    price book is in force yet at that moment.
     """
     version = version or plan_version_at(tenant, at)
     price, base_price = price_book.find_prices(at)
-    raisable = _raise_limits(tenant, at, version)
     return TenantLimits(
-        **raisable,
+        requests_per_minute=version.requests_per_minute,
+        tokens_per_minute=version.tokens_per_minute,
+        parallel_requests=version.parallel_requests,
+        max_output_tokens=version.max_output_tokens,
         monthly_tokens=version.monthly_tokens,
         monthly_nanousd=budget_of(tenant, version),
         input_nanousd=price.input_nanousd,
         cached_input_nanousd=price.cached_input_nanousd,
         output_nanousd=price.output_nanousd,
         base_prices=base_price,
+        sequences_per_request=version.sequences_per_request,
         api_requests_per_minute=version.api_requests_per_minute,
+        private_styles=version.private_styles,
+        stored_versions=version.stored_versions,
+        stored_bytes=version.stored_bytes,
+        open_uploads=version.open_uploads,
+        parallel_trainings=version.parallel_trainings,
+        monthly_trainings=version.monthly_trainings,
+        training_words=version.training_words,
         weight=version.weight,
         plan=version.plan_id,
     )
@@ -85,16 +94,6 @@ def budget_of(tenant: Tenant, version: PlanVersion) -> int | None:
     """Return the smaller of the plan's cap of spend a month and the tenant's own; None without either."""
     caps = [cap for cap in (version.monthly_nanousd, tenant.monthly_nanousd) if cap is not None]
     return min(caps, default=None)
-
-
-def _raise_limits(tenant: Tenant, at: datetime, version: PlanVersion) -> dict[str, int]:
-    """Return the plan's limits, and instead of some what operators raised them to."""
-    limits: dict[str, int] = {}
-    for name in RaisedLimit.Limit.values:
-        limits[name] = getattr(version, name)
-    for raised in RaisedLimit.objects.filter(tenant=tenant).at(at):
-        limits[raised.limit] = max(limits[raised.limit], raised.amount)
-    return limits
 
 
 def api_requests_per_minute(tenant: Tenant, at: datetime) -> int:
@@ -186,19 +185,16 @@ def announced_plans() -> list[PlanVersion]:
 
 def next_change(tenant: Tenant, after: datetime) -> datetime | None:
     """Return the next moment after which known limits or prices change by themselves, or None."""
-    return _earliest_change(tenant.subscriptions.all(), tenant.raised_limits.all(), after)
+    return _earliest_change(tenant.subscriptions.all(), after)
 
 
 def next_change_of_any(after: datetime) -> datetime | None:
     """Return the same for whichever tenant it comes first."""
-    return _earliest_change(Subscription.objects.all(), RaisedLimit.objects.all(), after)
+    return _earliest_change(Subscription.objects.all(), after)
 
 
-def _earliest_change(
-    subscriptions: QuerySet[Subscription], raised_limits: QuerySet[RaisedLimit], after: datetime
-) -> datetime | None:
+def _earliest_change(subscriptions: QuerySet[Subscription], after: datetime) -> datetime | None:
     starts = subscriptions.filter(starts_at__gt=after).aggregate(at=Min("starts_at"))
     ends = subscriptions.filter(ends_at__gt=after).aggregate(at=Min("ends_at"))
-    raised = raised_limits.filter(ends_at__gt=after).aggregate(at=Min("ends_at"))
-    moments = [price_book.next_change(after), starts["at"], ends["at"], raised["at"]]
+    moments = [price_book.next_change(after), starts["at"], ends["at"]]
     return min((moment for moment in moments if moment is not None), default=None)

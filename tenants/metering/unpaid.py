@@ -11,8 +11,7 @@ from django.utils import timezone
 from core import months
 from core.money import NANO
 from tenants.metering.persons import person_of
-from tenants.metering.pools import find_payer
-from tenants.models import Invoice, Membership, PlanVersion, Subscription, Tenant
+from tenants.models import Invoice, Membership, PlanVersion, Subscription, Tenant, User
 
 # What the credit notes of an invoice leave of it.
 REST_NANOUSD = F("total_nanousd") - Sum("credit_notes__amount_nanousd", default=0)
@@ -67,6 +66,13 @@ def find_other_unpaid(tenant: Tenant) -> Tenant | None:
         if other_payer and person_of(other_payer) == person_of(payer) and _uses_cap(other):
             return other
     return None
+
+
+def find_payer(tenant: Tenant) -> User | None:
+    """Return the oldest owner of a workspace: the founder, as long as the founder owns it."""
+    owners = Membership.objects.filter(tenant=tenant, role=Membership.Role.OWNER)
+    oldest = owners.select_related("user").order_by("created_at", "pk").first()
+    return oldest.user if oldest else None
 
 
 def _uses_cap(tenant: Tenant) -> bool:

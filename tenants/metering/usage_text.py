@@ -57,16 +57,6 @@ def usage_sentence(*, used: int, allowance: Allowance, now: datetime) -> str:
     return sentence.format(**facts)
 
 
-def shared_sentence(*, others: int) -> str:
-    """Return that other free workspaces of the person use the same tokens; "" where none has used any."""
-    if not others:
-        return ""
-    sentence = gettext(
-        "Your free workspaces share one allowance: {count} of these tokens were used in other workspaces."
-    )
-    return sentence.format(count=intcomma(others))
-
-
 def describe_overage(
     *, used: int, allowance: Allowance, prices: Prices, credits_nanousd: int, now: datetime
 ) -> SafeString:

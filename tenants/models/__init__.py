@@ -17,12 +17,11 @@ from tenants.models.keys import ApiKey, Scope, default_scopes
 from tenants.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
 from tenants.models.notices import NoticeKind, NoticeMail
 from tenants.models.people import RESPONSE_DAYS, Membership, Tenant, User
-from tenants.models.persons import FormerMember, Founding, FreeUsage
+from tenants.models.persons import FormerMember, Founding
 from tenants.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
 from tenants.models.refusals import RefusedRequest
 from tenants.models.responses import Conversation, ConversationItem, StoredBytes, StoredResponse
 from tenants.models.samples import ServiceSample
-from tenants.models.support import RaisedLimit, WorkspaceNote
 from tenants.models.trainings import TrainingHold
 
 __all__ = [
@@ -40,7 +39,6 @@ __all__ = [
     "FailedTask",
     "FormerMember",
     "Founding",
-    "FreeUsage",
     "HostedStyle",
     "Invitation",
     "Invoice",
@@ -55,7 +53,6 @@ __all__ = [
     "PlanVersion",
     "Price",
     "PriceBook",
-    "RaisedLimit",
     "ReachedThreshold",
     "RefusedRequest",
     "Scope",
@@ -71,6 +68,5 @@ __all__ = [
     "User",
     "WebhookDelivery",
     "WebhookEndpoint",
-    "WorkspaceNote",
     "default_scopes",
 ]

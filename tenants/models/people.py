@@ -75,7 +75,7 @@ class User(AbstractUser):
         db_default="",
         default="",
         editable=False,
-        help_text="The person who shares the free plan (billing/persons.py), once the address has changed.",
+        help_text="Who it is to the free plan (metering/persons.py), once the address has changed.",
     )
 
     USERNAME_FIELD = "email"

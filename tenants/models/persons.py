@@ -1,26 +1,11 @@
 """What is kept of a person apart from the account, so that the free plan is once a person and month.
 
-A person is named by a digest of a normalised address (billing/persons.py), never by the address itself.
+A person is named by a digest of a normalised address (metering/persons.py), never by the address itself.
 """
 
 from django.db import models
 
 from tenants.models.people import Tenant
-
-
-class FreeUsage(models.Model):
-    """The tokens that all free workspaces of a person used in a month, deleted ones included."""
-
-    pool = models.CharField(max_length=64)
-    period = models.CharField(max_length=7)
-    tokens = models.BigIntegerField(default=0)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["period", "pool"], name="one_free_usage_a_month")]
-        verbose_name_plural = "free usage"
-
-    def __str__(self) -> str:
-        return f"{self.pool} in {self.period}"
 
 
 class Founding(models.Model):
@@ -42,10 +27,14 @@ class Founding(models.Model):
 
 
 class FormerMember(models.Model):
-    """A person who is no longer a member of a workspace. Authors' shares of that month look here."""
+    """A person who is no longer a member of a workspace. Authors' shares of that month look here.
+
+    So does the free plan, for owners of workspaces that were deleted.
+    """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="former_members")
     person = models.CharField(max_length=64)
+    was_owner = models.BooleanField(default=False, db_default=False)
     left_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core import months, valkey
-from tenants.metering import plans, pools, trainings
+from tenants.metering import plans, trainings
 from tenants.models import ApiKey, EventType, OutboxEvent, Scope, Tenant
 from tenants.quota_sync.credit_field import credit_fields
 from tenants.quota_sync.generations import bump_generations, overtake_generation
@@ -168,12 +168,11 @@ def _expire_old_accounts() -> None:
     client = valkey.client()
     current_period = months.current()
     # SCAN in batches: KEYS would hold up every request while it runs.
-    for pattern in (valkey.account_key_pattern(), valkey.pool_account_key("*", "*")):
-        for name in client.scan_iter(match=pattern, count=SCAN_BATCH_SIZE):
-            period = name.rpartition(":")[2]
-            if period < current_period and client.ttl(name) == NO_TTL:
-                _, end = months.bounds(period)
-                client.expireat(name, end + ACCOUNTS_KEPT)
+    for name in client.scan_iter(match=valkey.account_key_pattern(), count=SCAN_BATCH_SIZE):
+        period = name.rpartition(":")[2]
+        if period < current_period and client.ttl(name) == NO_TTL:
+            _, end = months.bounds(period)
+            client.expireat(name, end + ACCOUNTS_KEPT)
 
 
 def _delete_buckets_of_dead_keys() -> None:
@@ -183,11 +182,7 @@ def _delete_buckets_of_dead_keys() -> None:
     dead = ApiKey.objects.filter(Q(revoked_at__range=period) | Q(expires_at__range=period))
     for key_id, tenant_id in dead.values_list("pk", "tenant"):
         fields = [f"{field}:{key_id}" for field in ("open", "requests", "tokens", "at")]
-        # A workspace that became a paid one has left its keys' fields in the bucket of the free ones: that
-        # bucket expires.
-        pool_id = client.hget(valkey.limits_key(tenant_id), "pool_id")
-        for owner_id in {str(tenant_id), str(pool_id or tenant_id)}:
-            client.hdel(valkey.bucket_key(owner_id), *fields)
+        client.hdel(valkey.bucket_key(tenant_id), *fields)
 
 
 def _next_change(tenant: Tenant, after: datetime) -> datetime | None:
@@ -234,7 +229,6 @@ def _limits_hash(tenant: Tenant, at: datetime, *, wallet_at: datetime) -> Hash:
         fields["monthly_nanousd"] = str(max(0, limits.monthly_nanousd - costs.in_month(period)))
     fields |= credit_fields(tenant, version, wallet_at)
     fields["base_prices"] = _serialize_base_prices(limits)
-    fields["pool_id"] = pools.pool_of(tenant, version)
     fields["state"] = "suspended" if tenant.suspended_at else "live"
     fields["slug"] = tenant.slug
     fields["is_watermarked"] = str(int(tenant.is_watermarked))

@@ -19,6 +19,7 @@ from tenants.accounts import current, invitations, members
 from tenants.accounts.access import MemberRequest, access_of, member_required
 from tenants.accounts.action_view import action_view
 from tenants.accounts.forms import InviteForm, RoleForm
+from tenants.accounts.free_plan import FreePlanTaken, FreePlanUsed
 from tenants.accounts.roles import DESCRIPTIONS, Permission, allows, requires
 from tenants.models import Invitation, Membership, User
 
@@ -178,6 +179,9 @@ def _join(request: HttpRequest, invitation: Invitation, user: User) -> HttpRespo
         raise PermissionDenied(error.message) from error
     except invitations.InvitationOver as error:
         return render(request, "tenants/team/invitation_over.html", {"sentence": error.message}, status=404)
+    except (FreePlanTaken, FreePlanUsed) as error:  # who was invited as an owner
+        messages.error(request, error.message)
+        return redirect(request.path)
     current.open_workspace(request, user, membership.tenant_id)
     messages.success(request, gettext("Welcome to {tenant}.").format(tenant=membership.tenant.name))
     return redirect(settings.LOGIN_REDIRECT_URL)

@@ -61,7 +61,6 @@ ON_A_PAGE = {
     "versions.delete": "adapters:erase_version",
     "uploads.cancel": "adapters:cancel",
     "uploads.finish": "adapters:finish",
-    "votes.ask": "adapters:ask_for_votes",
     "trainings.create": "training:new",
     "trainings.create_evaluation": "training:new_evaluation",
     "trainings.evaluate": "training:evaluate",

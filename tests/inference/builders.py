@@ -49,9 +49,7 @@ class Account:
 
     @property
     def caller(self) -> Caller:
-        caller = Caller(self.tenant, self.key)
-        pool_id = self.store.hget(names.limits_key(self.tenant), "pool_id")
-        return caller.move(pool_id) if pool_id else caller
+        return Caller(self.tenant, self.key)
 
     def open(self) -> None:
         """Publish its limits, its key and a library, in a Valkey that knows of all holds and routes."""
@@ -60,7 +58,7 @@ class Account:
             open_tables()
         self.publish({})
         wallet = f"{self.period} {months.before(self.period)} 100000 100000"
-        self.limit(**LIMITS, pool_id=str(self.tenant), wallet=wallet)
+        self.limit(**LIMITS, wallet=wallet)
         self.store.hset(
             names.key_key(self.tenant, self.key),
             mapping={

@@ -34,11 +34,10 @@ def test_the_lesson_runs_as_written(demo):
     assert client.models.retrieve("poetry").id == "poetry"
 
 
-def test_adapters_that_the_engine_was_started_with_are_recognised(demo):
+def test_styles_are_served_beside_adapters_that_the_engine_was_started_with(demo):
     assert "--lora-modules" in os.environ["ENGINE_OPTIONS"]
     engines = demo.session.get("/console/adapters/engine/").text
-    assert "poetry-bot (poetry@1)" in engines
-    assert "legal-bot (legal@1)" in engines
+    assert "Started with static modules: poetry-bot, legal-bot" in engines
     assert demo.say("legal", "Why is the sky blue?", max_tokens=8)
 
 

@@ -57,7 +57,6 @@ WANTED: dict[str, Callable[[int], Values]] = {
     "tenants.Invoice": lambda n: {"state": "finalized", "number": 1000 + n, "total_nanousd": 9 * NANO},
     "tenants.OutboxEvent": lambda n: {"type": "webhook.test", "object": {}},
     "billing.Payment": lambda n: {"invoice": None, "amount_nanousd": 5 * NANO},
-    "tenants.RaisedLimit": lambda n: {"ends_at": timezone.now() + timedelta(days=1)},
     "tenants.TrainingHold": lambda n: {"token_nanousd": 3_000, "most_tokens": n, "nanousd": 3_000 * n},
     "tenants.User": lambda n: {"default_workspace": None},
     "tenants.WebhookEndpoint": lambda n: {"url": f"https://hooks.example.com/{n}", "sealed_secret": "none"},

@@ -71,8 +71,7 @@ def test_each_role_changes_what_its_work_needs():
     for role, expected in CHANGES.items():
         found = changed(clerk(role))
         assert {kind for kind, is_changed in expected.items() if is_changed} <= found, role
-    notes = {"tenants.raisedlimit", "tenants.workspacenote"}
-    assert changed(clerk("Support")) == {"tenants.tenant", "adapters.style"} | notes
+    assert changed(clerk("Support")) == {"tenants.tenant", "adapters.style"}
     assert changed(clerk("Engineer")) == {"adapters.engine"}
 
 

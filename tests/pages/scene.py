@@ -14,7 +14,6 @@ from django.utils import timezone
 from adapters.errors import Finding
 from adapters.models import (
     AdapterVersion,
-    BlindVote,
     Engine,
     EngineErasure,
     Erasure,
@@ -154,7 +153,6 @@ def _style_with_history(acme: Tenant, alice: User, engine: Engine) -> Style:
         "tags": ["letters", "melancholy", "first-person", "short-sentences"],
         "language": "pt-br",
         "test_prompts": "Describe the sea.\nWrite to your sister.",
-        "votes_before_promotion": 20,
         "is_public": True,
         "public_since": now - timedelta(days=40),
         "approved_version": first,
@@ -170,12 +168,6 @@ def _style_with_history(acme: Tenant, alice: User, engine: Engine) -> Style:
         alias=Release.Alias.LIVE, before=first, after=live, actor=alice, reason="It reads better."
     )
     style.releases.create(alias=Release.Alias.CANARY, after=canary, percent=10, actor=alice)
-    choices = ["left", "left", "right", "tie", "left", ""]
-    for choice in choices:
-        voted_at = now if choice else None
-        BlindVote.objects.create(
-            tenant=acme, voter=alice, left=live, right=canary, choice=choice, voted_at=voted_at
-        )
     prices = {"input_nanousd": 2000, "cached_input_nanousd": 1000, "output_nanousd": 4000}
     first_day = (now + timedelta(days=20)).date()
     PriceChange.objects.create(style=style, **prices, author_percent=30, first_day=first_day)

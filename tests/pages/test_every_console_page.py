@@ -33,7 +33,7 @@ ROWS = 2  # of each list
 SHOWN = ("changelist", "add", "change", "history")
 OF_A_MODEL = (*SHOWN, "delete")  # operators delete nothing
 APPS = ("tenants", "adapters", "billing", "auth")
-REFUSED = ("tenants_raisedlimit_add", "tenants_pricebook_add", "adapters_engine_add")
+REFUSED = ("tenants_pricebook_add", "adapters_engine_add")
 ENDS = tuple(f"_{model._meta.model_name}_{page}" for model in admin.site._registry for page in OF_A_MODEL)
 # What is no page of its own: parts of pages, files, and addresses that only take a form.
 OF_DJANGO = {"search", "login", "logout", "autocomplete", "jsi18n", "view_on_site"}

@@ -237,6 +237,24 @@ def test_the_ingress_has_the_paths_of_caddy():
     assert found["gateway"] == {path.removesuffix("/*") for path in of_api} | own
 
 
+def test_proxies_bound_bodies_before_the_site_reads_them():
+    ingresses = kinds("Ingress")
+    size = "nginx.ingress.kubernetes.io/proxy-body-size"
+    assert {name: one["metadata"]["annotations"][size] for name, one in ingresses.items()} == {
+        "polyscribe": "4m",
+        "polyscribe-files": "201m",
+    }
+    [rule] = ingresses["polyscribe-files"]["spec"]["rules"]
+    assert [(path["path"], path["pathType"]) for path in rule["http"]["paths"]] == [("/v1/files", "Exact")]
+    caddy = (ROOT / "deploy" / "Caddyfile").read_text()
+    assert re.findall(r"request_body (@\w+) \{\s+max_size (\w+)", caddy) == [
+        ("@upload", "201MiB"),
+        ("@others", "4MiB"),
+    ]
+    nginx = (ROOT / "docs" / "running.md").read_text()
+    assert "client_max_body_size 4m;" in nginx
+
+
 def test_the_engine_is_divided_by_the_most_gateways_that_can_be():
     [scaler] = kinds("HorizontalPodAutoscaler").values()
     settings = variables_of(manifests.FOLDER / "base" / "settings.env")

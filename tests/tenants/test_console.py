@@ -336,7 +336,7 @@ def test_a_workspace_has_one_page_with_what_it_is_and_has(operator_client, acme,
     assert shown.context["workspace"]["state"].note == "They asked for it."
     figures = {figure.name: figure for figure in shown.context["workspace"]["figures"]}
     assert list(figures) == [
-        *("Plan", "Tokens this month", "Free workspaces", "Spent this month", "Members", "Styles"),
+        *("Plan", "Tokens this month", "Spent this month", "Members", "Styles"),
         *("API keys", "Invoices due"),
     ]
     assert (figures["Plan"].value, figures["Members"].value, figures["API keys"].value) == ("Free", "1", "1")
@@ -356,6 +356,17 @@ def test_a_workspace_has_one_page_with_what_it_is_and_has(operator_client, acme,
             assert operator_client.get(row.address).status_code == 200
     for _, address in shown.context["workspace"]["links"]:
         assert operator_client.get(address).status_code == 200
+
+
+def test_another_plan_version_is_assigned_from_the_workspaces_page(operator_client, acme):
+    shown = operator_client.get(page("tenant", "change", acme.pk))
+    section = next(one for one in shown.context["workspace"]["sections"] if one.title == "Plans")
+    assert [row.name for row in section.rows] == [str(acme.subscriptions.get().plan_version)]
+    assert f'value="{acme.pk}"' in operator_client.get(section.add_address).text
+    agreed = plans.newest_plan_version("enterprise")
+    chosen = {"tenant": acme.pk, "plan_version": agreed.pk, **SURE}
+    assert operator_client.post(section.add_address, chosen).status_code == 302
+    assert plans.limits_of(acme, timezone.now()).parallel_requests == agreed.parallel_requests
 
 
 def test_members_read_why_their_workspace_is_suspended(operator_client, alice_client, acme):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from billing.counters import compare_counters, compare_pools
+from billing.counters import compare_counters
 from billing.reconciliation import (
     compare_credits,
     compare_earnings,
@@ -35,7 +35,6 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(f"{period!r} is not a month. Use the form {months.current()}.") from error
         found += compare_counters(valkey.client(), period)
-        found += compare_pools(valkey.client(), period)
         for disagreement in found:
             self.stdout.write(str(disagreement))
         if found:

@@ -1,16 +1,14 @@
 -- Checks every limit of a request, the workspace's and its key's, and takes the hold, or changes nothing.
--- KEYS: limits, key, library, account, bucket, hold, leases, suspect, versions, pool's account, styles, incarnation
+-- KEYS: limits, key, library, account, bucket, hold, leases, suspect, versions, styles, incarnation
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
 --       sequences (prompts times choices), period, its first and its end's millisecond, lease in ms,
 --       1 if the prompt was counted exactly, the caller's bucket for canaries (0 … 99), prompt tokens (lower bound),
---       the base model's context in tokens (0: no engine serves it), the pool that bucket and account are of,
---       1 if the client wants no watermark
--- A pool is what shares an allowance: all free workspaces of one person, or else the workspace alone, whose id it has.
--- Returns a flat array that begins with the verdict: admitted, cache_miss, period_rollover, other_pool, denied, suspect,
+--       the base model's context in tokens (0: no engine serves it), 1 if the client wants no watermark
+-- Returns a flat array that begins with the verdict: admitted, cache_miss, period_rollover, denied, suspect,
 -- sequences, unknown_model, too_long, loading, estimate_too_high (an exact count could change the answer), or limited.
 -- An absent or empty limit (of a key, of spending) means that there is none.
 local limits_key, key_key, library_key, account_key, bucket_key, hold_key, leases_key, suspect_key, versions_key,
-  pool_account_key, styles_key, incarnation_key = unpack(KEYS)
+  styles_key, incarnation_key = unpack(KEYS)
 local request_id, tenant, key, model = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local max_prompt, output_asked, sequences, period = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local lease_ms, is_exact = tonumber(ARGV[11]), ARGV[12] == '1'
@@ -26,7 +24,7 @@ local limits
 repeat
   limits = call('HMGET', limits_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
     'requests_per_minute', 'tokens_per_minute', 'max_output_tokens', 'weight',
-    'input_nanousd', 'cached_input_nanousd', 'output_nanousd', 'sequences_per_request', 'credits', 'coming_at', 'pool_id',
+    'input_nanousd', 'cached_input_nanousd', 'output_nanousd', 'sequences_per_request', 'credits', 'coming_at',
     'slug', 'is_watermarked')
 until not apply_due_change(limits_key, limits[14], now)
 local api_key = call('HMGET', key_key, 'state', 'monthly_tokens', 'monthly_nanousd', 'parallel_requests',
@@ -36,25 +34,17 @@ local sums = call('HMGET', account_key, 'used', 'spent', 'held', 'reserved', use
 if not limits[1] or not api_key[1] or not sums[1] then return {'cache_miss'} end
 -- A name without a workspace means the caller's own style, else the first party's.
 local name, suffix = string.match(model, '^([^@]*)(.*)$')
-local own_name = limits[16] .. '/' .. name
+local own_name = limits[15] .. '/' .. name
 local library = call('HMGET', library_key, '@generation', own_name, name)
 if not library[1] then return {'cache_miss'} end
-local pool_id = limits[15]
-if pool_id ~= ARGV[16] then return {'other_pool', pool_id} end
-local pool -- an account with the workspace's cap alone
-if pool_id ~= tenant then
-  local pool_sums = call('HMGET', pool_account_key, 'used', 'held')
-  if not pool_sums[1] then return {'cache_miss'} end
-  pool = {scope = 'pool', cap = tonumber(limits[2]), used = tonumber(pool_sums[1]), held = tonumber(pool_sums[2]) or 0}
-end
 
 -- Who may ask at all.
 local refusal = denied(limits[1], api_key[1], api_key[7], now)
 if refusal then return refusal end
 local suspect_ms = call('PTTL', suspect_key)
 if suspect_ms > 0 then return {'suspect', suspect_ms} end
-local may_be_unmarked = limits[17] == '0' or api_key[9] == '0'
-if ARGV[17] == '1' and not may_be_unmarked then return {'denied', 'watermarked'} end
+local may_be_unmarked = limits[16] == '0' or api_key[9] == '0'
+if ARGV[16] == '1' and not may_be_unmarked then return {'denied', 'watermarked'} end
 local max_sequences = tonumber(limits[12])
 if sequences > max_sequences then return {'sequences', max_sequences} end
 
@@ -249,8 +239,8 @@ local function busy(of)
 end
 local function refused(prompt)
   set_needed(prompt)
-  return pool and exhausted(pool) or exhausted(workspace) or exhausted(own) or (unpaid and unpaid(false))
-    or pool and busy(pool) or busy(workspace) or busy(own) or (unpaid and unpaid(true))
+  return exhausted(workspace) or exhausted(own) or (unpaid and unpaid(false)) or busy(workspace) or busy(own)
+    or (unpaid and unpaid(true))
 end
 refusal = refused(max_prompt)
 if not is_exact and (refusal or is_cut) then
@@ -266,10 +256,6 @@ if needs_loading then return {'loading', field, version} end
 -- Take the hold.
 call('HSET', account_key, 'held', workspace.held + tokens, 'reserved', workspace.reserved + nanousd,
   held_k, own.held + tokens, reserved_k, own.reserved + nanousd)
-if pool then
-  call('HSET', pool_account_key, 'held', pool.held + tokens)
-  call('PEXPIRE', bucket_key, 86400000) -- a day: no request lasts longer, and no level matters then
-end
 workspace.requests, workspace.tokens = workspace.requests - 1, workspace.tokens - tokens
 call('HSET', bucket_key, 'at', now, 'open', workspace.open + sequences, 'requests', workspace.requests,
   'tokens', workspace.tokens, open_k, own.open + sequences)
@@ -282,6 +268,6 @@ call('ZADD', leases_key, now + lease_ms, tenant .. ' ' .. request_id)
 local held_prices = table.concat(prices, ' ')
 call('HSET', hold_key, 'key', key, 'period', period, 'tokens', tokens, 'nanousd', nanousd,
   'admitted_ms', now, 'version', version == 'base' and '' or version, 'prices', held_prices, 'usage', '0 0 0',
-  'sequences', sequences, 'pool', pool and pool_id or '')
+  'sequences', sequences)
 return {'admitted', field, version, output, tokens, nanousd, now, held_prices, tonumber(limits[8]),
   may_be_unmarked and 1 or 0, rates()}

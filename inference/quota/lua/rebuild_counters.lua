@@ -1,11 +1,10 @@
 -- Sets a period's counters from the ledger's sums.
--- KEYS: account, stream. ARGV: whose events count (`tenant` or `pool`) and its id, the stream's last id when the sums
--- were read, then field, value …
--- Returns 0, and changes nothing, if such an event came since then: the sums may have it or not. The drain
+-- KEYS: account, stream. ARGV: tenant id, the stream's last id when the sums were read, then field, value …
+-- Returns 0, and changes nothing, if an event of the tenant came since then: the sums may have it or not. The drain
 -- deletes what it has recorded. So if any later event was deleted, the sums must be read again as well.
 -- An account that another process has rebuilt meanwhile stays as it is.
 local account, stream = KEYS[1], KEYS[2]
-local of, id, last = ARGV[1], ARGV[2], ARGV[3]
+local tenant, last = ARGV[1], ARGV[2]
 if redis.call('HEXISTS', account, 'used') == 1 then return 1 end
 local function is_later(a, b)
   local a1, a2 = string.match(a, '^(%d+)-(%d+)$')
@@ -20,9 +19,9 @@ if redis.call('EXISTS', stream) == 1 then
   end
   for _, entry in ipairs(redis.call('XRANGE', stream, '(' .. last, '+')) do
     for i = 1, #entry[2], 2 do
-      if entry[2][i] == of and entry[2][i + 1] == id then return 0 end
+      if entry[2][i] == 'tenant' and entry[2][i + 1] == tenant then return 0 end
     end
   end
 end
-for i = 4, #ARGV, 2 do redis.call('HSET', account, ARGV[i], ARGV[i + 1]) end
+for i = 3, #ARGV, 2 do redis.call('HSET', account, ARGV[i], ARGV[i + 1]) end
 return 1

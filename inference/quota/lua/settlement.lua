@@ -1,12 +1,12 @@
 -- Releases a hold, charges what was used and appends the usage event: once a request id, the first call wins.
--- KEYS: hold, leases, account, bucket, stream, pool's account
+-- KEYS: hold, leases, account, bucket, stream
 -- ARGV: request id, tenant id, prompt, cached and completion tokens, cost in nano-USD, finish reason, outcome,
 --       route and engine ('': those of the last heartbeat), 'sweep' when a sweeper calls: it acts only if the lease
 --       is over; what is said of the watermark, the SHA-256 of the answer's text, what prescribed it
 -- Returns 1 if this call settled, 2 if a sweeper had, 0 if there is no such hold. A request without tokens
 -- is an event only after an engine's failure. The hold of a swept request stays for an hour, in case its gateway was
 -- only slow: what the sweeper billed stands, and a request that had no count yet is billed now.
-local hold_key, leases_key, account_key, bucket_key, stream_key, pool_account_key = unpack(KEYS)
+local hold_key, leases_key, account_key, bucket_key, stream_key = unpack(KEYS)
 local request_id, tenant = ARGV[1], ARGV[2]
 local used_now, cost = tonumber(ARGV[3]) + tonumber(ARGV[5]), tonumber(ARGV[6])
 local outcome, is_sweep = ARGV[8], ARGV[11] == 'sweep'
@@ -18,7 +18,7 @@ if is_sweep then
   if lease and tonumber(lease) > time[1] * 1000 + math.floor(time[2] / 1000) then return 0 end
 end
 local hold = call('HMGET', hold_key, 'key', 'period', 'tokens', 'nanousd', 'admitted_ms', 'route', 'prices', 'swept',
-  'engine', 'sequences', 'pool')
+  'engine', 'sequences')
 call('ZREM', leases_key, tenant .. ' ' .. request_id)
 if not hold[1] then return 0 end
 local swept = tonumber(hold[8])
@@ -44,13 +44,6 @@ else -- to be rebuilt from the ledger, to which this event is on its way
     reserved_k, sum(8) - nanousd)
 end
 
-local pool = hold[11]
-if pool ~= '' then
-  local pool_sums = call('HMGET', pool_account_key, 'used', 'held')
-  call('HSET', pool_account_key, 'held', (tonumber(pool_sums[2]) or 0) - tokens)
-  if pool_sums[1] then call('HSET', pool_account_key, 'used', tonumber(pool_sums[1]) + used_now) end
-end
-
 -- What was held and not used goes back to the minute's buckets; admission cuts them to the limit
 -- and reads '' as full: there is no limit, or nothing was held by it yet.
 local open_k, tokens_k, unused = 'open:' .. key, 'tokens:' .. key, tokens - used_now
@@ -63,6 +56,6 @@ local route, engine = ARGV[9], ARGV[10]
 if route == '' then route, engine = hold[6] or '', hold[9] or '' end
 call('XADD', stream_key, '*', 'request', request_id, 'tenant', tenant, 'key', key, 'period', hold[2],
   'admitted_ms', hold[5], 'route', route, 'engine', engine, 'prices', hold[7], 'prompt', ARGV[3],
-  'cached', ARGV[4], 'completion', ARGV[5], 'cost', ARGV[6], 'finish', ARGV[7], 'outcome', outcome, 'pool', pool,
+  'cached', ARGV[4], 'completion', ARGV[5], 'cost', ARGV[6], 'finish', ARGV[7], 'outcome', outcome,
   'watermark', ARGV[12], 'text', ARGV[13], 'constrained', ARGV[14])
 return 1

@@ -29,7 +29,7 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
         PageOfOurs("Jobs", "admin:jobs", "tenants.view_failedtask"),
         "tenants.AuditEntry",
     ],
-    "Workspaces": ["tenants.Tenant", "tenants.User", "tenants.ApiKey", "tenants.RaisedLimit"],
+    "Workspaces": ["tenants.Tenant", "tenants.User", "tenants.ApiKey"],
     "Styles": [
         PageOfOurs("Pending approval", "admin:adapters_style_queue", "adapters.view_style"),
         "adapters.Style",
@@ -55,7 +55,6 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
     # What is seldom looked for, or better found from a row's own page. Folded.
     ADVANCED: [
         "tenants.FailedTask",
-        "tenants.WorkspaceNote",
         "tenants.WebhookEndpoint",
         "tenants.NoticeMail",
         "adapters.Release",

@@ -17,7 +17,6 @@ ROLES = {
             "view",
             "auditentry authorearning creditburn creditgrant failedtask hostedstyle invoice invoiceline ledgerentry membership noticemail plan planversion price pricebook subscription usagedaily usageevent user webhookdelivery",
         ),
-        ("tenants", "view add change", "raisedlimit workspacenote"),
         ("tenants", "view change", "apikey tenant webhookendpoint"),
     ],
     "Finance": [
@@ -27,7 +26,7 @@ ROLES = {
         (
             "tenants",
             "view",
-            "apikey auditentry authorearning creditburn hostedstyle invoiceline membership noticemail raisedlimit usagedaily usageevent user webhookdelivery webhookendpoint workspacenote",
+            "apikey auditentry authorearning creditburn hostedstyle invoiceline membership noticemail usagedaily usageevent user webhookdelivery webhookendpoint",
         ),
         (
             "tenants",
@@ -43,7 +42,7 @@ ROLES = {
         (
             "tenants",
             "view",
-            "apikey auditentry noticemail raisedlimit tenant usagedaily usageevent webhookdelivery webhookendpoint workspacenote",
+            "apikey auditentry noticemail tenant usagedaily usageevent webhookdelivery webhookendpoint",
         ),
         ("tenants", "view change", "failedtask"),
     ],
@@ -59,7 +58,7 @@ ROLES = {
         (
             "tenants",
             "view add change",
-            "apikey auditentry authorearning creditburn creditgrant hostedstyle invoice invoiceline ledgerentry membership noticemail plan planversion price pricebook raisedlimit subscription usagedaily usageevent user webhookdelivery webhookendpoint workspacenote",
+            "apikey auditentry authorearning creditburn creditgrant hostedstyle invoice invoiceline ledgerentry membership noticemail plan planversion price pricebook subscription usagedaily usageevent user webhookdelivery webhookendpoint",
         ),
         ("tenants", "view add change delete", "tenant"),
         ("tenants", "view change", "failedtask"),

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from adapters.public import select_first_party_styles
 from core.page_failures import failures_shown
-from tenants.accounts import current, deleted_workspaces, workspaces
+from tenants.accounts import current, deleted_workspaces, free_plan, workspaces
 from tenants.accounts.access import access_of_person, ask_to_log_in
 from tenants.accounts.forms import CreateWorkspaceForm
 from tenants.models import Tenant, User
@@ -35,6 +35,7 @@ def create_workspace(request: HttpRequest) -> HttpResponse:
         "form": form,
         "is_first": not current.list_memberships(request),
         "deleted": deleted_workspaces.list_deleted(user),
+        "refusal": None if form.is_bound else free_plan.find_refusal(user),
     }
     return render(request, "website/create_workspace.html", context, status=400 if form.is_bound else 200)
 

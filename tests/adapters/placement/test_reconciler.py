@@ -1,8 +1,7 @@
-"""Engines forget, refuse, die, bring static modules; in the end they serve what is wanted."""
+"""Engines forget, refuse, die, bring adapters of their own; in the end they serve what is wanted."""
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -202,22 +201,17 @@ def test_our_name_on_another_folder_is_loaded_again(acme, engine, vllm, folder):
     assert vllm.loaded[version.engine_name] == str(folder / str(version.pk))
 
 
-def test_a_static_module_with_the_same_files_counts_as_present(acme, engine, vllm, tmp_path):
-    files = adapter_files()
-    for name, content in files.items():
-        Path(tmp_path, name).write_bytes(content)
-    vllm.loaded["poetry-bot"] = str(tmp_path)
-    vllm.loaded["other-bot"] = "/elsewhere"
-    version = served(acme, "noir", engine, files)
-    assert version.engine_name not in vllm.loaded
-    assert Placement.objects.get().loaded_as == "poetry-bot"
+def test_adapters_that_an_engine_was_started_with_are_named_and_left_alone(acme, engine, vllm):
+    own = {"poetry-bot": "/elsewhere/poetry", "other-bot": "/elsewhere/other"}
+    vllm.loaded |= own
+    version = served(acme, "noir", engine)
+    assert vllm.loaded.keys() == own.keys() | {version.engine_name}
     engine.refresh_from_db()
-    assert engine.note == "Started with static modules: poetry-bot (acme/noir@1), other-bot (unknown)"
-
-    vllm.restart()  # this time without it
+    assert engine.note == "Started with static modules: poetry-bot, other-bot"
+    vllm.restart()  # this time without them
     reconciler.reconcile(engine)
-    assert Placement.objects.get().loaded_as == version.engine_name
-    assert version.engine_name in vllm.loaded
+    engine.refresh_from_db()
+    assert engine.note == ""
 
 
 def test_damaged_local_files_are_repaired_in_place(acme, engine, vllm, folder):

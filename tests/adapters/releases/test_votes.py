@@ -1,4 +1,4 @@
-"""Blind votes: sides at random, one vote a round, counted, pruned, and asked for before a promotion."""
+"""Blind votes: sides at random, one vote a round, bounded and pruned."""
 
 from datetime import timedelta
 
@@ -9,7 +9,6 @@ from django.utils import timezone
 from adapters.errors import (
     AlreadyVoted,
     BadVote,
-    NotEnoughVotes,
     NotServing,
     RoundNotFound,
     SameSides,
@@ -17,8 +16,8 @@ from adapters.errors import (
     TooManyRounds,
     VersionNotFound,
 )
-from adapters.models import AdapterVersion, BlindVote, Selection, Status, Style
-from adapters.releases import aliases, votes
+from adapters.models import AdapterVersion, BlindVote, Selection, Status
+from adapters.releases import votes
 from tests.adapters.builders import known
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,15 +28,6 @@ FIRST, SECOND = "acme/noir@1", "acme/noir@2"
 def versions(acme, engine) -> list[AdapterVersion]:
     """Two serving versions of one style, of which the first is live."""
     return [known(acme, "noir", engine, auto_promote=is_first) for is_first in (True, False)]
-
-
-def voted(tenant, voter, choice_for: str, times: int = 1) -> None:
-    """Let a model win some rounds of the two, or neither for "tie"."""
-    for _ in range(times):
-        begun = votes.begin_round(tenant, voter, FIRST, SECOND)
-        left = votes.find_side_model(tenant.pk, voter, begun.pk, "left")
-        choice = "tie" if choice_for == "tie" else "left" if left == choice_for else "right"
-        votes.cast_vote(begun, choice)
 
 
 def test_sides_are_at_random_and_each_side_knows_its_model(acme, alice, versions):
@@ -94,91 +84,20 @@ def test_styles_of_others_take_part_without_a_number(acme, alice, versions, poet
         votes.begin_round(acme, alice, FIRST, SECOND)
 
 
-def test_standings_count_ties_as_halves_and_only_the_workspaces_votes(acme, alice, charlies, versions):
-    voted(acme, alice, SECOND, 6)
-    voted(acme, alice, FIRST, 1)
-    voted(acme, alice, "tie", 2)
-    votes.begin_round(acme, alice, FIRST, SECOND)  # nobody voted on it
-    best, other = votes.standings(acme)
-    assert (best.side.model, best.votes, other.side.model, other.votes) == (SECOND, 9, FIRST, 9)
-    assert best.chance.low < best.chance.percent < best.chance.high
-    style = Style.objects.select_related("owner", "live_version").get()
-    second, first = votes.standings_of(style)
-    assert first.against_live is None
-    assert second.against_live.percent == pytest.approx(100 * 7.5 / 10)  # with the tie that all begin with
-    assert votes.standings(charlies) == []
-
-
-def test_a_promotion_asks_for_votes_if_its_owner_wants_that(acme, alice, engine, versions):
-    style = Style.objects.select_related("owner", "live_version").get()
-    votes.ask_for_votes(style, 2)
-    voted(acme, alice, FIRST, 1)
-    with pytest.raises(NotEnoughVotes, match="1 of the 2"):
-        aliases.promote(versions[1], alice)
-    third = known(acme, "noir", engine, auto_promote=True)
-    assert Style.objects.get().live_version == versions[0], "an upload waits, too"
-    assert votes.missing_votes(style, [*versions, third]) == {versions[1].pk: 1, third.pk: 2}
-    voted(acme, alice, "tie", 1)
-    aliases.promote(versions[1], alice)
-    assert Style.objects.get().live_version == versions[1]
-    aliases.promote(third, alice, without_votes=True)
-    assert Style.objects.get().live_version == third
-    aliases.roll_back(Style.objects.get(), alice)  # asks for none: something is wrong now
-    assert Style.objects.get().live_version == versions[1]
-
-
 def test_rounds_are_bounded_and_pruned(acme, alice, versions, monkeypatch):
-    voted(acme, alice, FIRST, 3)
+    votes.cast_vote(votes.begin_round(acme, alice, FIRST, SECOND), "left")
     votes.begin_round(acme, alice, FIRST, SECOND)
-    monkeypatch.setattr(votes, "ROUNDS_A_DAY", 4)
+    monkeypatch.setattr(votes, "ROUNDS_A_DAY", 2)
     with pytest.raises(TooManyRounds):
         votes.begin_round(acme, alice, FIRST, SECOND)
     now = timezone.now()
     assert votes.prune_votes(now) == 0
-    assert votes.prune_votes(now + timedelta(hours=25)) == 1, "the round without a vote"
-    monkeypatch.setattr(votes, "ROUNDS_KEPT", 2)
-    assert votes.prune_votes(now) == 1
-    assert votes.prune_votes(now + timedelta(days=366)) == 2
+    assert votes.prune_votes(now + timedelta(hours=25)) == 2
 
 
-def test_the_versions_tab_shows_votes_and_asks_before_promoting(alice_client, acme, alice, versions):
-    tab = reverse("adapters:style_versions", args=["acme", "noir"])
-    assert "No votes on its versions yet" in alice_client.get(tab).text
-    style = Style.objects.get()
-    alice_client.post(reverse("adapters:ask_for_votes", args=[style.pk]), {"votes": "2"})
-    voted(acme, alice, SECOND, 1)
-    page = alice_client.get(tab).text
-    assert "1 more blind vote needed" in page
-    assert "Vote first" in page
-    assert "Promote anyway" in page
-    assert reverse("inference:blind") + "?a=acme%2Fnoir%401&amp;b=acme%2Fnoir%402" in page
-    promote = reverse("adapters:promote", args=[versions[1].pk])
-    assert "1 of the 2 blind votes" in alice_client.post(promote, follow=True).text
-    assert Style.objects.get().live_version == versions[0]
-    alice_client.post(promote, {"without_votes": "on"})
-    assert Style.objects.get().live_version == versions[1]
-
-
-def test_a_count_that_is_none_is_refused(alice_client, versions):
-    address = reverse("adapters:ask_for_votes", args=[Style.objects.get().pk])
-    for written in ("", "-1", "101", "99999", "five", "1.5"):
-        answer = alice_client.post(address, {"votes": written}, follow=True)
-        assert "from 0 to 100" in answer.text, written
-    assert Style.objects.get().votes_before_promotion == 0
-
-
-def test_the_api_reads_and_sets_them(alice_client, acme, alice, versions):
-    voted(acme, alice, SECOND, 3)
-    address = "/api/v1/styles/acme/noir/votes"
-    alice_client.put(address, {"before_promotion": 9}, content_type="application/json")
-    answer = alice_client.get(address).json()
-    assert answer["before_promotion"] == 9
-    assert [(one["version"], one["votes"]) for one in answer["versions"]] == [(2, 3), (1, 3)]
-    promote = "/api/v1/styles/acme/noir/versions/2/promote"
-    refused = alice_client.post(promote, content_type="application/json")
-    assert (refused.status_code, refused.json()["code"]) == (409, "not_enough_votes")
-    done = alice_client.post(promote, {"without_votes": True}, content_type="application/json")
-    assert done.status_code == 200
+def test_the_versions_tab_leads_to_a_blind_test_with_the_live_one(alice_client, versions):
+    tab = alice_client.get(reverse("adapters:style_versions", args=["acme", "noir"])).text
+    assert reverse("inference:blind") + "?a=acme%2Fnoir%401&amp;b=acme%2Fnoir%402" in tab
 
 
 def test_the_page_begins_a_round_and_names_both_after_the_vote(alice_client, acme, versions):
@@ -196,4 +115,3 @@ def test_the_page_begins_a_round_and_names_both_after_the_vote(alice_client, acm
     named = alice_client.post(address, {"choice": "left"}, content_type="application/json").json()
     assert named["said"] == f"You preferred {named['left']}."
     assert {named["left"], named["right"]} == {"Noir, version 1", "Noir, version 2"}
-    assert "95% range" in alice_client.get(reverse("inference:blind")).text

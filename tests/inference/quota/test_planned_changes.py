@@ -60,7 +60,6 @@ def copies(valkey, acme, clock):
         pipeline = valkey.pipeline(transaction=False)
         for tenant in tenants:
             pipeline.copy(names.limits_key(acme.pk), names.limits_key(tenant), replace=True)
-            pipeline.hset(names.limits_key(tenant), "pool_id", tenant)
             pipeline.copy(names.key_key(acme.pk, key.pk), names.key_key(tenant, "key"), replace=True)
             pipeline.copy(names.library_key(acme.pk), names.library_key(tenant), replace=True)
             for period in (APRIL, MAY):
@@ -103,7 +102,7 @@ def test_no_workspace_is_published_when_the_month_turns(valkey, acme, clock, cop
     publish_snapshot(acme.pk)
     fresh = valkey.hgetall(names.limits_key(acme.pk))
     assert fresh["wallet"].startswith(MAY)
-    assert valkey.hgetall(names.limits_key(tenants[-1])) == fresh | {"pool_id": tenants[-1]}
+    assert valkey.hgetall(names.limits_key(tenants[-1])) == fresh
     assert valkey.ttl(names.limits_key(tenants[-1])) == -1  # never
 
 

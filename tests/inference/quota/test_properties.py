@@ -34,7 +34,6 @@ from inference.contract.route_tables import RouteTables
 from inference.contract.usage import Usage
 from inference.errors import (
     CreditsExhausted,
-    FreePlanExhausted,
     InFlightFull,
     Limited,
     QuotaExhausted,
@@ -45,7 +44,7 @@ from inference.quota.admission import Caller, Grant, InFlight, PeriodRollover, P
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import sweep_expired_holds
 from tenants.metering.pricing import cost_nanousd
-from tenants.models import FreeUsage, LedgerEntry, UsageEvent
+from tenants.models import LedgerEntry, UsageEvent
 from tenants.public import playground_key
 from tests.inference.builders import (
     open_tables,
@@ -238,7 +237,6 @@ class History(RuleBasedStateMachine):
         self.months = [f"{year}-{month}" for month in ("10", "11", "12")]
         self.periods = self.months[1:]
         self.purse: Purse | None = None
-        self.pool = ""  # of the free plan, which it shares with nobody here: test_pools.py has several
         self.is_unbounded = False  # something was billed that no hold covered any more
         self.store.flushdb()
         self.tables = RouteTables()
@@ -265,10 +263,8 @@ class History(RuleBasedStateMachine):
         purse=st.none() | st.builds(
             Purse, st.tuples(st.just(0), free_tokens, free_tokens), st.lists(grants, max_size=4), lent=lent
         ),
-        pooled=st.booleans(),
     )  # fmt: skip
-    def begins(self, tokens, money, parallel, requests, minute, purse=None, pooled=False):  # noqa: PLR0917 Hypothesis names them
-        self.pool = f"free-{self.months[0]}" if pooled else ""
+    def begins(self, tokens, money, parallel, requests, minute, purse=None):  # noqa: PLR0917 Hypothesis names them
         if purse:
             self.purse = Purse(purse.free_tokens, list(purse.grants), lent=purse.lent)
         self.sides = [
@@ -458,12 +454,7 @@ class History(RuleBasedStateMachine):
                 assert part_of(account, "used", "spent") == self._used(period)
             else:
                 assert self.is_flushed or self.told
-            if self.pool:
-                shared = self.store.hgetall(names.pool_account_key(self.pool, period))
-                assert int(shared.get("held", 0)) == self._holds(period).get("held", 0)
-                if self._is_known(period):
-                    assert int(shared["used"]) == self._used(period).get("used", 0)
-        bucket = self.store.hgetall(names.bucket_key(self.pool or self.tenant))
+        bucket = self.store.hgetall(names.bucket_key(self.tenant))
         assert part_of(bucket, "open") == self._counts([
             f.ask.key for f in self.held.values() for _ in range(f.ask.choices)
         ])  # fmt: skip
@@ -476,7 +467,7 @@ class History(RuleBasedStateMachine):
     # the deeds
 
     def _admit(self, ask: Ask) -> Grant:
-        caller = Caller(self.tenant, self.key_ids[ask.key], self.pool)
+        caller = Caller(self.tenant, self.key_ids[ask.key])
         return self.data_plane.admit(
             caller, tables=self.tables, prompt=ask.prompt, is_exact=ask.exact, output=ask.output,
             sequences=ask.choices, period=ask.period,
@@ -547,7 +538,6 @@ class History(RuleBasedStateMachine):
         written = [{k: "" if v is None else v for k, v in side.limits.items()} for side in self.sides]
         plan = {"state": "live", "max_output_tokens": MAX_OUTPUT, "weight": 1, **PRICES._asdict()}
         plan |= {"slug": "tester", "sequences_per_request": 16}
-        plan["pool_id"] = self.pool or str(self.tenant)
         plan["credits"] = self.purse.write(self.months) if self.purse else ""
         self.store.hset(names.limits_key(self.tenant), mapping=written[0] | plan)
         for key, limits in enumerate(written[1:]):
@@ -578,10 +568,6 @@ class History(RuleBasedStateMachine):
             assert sum(costs) == sum(e.cost_nanousd for e in events) == (sums["nanousd"] or 0)
             assert (account.get("used", 0), account.get("spent", 0)) == (sums["tokens"] or 0, sum(costs))
             assert sums["count"] == sum(event[0] == period for event in self.events.values())
-            if self.pool:
-                shared = FreeUsage.objects.filter(pool=self.pool, period=period)
-                assert sum(shared.values_list("tokens", flat=True)) == account.get("used", 0)
-                self.store.delete(names.pool_account_key(self.pool, period))
             self.store.delete(names.account_key(self.tenant, period))
             rebuild_counters(self.store, self.tenant, period)
             assert {name: n for name, n in self._account(period).items() if n} == account
@@ -693,8 +679,6 @@ class History(RuleBasedStateMachine):
                 return ("CacheMiss",)
             name, scope, retry_ms, allowed, left, *own_need = limit
             error, words, _ = admission.LIMIT_ERRORS[name]
-            if scope == "pool" and error is QuotaExhausted:
-                error = FreePlanExhausted
             is_money = name.startswith(("nanousd", "credits", "unpaid"))
             shown = usd if is_money else "{:,}".format
             needed = own_need[0] if own_need else nanousd if is_money else tokens
@@ -724,10 +708,6 @@ class History(RuleBasedStateMachine):
             yield from self._short_of_credits(ask, tokens, nanousd, busy=True)
 
     def _for_good(self, ask: Ask, tokens: int, nanousd: int, now: int):
-        if self.pool:
-            used, _, cap = self._money(ask, self.sides[0])[0]
-            if used + tokens > cap:
-                yield "tokens_spent", "pool", 0, cap, cap - used
         for side in self._sides(ask):
             for name, need, (used, _, cap) in zip(
                 ("tokens_spent", "nanousd_spent"), (tokens, nanousd), self._money(ask, side), strict=True
@@ -740,10 +720,6 @@ class History(RuleBasedStateMachine):
                 yield "parallel_too_large", side.scope, 0, parallel, parallel
 
     def _for_now(self, ask: Ask, tokens: int, nanousd: int, now: int):
-        if self.pool:
-            used, held, cap = self._money(ask, self.sides[0])[0]
-            if used + held + tokens > cap:
-                yield "tokens_in_flight", "pool", 2000, cap, cap - used
         for at, side in enumerate(self._sides(ask)):
             for name, need, (used, held, cap) in zip(
                 WAITED_FOR[:2], (tokens, nanousd), self._money(ask, side), strict=True
@@ -778,8 +754,7 @@ class History(RuleBasedStateMachine):
         return int(tokens or 0) > 0 and swept is None
 
     def _dump(self) -> dict[str, bytes]:
-        of_pool = self.store.keys(f"*{self.pool}*") if self.pool else []
-        keys = sorted([*self.store.keys(f"*{self.tenant}*"), *of_pool, names.leases_key(), names.usage_key()])
+        keys = sorted([*self.store.keys(f"*{self.tenant}*"), names.leases_key(), names.usage_key()])
         return dict(zip(keys, map(self.world.raw.dump, keys), strict=True))
 
     def _events_of(self, flight: Flight) -> list[Usage]:
@@ -791,7 +766,7 @@ class History(RuleBasedStateMachine):
 
     def _stored_tokens(self, side: Side) -> float | None:
         of = "" if side.scope == "workspace" else f":{self.key_ids[self.sides.index(side) - 1]}"
-        stored = self.store.hget(names.bucket_key(self.pool or self.tenant), f"tokens{of}")
+        stored = self.store.hget(names.bucket_key(self.tenant), f"tokens{of}")
         return float(stored) if stored else None
 
 

@@ -165,7 +165,7 @@ def open_valkey(world: World) -> None:
     for tenant in world.tenants:
         publish_snapshot(tenant.pk)
         publisher.publish_library(tenant.pk)
-        world.valkey.hset(names.limits_key(tenant.pk), mapping=PLENTY | {"pool_id": str(tenant.pk)})
+        world.valkey.hset(names.limits_key(tenant.pk), mapping=PLENTY)
         world.valkey.hset(names.account_key(tenant.pk, months.current()), "used", 0)
 
 

@@ -134,7 +134,7 @@ def noir(acme, valkey, settings) -> Style:
     publisher.publish_library(acme.pk)
     publish_snapshot(acme.pk)
     valkey.hset(names.account_key(acme.pk, months.current()), "used", 0)
-    valkey.hset(names.limits_key(acme.pk), mapping=PLENTY | {"pool_id": str(acme.pk)})
+    valkey.hset(names.limits_key(acme.pk), mapping=PLENTY)
     return style
 
 

@@ -8,7 +8,9 @@ from django.utils import timezone
 
 from tenants.accounts import current, workspaces
 from tenants.accounts.workspaces import create_tenant
+from tenants.metering.plans import newest_plan_version
 from tenants.models import Membership, Tenant
+from tenants.public import subscribe_tenant
 from tests.tenants.builders import browser_of, issue_key
 
 pytestmark = pytest.mark.django_db
@@ -97,7 +99,8 @@ def test_a_workspace_that_was_left_or_deleted_is_open_no_more(alice, alice_clien
     assert heading(alice_client) == "acme"
 
 
-def test_another_workspace_is_created_once_and_opened(alice_client):
+def test_another_workspace_is_created_once_and_opened(alice_client, acme):
+    subscribe_tenant(acme, newest_plan_version("writer"))
     page = reverse("website:create_workspace")
     assert alice_client.post(page, {"workspace": "Gamma"}).status_code == 302
     assert heading(alice_client) == "gamma"

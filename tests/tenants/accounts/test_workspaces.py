@@ -4,11 +4,11 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from core.valkey import limits_key
-from tenants.accounts import members, workspaces
-from tenants.metering import plans, pools
-from tenants.metering.persons import domain_of, keep_person, normalize_address, person_of
+from tenants.accounts import workspaces
+from tenants.metering import plans
+from tenants.metering.persons import domain_of, normalize_address
 from tenants.models import Founding, Membership, Tenant, User
+from tenants.public import subscribe_tenant
 
 
 def test_a_founder_owns_a_tenant_on_the_free_plan_with_a_studio_key(alice, acme):
@@ -42,18 +42,24 @@ def test_a_person_without_a_workspace_gets_an_error(db):
         workspaces.default_tenant(User.objects.create_user("new@example.org"))
 
 
+def create_paid(user: User, name: str) -> Tenant:
+    tenant = workspaces.create_own_tenant(user, name=name)
+    subscribe_tenant(tenant, plans.newest_plan_version("writer"), at=tenant.created_at)
+    return tenant
+
+
 def test_a_person_creates_three_workspaces_an_hour_and_five_a_day_by_any_spelling(db, monkeypatch):
     now = timezone.now()
     monkeypatch.setattr(workspaces.timezone, "now", lambda: now)
     accounts = [User.objects.create_user(f"dora+{n}@example.org") for n in range(2)]
-    made = [workspaces.create_own_tenant(accounts[n % 2], name=f"W{n}") for n in range(3)]
+    made = [create_paid(accounts[n % 2], f"W{n}") for n in range(3)]
     Tenant.objects.filter(pk=made[0].pk).update(deleted_at=now)  # it counts all the same
     with pytest.raises(workspaces.CreatedTooOften, match="created 3 workspaces recently"):
         workspaces.create_own_tenant(accounts[1], name="W3")
     workspaces.create_own_tenant(User.objects.create_user("eve@example.org"), name="Eve's")
     Founding.objects.update(created_at=now - timedelta(hours=2))
     for n in range(3, 5):
-        workspaces.create_own_tenant(accounts[0], name=f"W{n}")
+        create_paid(accounts[0], f"W{n}")
     with pytest.raises(workspaces.CreatedTooOften, match="created 5 workspaces recently"):
         workspaces.create_own_tenant(accounts[0], name="W5")
     Founding.objects.update(created_at=now - timedelta(hours=25))
@@ -75,6 +81,7 @@ def test_a_domain_and_a_network_bring_few_new_people_a_day(db, settings, monkeyp
     found("b@y.catchall.example", "198.51.100.1")
     with pytest.raises(workspaces.TooManyNewPeople, match="Try again tomorrow"):
         found("c@catchall.example")
+    subscribe_tenant(workspaces.default_tenant(first), plans.newest_plan_version("writer"))
     found(first.email)  # is not new
     for number in range(3):
         found(f"q{number}@gmail.com", "127.0.0.1")  # everybody's domain, and an untrusted proxy's address
@@ -98,33 +105,13 @@ def test_names_below_a_registered_domain_are_one_domain(address, same):
     assert domain_of(address) == domain_of(same) != domain_of("b@other.co.uk")
 
 
-def test_what_was_typed_stays_when_a_workspace_comes_too_soon(alice, alice_client, settings):
+def test_what_was_typed_stays_when_a_workspace_comes_too_soon(alice, alice_client, acme, settings):
+    subscribe_tenant(acme, plans.newest_plan_version("writer"))
     settings.WORKSPACES_PER_HOUR = 0
     page = alice_client.post(reverse("website:create_workspace"), {"workspace": "Second Press"})
     assert page.status_code == 400
     assert 'value="Second Press"' in page.text
     assert "which is the limit" in page.text
-
-
-def test_another_address_is_no_new_person(alice, acme, valkey):
-    before = pools.pool_of(acme, plans.newest_plan_version("free"))
-    keep_person(alice)
-    User.objects.filter(pk=alice.pk).update(email="other@example.org")
-    assert pools.pool_of(acme, plans.newest_plan_version("free")) == before
-    keep_person(alice)
-    assert pools.pool_of(acme, plans.newest_plan_version("free")) == before
-
-
-def test_the_oldest_owner_pays_and_a_transfer_publishes_the_pool(
-    owner, acme, bobs, valkey, django_capture_on_commit_callbacks
-):
-    free = plans.newest_plan_version("free")
-    before = pools.pool_of(acme, free)
-    with django_capture_on_commit_callbacks(execute=True):
-        members.transfer_ownership(bobs, by=owner)
-    after = pools.pool_of(acme, free)
-    assert after == pools.pool_of_person(person_of(bobs.user)) != before
-    assert valkey.hget(limits_key(acme.pk), "pool_id") == after
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ from core import months
 from core.valkey import key_key, limits_key, owner_key, published_key
 from tenants.accounts import workspaces
 from tenants.api_keys import actions
-from tenants.metering import plans, pools
-from tenants.metering.persons import person_of
+from tenants.metering import plans
 from tenants.models import ApiKey, PlanVersion, Price, PriceBook, Tenant
 from tenants.models.keys import PUBLISHED_AFTER_DEATH
 from tenants.public import playground_key
@@ -55,7 +54,6 @@ def test_publishing_writes_limits_prices_and_keys_and_again_the_same(alice, acme
         "wallet": f"{months.current()} {months.before(months.current())} 200000 200000",
         "coming_at": "",
         "coming": "",
-        "pool_id": pools.pool_of_person(person_of(alice)),
         "state": "live",
         "responses_kept_days": "",
         "is_watermarked": "1",

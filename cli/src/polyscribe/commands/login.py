@@ -144,7 +144,7 @@ def limit_rows(limits: Object) -> list[tuple[str, str]]:
     rows = []
     for owner in ("key", "workspace"):
         for name, state in limits.get(owner, {}).items():
-            # Not all of them are limits: `is_shared` says that free workspaces share theirs.
+            # `included_tokens` is null where nothing is known of them yet.
             if isinstance(state, dict) and state.get("limit") is not None:
                 title = f"{owner}: {name.replace('_', ' ')}"
                 rows.append((title, f"{state['remaining']:,} of {state['limit']:,} left"))

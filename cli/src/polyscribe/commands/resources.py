@@ -326,14 +326,7 @@ OTHERS = (
         parameters={
             "style": StyleArgument,
             "version": VersionArgument,
-            "without_votes": option(
-                bool,
-                False,
-                "--without-votes",
-                help="Promote even if the style requires more blind votes.",
-            ),
         },
-        body=lambda facts: {"without_votes": True} if facts["without_votes"] else None,
     ),
     Change(
         "rollback",
