@@ -294,4 +294,3 @@ def _describe_side(version: AdapterVersion, figures: dict[int, VersionFigures]) 
     """Return the fields of ComparedVersion."""
     of_version = figures.get(version.number, VersionFigures())
     return {"version": version, "card": style_card_of(version, has_all_samples=True), "figures": of_version}
-
