@@ -33,6 +33,8 @@ from adapters.placement.transitions import is_answering
 from adapters.releases.votes import begin_round, find_round, find_side_model, show_side
 from adapters.releases.votes import standings as vote_standings
 from adapters.routing.publisher import publish_library
+from adapters.uploads.conversions import withdraw_old_conversions
+from adapters.uploads.pruner import prune_storage
 from adapters.uploads.sessions import begin_upload, find_or_create_style, finish_upload
 from adapters.uploads.storage_quota import Holdings, count_holdings
 from adapters.uploads.upload_request import StyleDescription, style_faults
@@ -79,6 +81,7 @@ __all__ = [
     "newest_uploads",
     "oldest_missing_s",
     "price_book_versions",
+    "prune_storage",
     "public_styles",
     "publish_library",
     "report_styles_erasure",
@@ -92,5 +95,6 @@ __all__ = [
     "take_engine_samples",
     "try_styles",
     "vote_standings",
+    "withdraw_old_conversions",
     "write_with_base",
 ]

@@ -7,7 +7,7 @@ import secrets
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -33,9 +33,7 @@ from adapters.releases.bradley_terry import Chance, Strengths
 from tenants.models import Tenant, User
 
 OPEN_FOR = timedelta(days=1)
-VOTES_KEPT = timedelta(days=365)
 ROUNDS_A_DAY = 1000  # of one workspace, so that its table stays small between two prunings
-ROUNDS_KEPT = 2000  # of one workspace
 SHOWN_VERSIONS = 50  # those with the most votes
 MOST_ASKED_FOR = 100
 
@@ -209,19 +207,6 @@ def ask_for_votes(style: Style, count: int) -> None:
         raise BadVoteCount(limit=MOST_ASKED_FOR)
     Style.objects.filter(pk=style.pk).update(votes_before_promotion=count)
     style.votes_before_promotion = count
-
-
-def prune_votes(now: datetime) -> int:
-    """Delete rounds without a vote after a day, votes after a year, and what is too much; return how many."""
-    left_open = BlindVote.objects.open().filter(begun_at__lt=now - OPEN_FOR)
-    deleted = left_open.delete()[0]
-    deleted += BlindVote.objects.filter(begun_at__lt=now - VOTES_KEPT).delete()[0]
-    counts = BlindVote.objects.order_by().values_list("tenant").annotate(count=Count("pk"))
-    for tenant_id, _ in counts.filter(count__gt=ROUNDS_KEPT):
-        newest_first = BlindVote.objects.filter(tenant=tenant_id).order_by("-begun_at", "-id")
-        too_many = list(newest_first.values_list("pk", flat=True)[ROUNDS_KEPT:])
-        deleted += BlindVote.objects.filter(pk__in=too_many).delete()[0]
-    return deleted
 
 
 def _count(tenant: Tenant) -> tuple[Wins, Counter[UUID]]:

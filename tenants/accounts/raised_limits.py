@@ -11,7 +11,6 @@ from tenants.models import RaisedLimit, Tenant, User
 from tenants.quota_sync import snapshot
 
 LONGEST = timedelta(days=90)  # who needs more for longer needs another plan
-ENDED_KEPT = timedelta(days=400)  # after its end, so that support can look it up
 HIGHEST = {
     "max_output_tokens": 100_000,
     "sequences_per_request": 1_000,
@@ -87,9 +86,3 @@ def end_raised_limit(raised: RaisedLimit) -> None:
         if not open_ones.update(ends_at=now):
             raise AlreadyEnded
         snapshot.mark_changed(raised.tenant_id)
-
-
-def prune_raised_limits(now: datetime) -> int:
-    """Delete what ended more than a year ago; return how many."""
-    deleted, _ = RaisedLimit.objects.filter(ends_at__lt=now - ENDED_KEPT).delete()
-    return deleted

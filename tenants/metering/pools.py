@@ -6,7 +6,6 @@ pool that admitted it, so neither a deletion nor another owner gives anything ba
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,7 +13,6 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Concat, Left
 
-from core import months
 from tenants.metering import plans
 from tenants.metering.persons import person_of, person_of_address
 from tenants.models import FreeUsage, Membership, PlanVersion, Tenant, User
@@ -100,9 +98,3 @@ def add_to_free_usage(cursor: CursorWrapper, used: Iterable[tuple[str, str, int]
     # In one order, so that two recorders can't wait for each other.
     for (pool, period), tokens in sorted(sums.items()):
         cursor.execute(ADD_TO_FREE_USAGE, [pool, period, tokens])
-
-
-def prune_free_usage(now: datetime) -> int:
-    """Delete what was used in months before the last one; return how many rows."""
-    deleted, _ = FreeUsage.objects.filter(period__lt=months.before(months.period_of(now))).delete()
-    return deleted

@@ -122,13 +122,13 @@ def _write_snapshot(tenant_id: UUID) -> int | None:
     return None
 
 
-def prune_snapshots() -> None:
-    """Delete from Valkey the accounts of old months and the minute buckets of dead keys. Safe to repeat.
+def prune_snapshots() -> int:
+    """Delete from Valkey the accounts of old months and the minute buckets of dead keys; return how many.
 
-    The data plane reads a month's account only while requests of that month run. People read the ledger.
+    Safe to repeat. The data plane reads a month's account only while requests of that month run. People read
+    the ledger.
     """
-    _expire_old_accounts()
-    _delete_buckets_of_dead_keys()
+    return _expire_old_accounts() + _delete_buckets_of_dead_keys()
 
 
 def find_owner(digest: str) -> tuple[UUID, UUID] | None:
@@ -164,7 +164,8 @@ def _kept_until(key: ApiKey, now: datetime) -> datetime | None:
     return None
 
 
-def _expire_old_accounts() -> None:
+def _expire_old_accounts() -> int:
+    expired = 0
     client = valkey.client()
     current_period = months.current()
     # SCAN in batches: KEYS would hold up every request while it runs.
@@ -173,10 +174,12 @@ def _expire_old_accounts() -> None:
             period = name.rpartition(":")[2]
             if period < current_period and client.ttl(name) == NO_TTL:
                 _, end = months.bounds(period)
-                client.expireat(name, end + ACCOUNTS_KEPT)
+                expired += int(client.expireat(name, end + ACCOUNTS_KEPT))
+    return expired
 
 
-def _delete_buckets_of_dead_keys() -> None:
+def _delete_buckets_of_dead_keys() -> int:
+    deleted = 0
     client = valkey.client()
     now = timezone.now()
     period = (now - DEAD_KEYS_PRUNED, now - DEAD_KEYS_KEPT)
@@ -187,7 +190,8 @@ def _delete_buckets_of_dead_keys() -> None:
         # bucket expires.
         pool_id = client.hget(valkey.limits_key(tenant_id), "pool_id")
         for owner_id in {str(tenant_id), str(pool_id or tenant_id)}:
-            client.hdel(valkey.bucket_key(owner_id), *fields)
+            deleted += bool(client.hdel(valkey.bucket_key(owner_id), *fields))
+    return deleted
 
 
 def _next_change(tenant: Tenant, after: datetime) -> datetime | None:

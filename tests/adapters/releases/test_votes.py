@@ -19,6 +19,7 @@ from adapters.errors import (
 )
 from adapters.models import AdapterVersion, BlindVote, Selection, Status, Style
 from adapters.releases import aliases, votes
+from operations import retention
 from tests.adapters.builders import known
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -134,11 +135,11 @@ def test_rounds_are_bounded_and_pruned(acme, alice, versions, monkeypatch):
     with pytest.raises(TooManyRounds):
         votes.begin_round(acme, alice, FIRST, SECOND)
     now = timezone.now()
-    assert votes.prune_votes(now) == 0
-    assert votes.prune_votes(now + timedelta(hours=25)) == 1, "the round without a vote"
-    monkeypatch.setattr(votes, "ROUNDS_KEPT", 2)
-    assert votes.prune_votes(now) == 1
-    assert votes.prune_votes(now + timedelta(days=366)) == 2
+    assert retention.delete_old("BlindVote", now) == 0
+    assert retention.delete_old("BlindVote", now + timedelta(hours=25)) == 1, "the round without a vote"
+    monkeypatch.setattr(retention, "MAX_VOTES", 2)
+    assert retention.delete_old("BlindVote", now) == 1
+    assert retention.delete_old("BlindVote", now + timedelta(days=366)) == 2
 
 
 def test_the_versions_tab_shows_votes_and_asks_before_promoting(alice_client, acme, alice, versions):

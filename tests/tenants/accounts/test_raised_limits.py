@@ -5,6 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core.valkey import limits_key
+from operations.retention import delete_old
 from tenants.accounts import raised_limits
 from tenants.metering import plans
 from tenants.models import AuditEntry, RaisedLimit, WorkspaceNote
@@ -63,9 +64,9 @@ def test_what_raises_nothing_too_much_or_too_long_is_refused(acme, change, error
 
 def test_old_ones_are_pruned(acme):
     raised = raise_it(acme)
-    later = raised.ends_at + raised_limits.ENDED_KEPT
-    assert raised_limits.prune_raised_limits(later) == 0
-    assert raised_limits.prune_raised_limits(later + timedelta(seconds=1)) == 1
+    later = raised.ends_at + timedelta(days=400)
+    assert delete_old("RaisedLimit", later) == 0
+    assert delete_old("RaisedLimit", later + timedelta(seconds=1)) == 1
 
 
 def test_an_operator_raises_a_limit_on_the_workspaces_page(operator_client, operator, acme):
