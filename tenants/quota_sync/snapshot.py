@@ -18,19 +18,13 @@ from django.utils import timezone
 
 from core import months, valkey
 from tenants.metering import plans, pools, trainings
+from tenants.metering.plan_limits import PLAN_LIMITS, By
 from tenants.models import ApiKey, EventType, OutboxEvent, Scope, Tenant
 from tenants.quota_sync.credit_field import credit_fields
 from tenants.quota_sync.generations import bump_generations, overtake_generation
 
 LIMITS = (
-    "requests_per_minute",
-    "tokens_per_minute",
-    "parallel_requests",
-    "max_output_tokens",
-    "sequences_per_request",
-    "monthly_tokens",
-    "monthly_nanousd",
-    "weight",
+    *(limit.name for limit in PLAN_LIMITS if limit.by == By.ADMISSION),
     "input_nanousd",
     "cached_input_nanousd",
     "output_nanousd",
