@@ -32,6 +32,8 @@ from adapters.placement.summary import count_unpublished, count_versions, oldest
 from adapters.placement.transitions import is_answering
 from adapters.releases.votes import begin_round, find_round, find_side_model, show_side
 from adapters.routing.publisher import publish_library
+from adapters.uploads.conversions import withdraw_old_conversions
+from adapters.uploads.pruner import prune_storage
 from adapters.uploads.sessions import begin_upload, find_or_create_style, finish_upload
 from adapters.uploads.storage_quota import Holdings, count_holdings
 from adapters.uploads.upload_request import StyleDescription, style_faults
@@ -90,5 +92,6 @@ __all__ = [
     "summarize_engines",
     "take_engine_samples",
     "try_styles",
+    "withdraw_old_conversions",
     "write_with_base",
 ]

@@ -19,9 +19,9 @@ from adapters.erasure import engine_purge, workflow
 from adapters.models import AdapterVersion, Engine, Erasure, Status
 from adapters.placement import hosting, planner, reconciler
 from adapters.quality import samples
-from adapters.releases import aliases, votes
+from adapters.releases import aliases
 from adapters.routing import publisher
-from adapters.uploads import conversions, pipeline, pruner, sessions
+from adapters.uploads import pipeline, sessions
 from core import locks
 
 SWEEP_INTERVAL_S = 5
@@ -127,24 +127,6 @@ def end_sharing() -> None:
 def watch_canaries() -> None:
     """End canaries that do clearly worse than the live version."""
     aliases.end_failing_canaries()
-
-
-@shared_task
-def withdraw_conversions() -> None:
-    """Delete the files of conversions that nobody began."""
-    conversions.withdraw_old_conversions()
-
-
-@shared_task
-def prune_votes() -> None:
-    """Delete rounds of blind votes a day after they began."""
-    votes.prune_votes(timezone.now())
-
-
-@shared_task
-def prune_storage() -> None:
-    """Delete files in the storage that no version needs."""
-    pruner.prune_storage()
 
 
 @shared_task

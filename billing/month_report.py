@@ -17,6 +17,7 @@ from tenants.metering import plans, price_book, trainings, usage_text
 from tenants.metering.allowance import Allowance, OveragePolicy, make_allowance
 from tenants.metering.credits import credits_left
 from tenants.metering.pricing import Prices
+from tenants.metering.request_log import BADGES
 from tenants.models import Tenant, UsageDaily, UsageEvent
 
 MOST_USED = 100  # styles that are named
@@ -39,12 +40,6 @@ SUM_MONTH_AND_STYLES = f"""
            ARRAY(SELECT style_name FROM of_style ORDER BY tokens DESC, style_name LIMIT %(styles)s)
       FROM of_day
 """  # noqa: S608 - a model's table
-BADGES = {
-    UsageEvent.Outcome.COMPLETE: "ok",
-    UsageEvent.Outcome.CLIENT_DISCONNECT: "cut",
-    UsageEvent.Outcome.UPSTREAM_ERROR: "failed",
-    UsageEvent.Outcome.SWEPT: "cut",
-}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.formats import number_format
-from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from adapters.public import Holdings
 from core.money import usd
 from core.sizes import GIB
+from tenants.metering.plan_limits import PLAN_LIMITS
 from tenants.models import PlanVersion
 
 type Show = Callable[[int], str]
@@ -23,22 +23,7 @@ def _gigabytes(count: int) -> str:
     return f"{number_format(gigabytes, digits, force_grouping=True)} GB"
 
 
-LIMITS: tuple[tuple[str, str | Promise, Show], ...] = (
-    ("included_tokens", _("included tokens per month"), intcomma),
-    ("monthly_tokens", _("tokens per month (maximum)"), intcomma),
-    ("requests_per_minute", _("requests per minute"), intcomma),
-    ("tokens_per_minute", _("tokens per minute"), intcomma),
-    ("parallel_requests", _("concurrent requests"), intcomma),
-    ("max_output_tokens", _("tokens per answer"), intcomma),
-    ("private_styles", _("private styles"), intcomma),
-    ("stored_versions", _("stored versions"), intcomma),
-    ("stored_bytes", _("storage"), _gigabytes),
-    ("open_uploads", _("open uploads"), intcomma),
-    ("monthly_trainings", _("trainings per month"), intcomma),
-    ("parallel_trainings", _("trainings at once"), intcomma),
-    ("training_words", _("words per training"), intcomma),
-    ("api_requests_per_minute", _("API requests per minute"), intcomma),
-)
+SHOW: dict[str, Show] = {limit.name: _gigabytes if limit.is_bytes else intcomma for limit in PLAN_LIMITS}
 # What a plan refuses where a workspace holds more than it includes.
 REFUSALS = {
     "private_styles": _(
@@ -59,8 +44,10 @@ REFUSALS = {
 def compare_plans(versions: list[PlanVersion]) -> list[tuple[str, list[str]]]:
     """Return what plans cost and allow: a line each, with a value for each plan in their order."""
     lines = [(gettext("Fee"), [capfirst(fee_text(version)) for version in versions])]
-    for field, title, show in LIMITS:
-        lines.append((capfirst(str(title)), [show(getattr(version, field)) for version in versions]))
+    for limit in PLAN_LIMITS:
+        if limit.label:
+            shown = [SHOW[limit.name](getattr(version, limit.name)) for version in versions]
+            lines.append((capfirst(str(limit.label)), shown))
     lines.append((gettext("Extra tokens"), [overage_text(version) for version in versions]))
     return lines
 
@@ -77,9 +64,8 @@ def overage_text(version: PlanVersion) -> str:
 def describe_refusals(version: PlanVersion, held: Holdings) -> list[str]:
     """Return what a plan will refuse of what a workspace holds: a sentence each, none if all of it fits."""
     refusals = []
-    show_by_field = {field: show for field, _title, show in LIMITS}
     for field, sentence in REFUSALS.items():
-        show = show_by_field[field]
+        show = SHOW[field]
         holds, most = getattr(held, field), getattr(version, field)
         if holds > most:
             facts = {"held": show(holds), "plan": version.plan.name, "most": show(most)}

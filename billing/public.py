@@ -6,11 +6,13 @@ from billing.export import list_exported
 from billing.invoices import invoices
 from billing.month_report import latest_requests, monthly_report
 from billing.revenue import count_open_transfers, invoiced_nanousd, used_nanousd
+from billing.usage_retention import drop_old_months
 
 __all__ = [
     "author_shares",
     "count_open_transfers",
     "decide_shares",
+    "drop_old_months",
     "invoiced_nanousd",
     "invoices",
     "latest_requests",

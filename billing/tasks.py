@@ -1,4 +1,4 @@
-"""Periodic tasks: invoices, payments, authors' shares, thresholds, retention. Safe to repeat."""
+"""Periodic tasks: invoices, payments, authors' shares, thresholds. Safe to repeat."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from billing import author_shares, earned_shares, thresholds, usage_retention
+from billing import author_shares, earned_shares, thresholds
 from billing.invoices import closing, invoices
 from billing.payments import auto_top_up, payments
 
@@ -57,20 +57,6 @@ def sweep_payments() -> None:
 def top_up() -> None:
     """Top up workspaces that have fewer credits left than they want."""
     auto_top_up.top_up_due(timezone.now())
-
-
-@shared_task
-def prune_payments() -> None:
-    """Forget old events of the payment provider, payments that nobody made, and thresholds of past months."""
-    now = timezone.now()
-    payments.prune_payments(now)
-    thresholds.prune_thresholds(now)
-
-
-@shared_task
-def prune_usage_events() -> None:
-    """Delete the usage events of months that are older than is kept, once they are closed."""
-    usage_retention.drop_old_months()
 
 
 @shared_task

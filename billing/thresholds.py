@@ -5,7 +5,7 @@ Tokens are those that the plan includes. Where it has further ones, 80 and 100 %
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,6 @@ from tenants.public import record_event
 
 PERCENTS = (50, 80, 100)
 PERCENTS_OF_CAP = (80, 100)
-THRESHOLDS_KEPT_FOR = timedelta(days=92)
 
 Measure = ReachedThreshold.Measure
 
@@ -50,11 +49,6 @@ def check_thresholds(now: datetime) -> int:
         if (crossing.tenant_id, crossing.measure, crossing.percent) not in known:
             recorded += _record(crossing, period)
     return recorded
-
-
-def prune_thresholds(now: datetime) -> None:
-    """Delete what is known of months that are long over."""
-    ReachedThreshold.objects.filter(created_at__lt=now - THRESHOLDS_KEPT_FOR).delete()
 
 
 def _find_crossings(period: str, now: datetime) -> list[Crossing]:

@@ -20,7 +20,9 @@ from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histo
 from inference.openai_views.pages import answer_page
 from inference.quota import ledger_drain
 from inference.quota.backlog import read_backlog
-from inference.quota.ledger_drain import drain_usage
+from inference.quota.ledger_drain import drain_usage, prune_consumers
+from inference.quota.metric_totals import prune_totals
+from inference.responses.store import prune_responses
 from inference.responses.store import prune_workspace as erase_responses
 
 __all__ = [
@@ -53,6 +55,9 @@ __all__ = [
     "is_marked",
     "lacks_key",
     "ledger_drain",
+    "prune_consumers",
+    "prune_responses",
+    "prune_totals",
     "read_backlog",
     "read_total",
     "refuses_chat",

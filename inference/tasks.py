@@ -7,8 +7,7 @@ from celery import current_app, shared_task
 from django.utils import timezone
 
 from core import months, valkey
-from inference.quota import ledger_drain, metric_totals, month_turn, refusal_log, settlement
-from inference.responses import store
+from inference.quota import ledger_drain, month_turn, refusal_log, settlement
 
 
 @shared_task
@@ -53,21 +52,3 @@ def close_month() -> None:
 def open_next_month() -> None:
     """Make accounts of the coming month, some at a time, in its last hours before. Safe to repeat."""
     month_turn.open_next_month(valkey.client(), timezone.now())
-
-
-@shared_task
-def prune_consumers() -> None:
-    """Take drains that ended long ago out of the stream's group. Safe to repeat."""
-    ledger_drain.prune_consumers(valkey.client())
-
-
-@shared_task
-def prune_metrics() -> None:
-    """Forget the totals of engines that are gone. Safe to repeat."""
-    metric_totals.prune_totals(valkey.client())
-
-
-@shared_task
-def prune_responses() -> None:
-    """Delete stored responses and conversations whose retention is over. Safe to repeat."""
-    store.prune_responses()

@@ -29,6 +29,7 @@ from tenants.accounts.workspaces import (
 from tenants.api.usage_report import report_usage_of_key
 from tenants.api_keys.actions import create_key, digest_by_peppers, is_well_formed, peppers_in_use, verify_key
 from tenants.audit import record_audit, record_command
+from tenants.audit.pruning import prune_log as prune_audit_log
 from tenants.events.outbox import record_event, register_presenter
 from tenants.quota_sync import snapshot, training_holds
 from tenants.quota_sync.generations import (
@@ -38,7 +39,7 @@ from tenants.quota_sync.generations import (
     overtake_generation,
     stale_generations,
 )
-from tenants.quota_sync.snapshot import find_owner, is_published, publish_snapshot
+from tenants.quota_sync.snapshot import find_owner, is_published, prune_snapshots, publish_snapshot
 
 __all__ = [
     "KEPT_OF_WORKSPACE",
@@ -76,6 +77,8 @@ __all__ = [
     "overtake_generation",
     "peppers_in_use",
     "playground_key",
+    "prune_audit_log",
+    "prune_snapshots",
     "publish_snapshot",
     "read_impersonation",
     "record_audit",

@@ -10,7 +10,7 @@ from adapters.public import enqueue
 ADVANCE = "training.tasks.advance"
 READ = "training.tasks.read"
 RUN = "training.tasks.run"
-PRUNE = "training.tasks.prune_trainings"
+ERASE = "training.tasks.erase"
 MAX_QUEUED = 10
 
 

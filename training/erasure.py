@@ -108,21 +108,33 @@ def to_erase() -> QuerySet[Training]:
     return found.order_by("created_at")
 
 
-def prune(now: datetime) -> None:
-    """Delete what is no longer kept, some at a time. Safe to repeat."""
+def erase_texts() -> None:
+    """Delete the texts that must go now, some at a time. Safe to repeat."""
     try:
         for training in to_erase()[:BATCH_SIZE]:
             _erase(training)
+    except StorageUnavailable as error:
+        logger.info("texts of trainings are deleted later: %s", error)
+
+
+def prune_trainings(now: datetime) -> int:
+    """Delete what is no longer kept, some at a time; return of how many trainings. Safe to repeat."""
+    erase_texts()
+    pruned = 0
+    try:
         _release_versions()
         for training in _with_old_documents(now)[:BATCH_SIZE]:
             erase_documents(training)
+            pruned += 1
         for training in Training.objects.filter(status=Status.PAUSED, changed_at__lt=now - PAUSES_KEPT):
             endings.cancel_training(training)  # its hold must not last forever
         for training in _old_rows(now)[:BATCH_SIZE]:
             delete_training(training)
+            pruned += 1
         _erase_leftovers(now)
     except StorageUnavailable as error:
         logger.info("texts of trainings are deleted later: %s", error)
+    return pruned
 
 
 def _erase(training: Training) -> None:

@@ -1,7 +1,8 @@
 """What other apps may use of this one."""
 
-from training.erasure import TextsErasure, list_texts_erasures
+from training.erasure import TextsErasure, list_texts_erasures, prune_trainings
 from training.export import list_exported
+from training.files.store import prune_files
 from training.summary import (
     count_charged_tokens,
     count_trainings,
@@ -23,4 +24,6 @@ __all__ = [
     "list_texts_erasures",
     "longest_silent_s",
     "oldest_queued_s",
+    "prune_files",
+    "prune_trainings",
 ]

@@ -7,8 +7,7 @@ from django.utils import timezone
 from adapters.models import Evaluation
 from adapters.public import enqueue
 from training import documents, erasure, pipeline
-from training.enqueue import ADVANCE, MAX_QUEUED, PRUNE, READ, RUN
-from training.files import store
+from training.enqueue import ADVANCE, ERASE, MAX_QUEUED, READ, RUN
 from training.models import Document, Training
 from training.runs import evaluator, runner
 
@@ -51,15 +50,14 @@ def advance_all() -> None:
     if runner.waiting(now).exists() or Evaluation.objects.waiting().free(now).exists():
         enqueue(RUN, expires_s=SWEEP_INTERVAL_S)
     if erasure.to_erase().exists():
-        enqueue(PRUNE, expires_s=SWEEP_INTERVAL_S)
+        enqueue(ERASE, expires_s=SWEEP_INTERVAL_S)
     pipeline.note_waiting()
 
 
 @shared_task
-def prune_trainings() -> None:
-    """Delete old texts and drafts, those of deleted workspaces and erased styles, and files without a row."""
-    erasure.prune(timezone.now())
-    store.prune_files(timezone.now())
+def erase() -> None:
+    """Erase texts that must go now: of deleted workspaces, and of erased styles and versions."""
+    erasure.erase_texts()
 
 
 @worker_shutting_down.connect

@@ -8,19 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from django.db import connection
 from django.db.models import F, Sum
 
 from adapters.models import Engine, EngineSample
-
-MINUTES_KEPT = timedelta(hours=25)
-HOURS_KEPT = timedelta(days=31)
-
-THIN_OUT = """
-    DELETE FROM adapters_enginesample AS late USING adapters_enginesample AS first
-    WHERE late.at < %s AND first.engine_id = late.engine_id AND first.at < late.at
-        AND first.at >= date_trunc('hour', late.at, 'UTC')
-"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +25,7 @@ class SampledInterval:
 
 
 def take_samples(now: datetime) -> None:
-    """Write this minute's sample of every engine once, and let go of old ones."""
+    """Write this minute's sample of every engine once."""
     minute = now.replace(second=0, microsecond=0)
     answering = set(Engine.objects.answering().values_list("pk", flat=True))
     engines = Engine.objects.filter(is_gone=False).with_counts()
@@ -45,9 +35,6 @@ def take_samples(now: datetime) -> None:
         is_answering = counts["engine_id"] in answering
         samples.append(EngineSample(at=minute, is_answering=is_answering, **counts))
     EngineSample.objects.bulk_create(samples, ignore_conflicts=True)
-    EngineSample.objects.filter(at__lt=now - HOURS_KEPT).delete()
-    with connection.cursor() as cursor:
-        cursor.execute(THIN_OUT, [now - MINUTES_KEPT])
 
 
 def read_intervals(engine: Engine, *, since: datetime, step: timedelta) -> list[SampledInterval]:

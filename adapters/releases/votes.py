@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.utils import timezone
@@ -114,9 +114,3 @@ def show_side(version: AdapterVersion, tenant: Tenant) -> Side:
     if version.style.owner_id == tenant.pk:
         name = gettext("{shown_name}, version {version}").format(shown_name=name, version=version.number)
     return Side(name, version.name_for(tenant.pk))
-
-
-def prune_votes(now: datetime) -> int:
-    """Delete rounds a day after they began, voted on or not; return how many."""
-    deleted, _ = BlindVote.objects.filter(begun_at__lt=now - OPEN_FOR).delete()
-    return deleted

@@ -79,15 +79,18 @@ def withdraw_conversions(version: AdapterVersion) -> None:
     AdapterVersion.objects.filter(pk=version.pk).update(conversions=[], stored_bytes=0)
 
 
-def withdraw_old_conversions() -> None:
-    """Withdraw conversions that were offered for OFFERED_FOR and not begun. Raises StorageUnavailable.
+def withdraw_old_conversions() -> int:
+    """Withdraw what was offered for OFFERED_FOR and not begun; return of how many versions.
 
-    Files that were kept as long because their examination never ended are deleted, too.
+    Files that were kept as long because their examination never ended are deleted, too. Raises
+    StorageUnavailable.
     """
     before = timezone.now() - OFFERED_FOR
     rejected = AdapterVersion.objects.filter(history__status=Status.REJECTED, history__at__lt=before)
-    for version in rejected.filter(stored_bytes__gt=0):
+    versions = list(rejected.filter(stored_bytes__gt=0))
+    for version in versions:
         withdraw_conversions(version)
+    return len(versions)
 
 
 def _require_room(owner: Tenant) -> None:

@@ -17,6 +17,7 @@ from tenants.metering import trainings
 from tenants.metering.allowance import OveragePolicy, allowance_of
 from tenants.metering.credits import credits_left
 from tenants.metering.ledger import usage_of
+from tenants.metering.plan_limits import PLAN_LIMITS
 from tenants.metering.plans import limits_of
 from tenants.models import Plan, Scope, Tenant
 from tenants.public import Permission, scheduled_change
@@ -43,21 +44,13 @@ class ScheduledPlanObject(serializers.Serializer[Any]):
 class LimitsObject(serializers.Serializer[Any]):
     """The plan's limits. `null` for no limit."""
 
-    requests_per_minute = serializers.IntegerField()
-    tokens_per_minute = serializers.IntegerField()
-    parallel_requests = serializers.IntegerField()
-    max_output_tokens = serializers.IntegerField()
-    sequences_per_request = serializers.IntegerField()
-    monthly_tokens = serializers.IntegerField()
-    monthly_nanousd = serializers.IntegerField(allow_null=True)
-    private_styles = serializers.IntegerField()
-    stored_versions = serializers.IntegerField()
-    stored_bytes = serializers.IntegerField()
-    open_uploads = serializers.IntegerField()
-    parallel_trainings = serializers.IntegerField()
-    monthly_trainings = serializers.IntegerField()
-    training_words = serializers.IntegerField()
-    api_requests_per_minute = serializers.IntegerField()
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return a field for each limit of the table that programs read."""
+        return {
+            limit.name: serializers.IntegerField(allow_null=limit.has_none)
+            for limit in PLAN_LIMITS
+            if limit.about
+        }
 
 
 class PricesObject(serializers.Serializer[Any]):

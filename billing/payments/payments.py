@@ -54,8 +54,6 @@ CHECKED_EVERY = timedelta(minutes=10)
 UNANSWERED_AFTER = timedelta(minutes=2)  # a payment without a reference is sent again
 GIVEN_UP_AFTER = timedelta(hours=20)  # Stripe forgets idempotency keys after 24 hours at the earliest
 BATCH_SIZE = 100
-CANCELED_KEPT = timedelta(days=90)
-EVENTS_KEPT = timedelta(days=40)  # Stripe repeats for three days; its dashboard sends again for 30
 
 
 class BadTopUp(Invalid):
@@ -272,12 +270,6 @@ def sweep_payments(now: datetime) -> int:
         except Exception:  # the others must not wait for it
             logger.exception("payment_check_failed", extra={"payment": str(payment.pk)})
     return asked
-
-
-def prune_payments(now: datetime) -> None:
-    """Forget events that no provider sends again, and payments that nobody made."""
-    PaymentEvent.objects.filter(created_at__lt=now - EVENTS_KEPT).delete()
-    Payment.objects.filter(state=State.CANCELED, created_at__lt=now - CANCELED_KEPT).delete()
 
 
 def require_top_up_amount(amount_nanousd: int) -> None:

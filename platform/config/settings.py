@@ -222,28 +222,17 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a long task must not sit on others that
 CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
 CELERY_TASK_ROUTES = {
     "operations.tasks.sample_service": {"queue": "housekeeping"},
-    "operations.tasks.prune_failures": {"queue": "housekeeping"},
-    "operations.tasks.prune_console_history": {"queue": "housekeeping"},
+    "operations.tasks.sweep_retention": {"queue": "housekeeping"},
+    "operations.tasks.delete_old": {"queue": "housekeeping"},  # or the one that its row names
     "inference.tasks.drain": {"queue": "housekeeping"},
     "inference.tasks.drain_refusals": {"queue": "housekeeping"},
     "inference.tasks.sweep": {"queue": "housekeeping"},
     "inference.tasks.close_month": {"queue": "housekeeping"},
     "inference.tasks.open_next_month": {"queue": "housekeeping"},
-    "inference.tasks.prune_consumers": {"queue": "housekeeping"},
     "tenants.tasks.publish_planned_changes": {"queue": "housekeeping"},
-    "inference.tasks.prune_metrics": {"queue": "housekeeping"},
-    "inference.tasks.prune_responses": {"queue": "housekeeping"},
     "billing.tasks.check_thresholds": {"queue": "housekeeping"},
     "billing.tasks.decide_author_shares": {"queue": "billing"},
     "tenants.tasks.link_audit": {"queue": "housekeeping"},
-    "tenants.tasks.prune_audit": {"queue": "billing"},  # many rows of a year may take minutes
-    "tenants.tasks.prune_events": {"queue": "housekeeping"},
-    "tenants.tasks.prune_quota_snapshots": {"queue": "housekeeping"},
-    "tenants.tasks.prune_cached_answers": {"queue": "housekeeping"},
-    "adapters.tasks.prune_votes": {"queue": "housekeeping"},
-    "tenants.tasks.prune_refusals": {"queue": "housekeeping"},
-    "tenants.tasks.prune_sessions": {"queue": "housekeeping"},
-    "tenants.tasks.prune_usage_minutes": {"queue": "housekeeping"},
     "tenants.tasks.sweep_notices": {"queue": "housekeeping"},
     "tenants.tasks.sweep_webhooks": {"queue": "housekeeping"},
     "adapters.tasks.advance_all": {"queue": "housekeeping"},
@@ -256,27 +245,22 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.republish_stale": {"queue": "housekeeping"},
     "adapters.tasks.compare_routes": {"queue": "housekeeping"},
     "adapters.tasks.watch_canaries": {"queue": "housekeeping"},
-    "tenants.tasks.prune_sign_ups": {"queue": "housekeeping"},
     "tenants.tasks.delete_workspaces": {"queue": "housekeeping"},
     "operations.tasks.erase_workspaces": {"queue": "housekeeping"},
     "adapters.tasks.advance": {"queue": "uploads"},
     "adapters.tasks.erase": {"queue": "uploads"},
-    "adapters.tasks.prune_storage": {"queue": "uploads"},
-    "adapters.tasks.withdraw_conversions": {"queue": "uploads"},
     "training.tasks.advance_all": {"queue": "housekeeping"},
     "training.tasks.advance": {"queue": "uploads"},
-    "training.tasks.prune_trainings": {"queue": "uploads"},
+    "training.tasks.erase": {"queue": "uploads"},
     "training.tasks.read": {"queue": "reading"},  # up to half a minute for each document
     "training.tasks.run": {"queue": "training"},  # until a training ends
     "billing.tasks.draft_invoices": {"queue": "billing"},
-    "billing.tasks.prune_usage_events": {"queue": "billing"},  # reads a whole month
     "billing.tasks.draft_batch": {"queue": "billing"},
     "billing.tasks.finalize_batch": {"queue": "billing"},
     "tenants.tasks.make_usage_partitions": {"queue": "billing"},  # may wait for a lock
     "billing.tasks.finalize_invoices": {"queue": "billing"},
     "billing.tasks.sweep_payments": {"queue": "webhooks"},  # waits for the payment provider
     "billing.tasks.top_up": {"queue": "webhooks"},  # the same
-    "billing.tasks.prune_payments": {"queue": "housekeeping"},
     "tenants.tasks.deliver_webhooks": {"queue": "webhooks"},  # waits for other people's servers
     "tenants.tasks.send_notices": {"queue": "webhooks"},  # waits for the mail server
     # Each engine has a queue of its own; who enqueues names it.
@@ -315,36 +299,18 @@ _BEAT = {
     "open-next-month": ("inference.tasks.open_next_month", 20),
     "publish-planned-changes": ("tenants.tasks.publish_planned_changes", 20),
     "change-prices": ("adapters.tasks.change_prices", 60),
+    "sweep-retention": ("operations.tasks.sweep_retention", 60),
     "sample-service": ("operations.tasks.sample_service", 60),
     "sweep-payments": ("billing.tasks.sweep_payments", 60),
     "top-up": ("billing.tasks.top_up", 60),
     "check-thresholds": ("billing.tasks.check_thresholds", 60),
     "delete-workspaces": ("tenants.tasks.delete_workspaces", 60),
     "compare-routes": ("adapters.tasks.compare_routes", 180),
-    "prune-responses": ("inference.tasks.prune_responses", 180),
     "decide-author-shares": ("billing.tasks.decide_author_shares", 300),
     "record-hosted": ("adapters.tasks.record_hosted", 600),
-    "withdraw-conversions": ("adapters.tasks.withdraw_conversions", 600),
-    "prune-trainings": ("training.tasks.prune_trainings", 600),
-    "prune-storage": ("adapters.tasks.prune_storage", 600),
     "close-month": ("inference.tasks.close_month", 3_600),
     "finalize-invoices": ("billing.tasks.finalize_invoices", 3_600),
-    "prune-failures": ("operations.tasks.prune_failures", 3_600),
-    "prune-consumers": ("inference.tasks.prune_consumers", 3_600),
-    "prune-metrics": ("inference.tasks.prune_metrics", 3_600),
-    "prune-cached-answers": ("tenants.tasks.prune_cached_answers", 3_600),
-    "prune-votes": ("adapters.tasks.prune_votes", 3_600),
-    "prune-refusals": ("tenants.tasks.prune_refusals", 3_600),
-    "prune-sessions": ("tenants.tasks.prune_sessions", 3_600),
-    "prune-usage-minutes": ("tenants.tasks.prune_usage_minutes", 3_600),
     "make-usage-partitions": ("tenants.tasks.make_usage_partitions", 3_600),
-    "prune-events": ("tenants.tasks.prune_events", 3_600),
-    "prune-sign-ups": ("tenants.tasks.prune_sign_ups", 3_600),
-    "prune-usage-events": ("billing.tasks.prune_usage_events", 86_400),
-    "prune-console-history": ("operations.tasks.prune_console_history", 86_400),
-    "prune-quota-snapshots": ("tenants.tasks.prune_quota_snapshots", 86_400),
-    "prune-audit": ("tenants.tasks.prune_audit", 86_400),
-    "prune-payments": ("billing.tasks.prune_payments", 86_400),
 }
 # A message that waits for its worker until beat sends the next one is superfluous.
 CELERY_BEAT_SCHEDULE = {

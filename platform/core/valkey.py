@@ -31,6 +31,11 @@ def library_key(tenant_id: UUID | str) -> str:
     return _of_workspace(tenant_id, "library")
 
 
+def retention_key(name: str) -> str:
+    """String: a row of the table of retention was swept; it expires when the row is due again."""
+    return f"retention:{name}"
+
+
 def route_styles_key() -> str:
     """Hash: model name → its style, and the versions that its names lead to; of all workspaces."""
     return "routes:styles"

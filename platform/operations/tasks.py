@@ -1,15 +1,12 @@
 """Periodic tasks that need every package. Safe to repeat."""
 
-from datetime import timedelta
-
 from celery import shared_task
-from django.apps import apps
 from django.utils import timezone
 
 from adapters.public import take_engine_samples
 from core import valkey
-from operations import workspace_erasure
-from operations.monitoring import failed_tasks, series
+from operations import retention, workspace_erasure
+from operations.monitoring import series
 
 
 @shared_task
@@ -25,17 +22,14 @@ def erase_workspaces() -> None:
     workspace_erasure.erase_deleted_workspaces()
 
 
-CONSOLE_HISTORY_KEPT = timedelta(days=90)
+@shared_task
+def sweep_retention() -> None:
+    """Enqueue each row of the table of retention whose turn it is."""
+    for row in retention.take_due():
+        delete_old.apply_async((row.name,), queue=row.queue, expires=row.every.total_seconds())
 
 
 @shared_task
-def prune_console_history() -> None:
-    """Delete Django's own notes of changes in the console: the audit log says more, and for longer."""
-    before = timezone.now() - CONSOLE_HISTORY_KEPT
-    apps.get_model("admin", "LogEntry").objects.filter(action_time__lt=before).delete()
-
-
-@shared_task
-def prune_failures() -> None:
-    """Delete old failures of tasks."""
-    failed_tasks.prune_failures(timezone.now())
+def delete_old(name: str) -> None:
+    """Delete what a row of the table of retention no longer keeps."""
+    retention.delete_old(name, timezone.now())

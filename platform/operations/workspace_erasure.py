@@ -15,7 +15,7 @@ from training.public import TextsErasure, list_texts_erasures
 def erase_deleted_workspaces() -> None:
     """Begin to erase the next styles of each deleted workspace, and note the workspaces that are done.
 
-    Texts are erased by `training.tasks.prune_trainings`, because that waits for the storage.
+    Texts are erased by `training.tasks.erase`, because that waits for the storage.
     """
     for tenant in list_to_erase():
         erase_responses(tenant)

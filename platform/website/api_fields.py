@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+
+from core.code_marks import mark_code
 
 MAX_DEPTH = 4  # of objects in objects; deeper ones are in the OpenAPI document
 PLURALS = {
@@ -132,15 +133,6 @@ class Reader:
         values = [value for value in inner.get("enum", []) if value not in (None, "")]
         shown = ", ".join(f"`{value}`" for value in values)
         return f"{'One of' if len(values) > 1 else 'Always'} {shown}." if values else ""
-
-
-def mark_code(text: str) -> SafeString:
-    """Return a text with what stands in backticks as code."""
-    parts = text.split("`")
-    marked = [
-        format_html("<code>{}</code>" if number % 2 else "{}", part) for number, part in enumerate(parts)
-    ]
-    return format_html_join("", "{}", ((part,) for part in marked))
 
 
 def _without(schema: JsonObject, name: str) -> dict[str, Any]:

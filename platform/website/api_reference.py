@@ -13,7 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import override
 from django.views.decorators.http import require_GET
 
-from website.api_fields import Field, Reader, mark_code
+from core.code_marks import mark_code
+from website.api_fields import Field, Reader
 from website.api_samples import EVENT_STREAM, Call, Sample, write_samples
 from website.api_schema import TAGS, document
 

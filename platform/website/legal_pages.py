@@ -5,6 +5,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from operations import retention
+
 NEEDED = ("OPERATOR_NAME", "OPERATOR_ADDRESS", "OPERATOR_EMAIL")
 
 
@@ -43,6 +45,7 @@ def _legal_page(request: HttpRequest, template: str) -> HttpResponse:
         "operator_law": settings.OPERATOR_LAW,
         "is_watermarked": settings.WATERMARK != "off" and bool(settings.WATERMARK_KEYS),
         "is_demo": settings.MAILBOX,  # only a demo shows its mail
+        "refused_kept_days": retention.days_kept("RefusedRequest"),
         "audit_kept_days": settings.AUDIT_KEPT_DAYS,
         "usage_kept_months": settings.USAGE_EVENTS_KEPT_MONTHS,
     }

@@ -6,7 +6,6 @@ The review comes after an account changed hands.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from hashlib import sha256
 from typing import Any, ClassVar
 
@@ -34,8 +33,6 @@ logger = logging.getLogger(__name__)
 TURN_WAIT_S = 5.0  # a password takes some 0.2 s to check, and five wrong ones lock an account
 TURN_LASTS_S = 10.0
 TURN_POLL_S = 0.02
-UNCONFIRMED_KEPT = timedelta(days=30)
-PRUNE_BATCH_SIZE = 1_000  # accounts; the next run takes the rest
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -153,16 +150,6 @@ def _turn(kind: str, name: str) -> Iterator[None]:
         if is_held:
             with suppress(LockError):  # it took longer than the lock lasts
                 turn.release()
-
-
-def prune_unconfirmed() -> int:
-    """Delete accounts that nobody confirmed within a month and nobody ever used; return how many."""
-    old = User.objects.filter(date_joined__lt=timezone.now() - UNCONFIRMED_KEPT)
-    unused = old.filter(last_login=None, memberships=None, is_staff=False)
-    unconfirmed = unused.exclude(emailaddress__verified=True)
-    user_ids = list(unconfirmed.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE])
-    _, deleted = User.objects.filter(pk__in=user_ids).delete()
-    return deleted.get("tenants.User", 0)
 
 
 def report_lockout(email: str, *, is_known_device: bool) -> None:

@@ -3,16 +3,13 @@
 Apart from deletion.py, which needs billing and payments: other packages and gateways import this.
 """
 
-from datetime import timedelta
 from uuid import UUID
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tenants.metering.persons import end_memberships
 from tenants.models import Membership, Tenant, User
 
-OWNERS_KEPT = timedelta(days=30)  # after the erasure: so long an owner can open its report
 STAYS = _(
     "Invoices, credit notes, payments, the usage ledger and the audit log are kept for as long as the "
     "law requires. Nothing else in the workspace can be accessed."
@@ -39,11 +36,3 @@ def list_deleted(user: User) -> list[Tenant]:
     """Return the deleted workspaces that a person was in, the newest deletion first, for a month at least."""
     own = Tenant.objects.filter(memberships__user=user).exclude(deleted_at=None)
     return list(own.select_related("deletion_asked_by").order_by("-deleted_at"))
-
-
-def prune_memberships() -> int:
-    """Delete memberships of workspaces that were erased a month ago; return how many."""
-    old = Membership.objects.filter(tenant__erased_at__lt=timezone.now() - OWNERS_KEPT)
-    count = old.count()
-    end_memberships(old)
-    return count

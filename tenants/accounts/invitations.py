@@ -27,11 +27,9 @@ from tenants.accounts.roles import DESCRIPTIONS, Permission
 from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
 
 LINK_LASTS = timedelta(days=7)
-KEPT_EXPIRED = timedelta(days=7)  # an expired one can be sent again that long
 MAX_OPEN = 100  # of a workspace
 MAX_MAILS_A_DAY = 50  # of a workspace: invitations are mail to strangers
 RESEND_AFTER = timedelta(minutes=2)
-PRUNE_BATCH_SIZE = 1_000
 MAILED_ACTIONS = ("invitation.created", "invitation.resent")
 LOOKS_LIKE_ADDRESS = re.compile(r"[/:@]|\.\w")
 
@@ -178,14 +176,6 @@ def accept(invitation: Invitation, user: User, *, address: str | None) -> Member
         access = Access(tenant=invitation.tenant, user=user, role=membership.role, address=address)
         access.audit("member.joined", membership, after={"role": membership.role})
     return membership
-
-
-def prune_expired() -> int:
-    """Delete invitations whose link ended a week ago; return how many."""
-    over = Invitation.objects.filter(expires_at__lt=timezone.now() - KEPT_EXPIRED)
-    invitation_ids = list(over.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE])
-    deleted, _ = Invitation.objects.filter(pk__in=invitation_ids).delete()
-    return deleted
 
 
 def digest_of(token: str) -> str:

@@ -136,12 +136,6 @@ def create_own_tenant(user: User, *, name: str, address: str | None = None) -> T
     return tenant
 
 
-def prune_foundings() -> int:
-    """Delete foundings that are too old to count; return how many."""
-    deleted, _ = Founding.objects.filter(created_at__lt=timezone.now() - DAY).delete()
-    return deleted
-
-
 def _require_seldom(person: str, now: datetime) -> None:
     """Raise CreatedTooOften where a person founded too many workspaces; deleted ones count."""
     for span, most in ((HOUR, settings.WORKSPACES_PER_HOUR), (DAY, settings.WORKSPACES_PER_DAY)):

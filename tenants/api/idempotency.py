@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -23,7 +23,6 @@ from tenants.models import CachedAnswer
 
 ANSWERS_KEPT = timedelta(hours=24)
 MAX_NAME = 255  # characters of an Idempotency-Key
-PRUNE_BATCH_SIZE = 10_000
 
 
 class BadName(Invalid):
@@ -115,13 +114,3 @@ class Idempotent:
 def digest_request(method: str, path: str, body: bytes) -> str:
     """Return the digest that tells whether two requests are the same."""
     return hashlib.sha256(b"\0".join((method.encode(), path.encode(), body))).hexdigest()
-
-
-def prune_answers(*, now: datetime) -> int:
-    """Delete answers that were kept for a day; return how many. Safe to repeat."""
-    old = CachedAnswer.objects.filter(created_at__lt=now - ANSWERS_KEPT).order_by("created_at")
-    deleted = 0
-    while ids := list(old.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE]):
-        CachedAnswer.objects.filter(pk__in=ids).delete()
-        deleted += len(ids)
-    return deleted

@@ -127,11 +127,10 @@ class UsageQuery(StrictSerializer):
 
     def validate_group_by(self, written: str) -> list[str]:
         """Return the groups that are named."""
-        groups = written.split(",")
-        unknown = [group for group in groups if group not in usage.GROUPS]
-        if unknown or len(set(groups)) < len(groups):
-            raise serializers.ValidationError(f"Use each of {', '.join(usage.GROUPS)} at most once.")
-        return groups
+        try:
+            return usage.parse_groups(written)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
 
 
 class EventsQuery(StrictSerializer):

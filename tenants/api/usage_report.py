@@ -37,11 +37,10 @@ class KeyUsageQuery(forms.Form):
 
     def clean_group_by(self) -> list[str]:
         """Return the groups that are named, each at most once."""
-        groups: list[str] = self.cleaned_data["group_by"].split(",")
-        is_known = set(groups) <= set(usage.GROUPS)
-        if not is_known or len(set(groups)) < len(groups):
-            raise ValidationError("Use each group at most once.")
-        return groups
+        try:
+            return usage.parse_groups(self.cleaned_data["group_by"])
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
 
 
 def report_usage(tenant: Tenant, query: Mapping[str, Any], *, key_id: UUID | None) -> dict[str, object]:

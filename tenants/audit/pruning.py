@@ -1,7 +1,8 @@
 """Prune the oldest entries of the audit log; a checkpoint keeps the hash that the rest follows."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 
 from tenants.audit.chain import PRUNED, Head
@@ -11,12 +12,15 @@ from tenants.models import AuditCheckpoint, AuditEntry
 BATCH_SIZE = 5_000
 
 
-def prune_log(*, before: datetime) -> int:
-    """Delete the oldest entries that are all older than a moment; return how many.
+def prune_log(now: datetime) -> int:
+    """Delete the oldest entries that are all older than AUDIT_KEPT_DAYS; return how many. 0 keeps all.
 
     A database trigger allows deletions only at or before a checkpoint, and refuses a checkpoint that no entry
     has or that is younger than 30 days.
     """
+    if not settings.AUDIT_KEPT_DAYS:
+        return 0
+    before = now - timedelta(days=settings.AUDIT_KEPT_DAYS)
     end = _find_end(before)
     if end is None:
         return 0

@@ -5,19 +5,14 @@ registered in an app's `ready`.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Model
-from django.utils import timezone
 from django.utils.translation import override
 
 from tenants.models import EventType, OutboxEvent
-
-EVENTS_KEPT = timedelta(days=30)
-PRUNE_BATCH_SIZE = 1_000
 
 type Present = Callable[[Any], Mapping[str, object]]
 type Subscribe = Callable[[OutboxEvent], None]
@@ -80,13 +75,3 @@ def payload_of(event: OutboxEvent) -> dict[str, object]:
         "id": event.pk,
         "data": {"object": event.object, **event.facts},
     }
-
-
-def prune_events() -> int:
-    """Delete events that are older than a month, with all that hangs on them; return how many."""
-    old = OutboxEvent.objects.filter(created_at__lt=timezone.now() - EVENTS_KEPT).order_by("created_at")
-    deleted = 0
-    while event_ids := list(old.values_list("pk", flat=True)[:PRUNE_BATCH_SIZE]):
-        OutboxEvent.objects.filter(pk__in=event_ids).delete()
-        deleted += len(event_ids)
-    return deleted

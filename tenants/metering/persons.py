@@ -5,14 +5,12 @@ address changes, so that a new address is no new person.
 """
 
 from contextlib import suppress
-from datetime import datetime
 from ipaddress import ip_address
 
 from django.db.models import QuerySet
 from django.utils.crypto import salted_hmac
 from django.utils.encoding import punycode
 
-from core import months
 from core.addresses import network_of
 from core.errors import Invalid
 from tenants.models import FormerMember, Membership, User
@@ -135,13 +133,6 @@ def keep_former_members(memberships: QuerySet[Membership]) -> None:
             for row in rows
         ]
     )
-
-
-def prune_former_members(now: datetime) -> int:
-    """Delete who left before the month before the last one; return how many rows."""
-    start, _ = months.bounds(months.before(months.before(months.period_of(now))))
-    deleted, _ = FormerMember.objects.filter(left_at__lt=start).delete()
-    return deleted
 
 
 def keep_person(user: User) -> None:

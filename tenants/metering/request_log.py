@@ -5,7 +5,7 @@ It holds metadata only. Served ones are usage events; refused ones cost nothing 
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -22,7 +22,6 @@ from tenants.models import ApiKey, RefusedRequest, Tenant, UsageEvent
 
 PAGE_SIZE = 50
 EXPORT_CHUNK = 2000  # rows that are read at once
-REFUSED_KEPT = timedelta(days=14)
 # The limit in Valkey bounds a moment, this one two weeks of a client that never stops.
 REFUSED_KEPT_ROWS = 5000  # of one workspace
 SERVED: Literal[1] = 1
@@ -185,11 +184,6 @@ def record_refusals(refusals: Sequence[Refusal]) -> int:
         for tenant_id in {refusal.tenant_id for refusal in refusals}:
             _keep_newest(tenant_id)
     return len(rows)
-
-
-def prune_refusals(now: datetime) -> int:
-    """Delete refused requests that are two weeks old; return how many rows."""
-    return RefusedRequest.objects.filter(at__lt=now - REFUSED_KEPT).delete()[0]
 
 
 def _keep_newest(tenant_id: UUID) -> None:

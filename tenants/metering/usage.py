@@ -51,6 +51,14 @@ class UsageFilter:
     key_id: UUID | None = None
 
 
+def parse_groups(written: str) -> list[str]:
+    """Return the groups that a text names, separated by commas. Raises ValueError for others."""
+    groups = written.split(",")
+    if not set(groups) <= set(GROUPS) or len(set(groups)) < len(groups):
+        raise ValueError(f"Use each of {', '.join(GROUPS)} at most once.")
+    return groups
+
+
 def sum_usage(chosen: UsageFilter, groups: Sequence[str]) -> list[dict[str, Any]]:
     """Return the sums of requests, tokens and nano-USD, a row for each day, style, key, version.
 

@@ -12,7 +12,6 @@ from tenants.models import UsageEvent, UsageMinute
 
 COMPLETE = UsageEvent.Outcome.COMPLETE
 FAILED = UsageEvent.Outcome.UPSTREAM_ERROR
-MINUTES_KEPT = timedelta(days=40)  # canaries look back a day; the rest is for people
 EMPTY = "empty"  # the finish reason of an answer that ended before anything was written
 
 type Rows = Iterable[tuple[int, ...]]  # version number, requests, errors, empty, completion tokens
@@ -67,11 +66,6 @@ def version_figures(style_id: UUID, since: datetime) -> dict[int, VersionFigures
     for number, *counts in [*events, *minutes]:
         figures[number] = figures.get(number, VersionFigures()) + VersionFigures(*counts)
     return figures
-
-
-def prune_minutes(*, before: datetime) -> int:
-    """Delete usage by minute from before a moment; return how many rows."""
-    return UsageMinute.objects.filter(minute__lt=before).delete()[0]
 
 
 def _sum_minutes(style_id: UUID, since: datetime) -> Rows:

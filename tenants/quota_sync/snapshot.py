@@ -18,19 +18,13 @@ from django.utils import timezone
 
 from core import months, valkey
 from tenants.metering import plans, trainings
+from tenants.metering.plan_limits import PLAN_LIMITS, By
 from tenants.models import ApiKey, EventType, OutboxEvent, Scope, Tenant
 from tenants.quota_sync.credit_field import credit_fields
 from tenants.quota_sync.generations import bump_generations, overtake_generation
 
 LIMITS = (
-    "requests_per_minute",
-    "tokens_per_minute",
-    "parallel_requests",
-    "max_output_tokens",
-    "sequences_per_request",
-    "monthly_tokens",
-    "monthly_nanousd",
-    "weight",
+    *(limit.name for limit in PLAN_LIMITS if limit.by == By.ADMISSION),
     "input_nanousd",
     "cached_input_nanousd",
     "output_nanousd",
@@ -122,13 +116,13 @@ def _write_snapshot(tenant_id: UUID) -> int | None:
     return None
 
 
-def prune_snapshots() -> None:
-    """Delete from Valkey the accounts of old months and the minute buckets of dead keys. Safe to repeat.
+def prune_snapshots() -> int:
+    """Delete from Valkey the accounts of old months and the minute buckets of dead keys; return how many.
 
-    The data plane reads a month's account only while requests of that month run. People read the ledger.
+    Safe to repeat. The data plane reads a month's account only while requests of that month run. People read
+    the ledger.
     """
-    _expire_old_accounts()
-    _delete_buckets_of_dead_keys()
+    return _expire_old_accounts() + _delete_buckets_of_dead_keys()
 
 
 def find_owner(digest: str) -> tuple[UUID, UUID] | None:
@@ -164,7 +158,8 @@ def _kept_until(key: ApiKey, now: datetime) -> datetime | None:
     return None
 
 
-def _expire_old_accounts() -> None:
+def _expire_old_accounts() -> int:
+    expired = 0
     client = valkey.client()
     current_period = months.current()
     # SCAN in batches: KEYS would hold up every request while it runs.
@@ -172,17 +167,20 @@ def _expire_old_accounts() -> None:
         period = name.rpartition(":")[2]
         if period < current_period and client.ttl(name) == NO_TTL:
             _, end = months.bounds(period)
-            client.expireat(name, end + ACCOUNTS_KEPT)
+            expired += int(client.expireat(name, end + ACCOUNTS_KEPT))
+    return expired
 
 
-def _delete_buckets_of_dead_keys() -> None:
+def _delete_buckets_of_dead_keys() -> int:
+    deleted = 0
     client = valkey.client()
     now = timezone.now()
     period = (now - DEAD_KEYS_PRUNED, now - DEAD_KEYS_KEPT)
     dead = ApiKey.objects.filter(Q(revoked_at__range=period) | Q(expires_at__range=period))
     for key_id, tenant_id in dead.values_list("pk", "tenant"):
         fields = [f"{field}:{key_id}" for field in ("open", "requests", "tokens", "at")]
-        client.hdel(valkey.bucket_key(tenant_id), *fields)
+        deleted += bool(client.hdel(valkey.bucket_key(tenant_id), *fields))
+    return deleted
 
 
 def _next_change(tenant: Tenant, after: datetime) -> datetime | None:

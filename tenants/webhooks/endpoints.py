@@ -156,12 +156,6 @@ def reseal_secrets(endpoint: WebhookEndpoint) -> None:
     endpoint.save(update_fields=["sealed_secret", "sealed_previous_secret"])
 
 
-def forget_previous_secrets() -> int:
-    """Delete secrets that were replaced more than a day ago; return how many. Safe to repeat."""
-    over = WebhookEndpoint.objects.filter(previous_secret_until__lt=timezone.now())
-    return over.update(sealed_previous_secret="", previous_secret_until=None)
-
-
 def send_test(endpoint: WebhookEndpoint, *, by: Access) -> WebhookDelivery:
     """Send an endpoint a `webhook.test` event at once, and return its delivery. Raises EndpointDisabled.
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from billing import tasks, thresholds
+from billing import thresholds
+from operations.retention import delete_old
 from tenants.events import outbox
 from tenants.metering.ledger import record_events
 from tenants.models import CreditGrant, OutboxEvent, PlanVersion, ReachedThreshold, Tenant
@@ -112,7 +113,7 @@ def test_many_workspaces_take_a_few_queries(event, acme, charlies, django_assert
 def test_what_is_known_of_months_long_over_is_deleted(a_thousand_tokens, use):
     use(500)
     ReachedThreshold.objects.update(created_at=NOW - timedelta(days=365))
-    tasks.prune_payments()
+    delete_old("ReachedThreshold", NOW)
     assert not ReachedThreshold.objects.exists()
 
 

@@ -7,10 +7,11 @@ import pytest
 from django.db import connection
 from django.urls import reverse
 
-from billing import tasks, usage_retention
+from billing import usage_retention
 from billing.invoices import invoices
 from billing.reconciliation import compare_earnings, compare_invoices, compare_usage
 from core import months
+from operations.retention import delete_old
 from tenants.metering import partitions
 from tenants.metering.ledger import record_events, usage_of
 from tenants.metering.usage import UsageDeleted, UsageFilter, sum_usage, usage_events
@@ -70,7 +71,7 @@ def kept_rows() -> list[list[dict]]:
 
 def test_an_old_month_goes_and_everything_that_is_shown_stays(acme, old):
     before = (usage_of(acme.pk, MONTH), kept_rows())
-    tasks.prune_usage_events()
+    delete_old("UsageEvent", NOW)
     assert not UsageEvent.objects.exists()
     assert partitions.oldest_month() == NEXT
     assert (usage_of(acme.pk, MONTH), kept_rows()) == before

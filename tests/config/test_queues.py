@@ -13,10 +13,8 @@ from stack.folders import ROOT, Folders
 MINUTES = {
     "adapters.tasks.advance",
     "adapters.tasks.erase",
-    "adapters.tasks.prune_storage",
-    "adapters.tasks.withdraw_conversions",
     "training.tasks.advance",
-    "training.tasks.prune_trainings",
+    "training.tasks.erase",
 }
 
 

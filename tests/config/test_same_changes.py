@@ -30,6 +30,10 @@ ON_A_PAGE = {
     "billing.change_plan": "billing:change_plan",
     "billing.keep_plan": "billing:keep_plan",
     "invoices.pay": "billing:pay_invoice",
+    "keys.create": "website:issue_key",
+    "keys.edit": "website:limit_key",
+    "keys.revoke": "website:revoke_key",
+    "keys.rotate": "website:rotate_key",
     "members.edit": "tenants:change_role",
     "members.remove": "tenants:remove_member",
     "invitations.create": "tenants:invite",
@@ -73,9 +77,10 @@ ON_A_PAGE = {
     "trainings.documents.delete": "training:delete_document",
 }
 LOGGED = ("action", "actor", "object_type", "object_name", "before", "after", "reason", "address")
-# What differs between two times of the same: ids, moments, and the numbers of payments and rows.
+# What differs between two times of the same: ids, moments, secrets, and the numbers of payments and rows.
 BY_CHANCE = re.compile(
     r'[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|"\d{4}-\d\d-\d\dT[^"]*"|PAY-[0-9A-F]{8}|"id": \d+'
+    r"|sk-ps-[\w-]+\\u2026[\w-]+"
 )
 
 

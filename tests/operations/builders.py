@@ -1,6 +1,5 @@
 """What several tests of the whole site use."""
 
-import re
 from html.parser import HTMLParser
 
 from django.contrib.auth.models import Group
@@ -9,7 +8,6 @@ from django.utils import timezone
 
 from adapters.models import BaseModel, Engine
 from core.request_ids import new_request_id
-from stack.folders import ROOT
 from tenants.metering.ledger import Event, record_events
 from tenants.models import Tenant, User
 from tenants.public import playground_key
@@ -84,19 +82,3 @@ def new_engine(name: str = "engine-1", **facts: object) -> Engine:
     usual = {"url": "http://127.0.0.1:1", "base_model": base, "device": "cpu", "max_model_len": 2048}
     slots = {"max_loras": 2, "max_cpu_loras": 4, "max_lora_rank": 8}
     return Engine.objects.create(name=name, **{**usual, **slots, **facts})
-
-
-GUIDE = (ROOT / "docs" / "retention.md").read_text()
-
-
-def read_table(title: str) -> dict[str, str]:
-    """Return, of each name in a table's first column, what its last column says."""
-    section = GUIDE.split(f"\n## {title}\n")[1].split("\n## ")[0]
-    found: dict[str, str] = {}
-    for line in section.splitlines():
-        if line.startswith("| `"):
-            first, _, last = [cell.strip() for cell in line.strip("|").split(" | ")]
-            for name in re.findall(r"`([^`]+)`", first):
-                assert name not in found, name
-                found[name] = last.removesuffix(" |").strip()
-    return found

@@ -11,8 +11,9 @@ from django.urls import reverse
 
 from core import estimated_paginator, months
 from core.estimated_paginator import EstimatedPaginator
+from operations.retention import delete_old
 from tenants.metering.ledger import record_events
-from tenants.metering.version_stats import VersionFigures, prune_minutes, version_figures
+from tenants.metering.version_stats import VersionFigures, version_figures
 from tenants.models import LedgerEntry, UsageEvent, UsageMinute
 from tests.tenants.builders import NOW
 
@@ -122,5 +123,5 @@ def test_figures_read_minutes_and_of_the_first_one_the_events(acme, event):
     # What follows comes from minutes.
     UsageEvent.objects.filter(admitted_at__gt=moments[2]).update(style=None)
     assert version_figures(style, begun) == {1: VersionFigures(6, 0, 0, 30)}
-    assert prune_minutes(before=moments[4].replace(second=0)) == 2
+    assert delete_old("UsageMinute", moments[4].replace(second=0) + timedelta(days=40)) == 2
     assert UsageMinute.objects.count() == 2

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from core import months
 from core.valkey import account_key, bucket_key
-from tenants import tasks
+from operations.retention import delete_old
 from tenants.models import ApiKey
 from tenants.quota_sync import snapshot
 from tests.tenants.builders import issue_key
@@ -42,5 +42,5 @@ def test_sessions_that_are_over_are_deleted(db):
     now = timezone.now()
     for name, ends in (("old", now - timedelta(days=1)), ("new", now + timedelta(days=1))):
         Session.objects.create(session_key=name, session_data="", expire_date=ends)
-    tasks.prune_sessions()
+    delete_old("Session", now)
     assert list(Session.objects.values_list("session_key", flat=True)) == ["new"]

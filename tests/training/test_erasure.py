@@ -59,7 +59,7 @@ def test_an_erased_version_takes_its_texts_with_it_and_its_report_says_so(traine
     workflow.advance_erasure(Erasure.objects.get())
     assert lines_of(version)[step] == "current"
     assert Erasure.objects.get().finished_at is None
-    erasure.prune(timezone.now())
+    erasure.prune_trainings(timezone.now())
     assert not list_stored(trained.pk)
     assert not Document.objects.exists()
     workflow.advance_erasure(Erasure.objects.get())
@@ -72,7 +72,7 @@ def test_an_erased_version_takes_its_texts_with_it_and_its_report_says_so(traine
 def test_an_erasure_ends_whose_training_has_no_row_any_more(trained):
     workflow.erase_version(trained.version, None)
     trained.delete()
-    erasure.prune(timezone.now())
+    erasure.prune_trainings(timezone.now())
     version = AdapterVersion.objects.get()
     assert not version.has_texts
     assert not list_stored(UUID(version.provenance["training"]))
@@ -84,7 +84,7 @@ def test_a_deleted_workspace_is_erased_once_its_texts_are_and_the_report_names_t
     Tenant.objects.filter(pk=draft.tenant_id).update(deleted_at=timezone.now())
     operations_tasks.erase_workspaces()
     assert Tenant.objects.get(pk=draft.tenant_id).erased_at is None
-    erasure.prune(timezone.now())
+    erasure.prune_trainings(timezone.now())
     operations_tasks.erase_workspaces()
     assert Tenant.objects.get(pk=draft.tenant_id).erased_at
     address = reverse("website:workspace_erasure", args=[draft.tenant_id])
@@ -110,14 +110,14 @@ def test_files_without_a_row_go_after_a_week_and_those_posted_after_an_erasure_a
     orphan = uuid4()
     storage.write_file(orphan, "learn.jsonl", b"{}")
     now = timezone.now()
-    erasure.prune(now)
+    erasure.prune_trainings(now)
     assert list_stored(orphan)
     Training.objects.filter(pk=draft.pk).update(changed_at=now + timedelta(days=8))
-    erasure.prune(now + timedelta(days=8))
+    erasure.prune_trainings(now + timedelta(days=8))
     assert not list_stored(orphan)
     assert list_stored(draft.pk)
     Training.objects.filter(pk=draft.pk).update(status=Status.CANCELLED, ended_at=now, documents_gone_at=now)
-    erasure.prune(now)
+    erasure.prune_trainings(now)
     assert not list_stored(draft.pk)
 
 
@@ -125,7 +125,7 @@ def test_nothing_is_deleted_where_the_bucket_belongs_to_another_database(valkey)
     orphans = [uuid4(), uuid4()]
     for training_id in orphans:
         storage.write_file(training_id, "learn.jsonl", b"{}")
-    erasure.prune(datetime(2100, 1, 1, tzinfo=UTC))
+    erasure.prune_trainings(datetime(2100, 1, 1, tzinfo=UTC))
     for training_id in orphans:
         assert list_stored(training_id)
         storage.erase_files(training_id)

@@ -79,8 +79,11 @@ def discard_file(file: File) -> None:
     _forget_rows([file.pk])
 
 
-def prune_files(now: datetime) -> None:
-    """Delete expired and unfinished files, and deleted workspaces' files, some at a time. Safe to repeat."""
+def prune_files(now: datetime) -> int:
+    """Delete expired and unfinished files, and deleted workspaces' files, some at a time.
+
+    Return how many rows. Safe to repeat.
+    """
     unfinished = Q(arrived_at=None, created_at__lt=now - UNFINISHED_KEPT)
     unwanted = Q(expires_at__lt=now) | Q(tenant__deleted_at__isnull=False) | unfinished
     try:
@@ -89,7 +92,7 @@ def prune_files(now: datetime) -> None:
     except StorageUnavailable as error:
         logger.info("files are deleted later: %s", error)
     unnamed = File.objects.filter(deleted_at__isnull=False, learned_by=None, validated_by=None)
-    _forget_rows(list(unnamed.values_list("pk", flat=True)[:BATCH_SIZE]))
+    return _forget_rows(list(unnamed.values_list("pk", flat=True)[:BATCH_SIZE]))
 
 
 def key_of(file_id: UUID) -> str:
@@ -113,6 +116,6 @@ class _CountedChunks:
             yield chunk
 
 
-def _forget_rows(file_ids: list[UUID]) -> None:
+def _forget_rows(file_ids: list[UUID]) -> int:
     unnamed = File.objects.filter(pk__in=file_ids, learned_by=None, validated_by=None)
-    unnamed.exclude(deleted_at=None).delete()
+    return unnamed.exclude(deleted_at=None).delete()[0]

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,8 +21,6 @@ from core.errors import Conflict
 if TYPE_CHECKING:
     from tenants.models import FailedTask
 
-FAILURES_KEPT = timedelta(days=14)
-MAX_FAILURES = 2_000  # rows; the newest stay
 MAX_TEXT = 300  # characters of one argument
 MAX_ITEMS = 100  # of a list
 MAX_TRACEBACK = 6_000
@@ -114,14 +111,6 @@ def retry_task(failed: "FailedTask") -> None:
     message = current_app.signature(failed.task, args=failed.args, kwargs=failed.kwargs)
     options: dict[str, Any] = {"queue": failed.queue} if failed.queue else {}
     transaction.on_commit(lambda: message.apply_async(**options))
-
-
-def prune_failures(now: datetime) -> int:
-    """Delete failures of two weeks ago, and the oldest beyond what is kept; return how many."""
-    deleted, _ = _model().objects.filter(last_at__lt=now - FAILURES_KEPT).delete()
-    newest = _model().objects.order_by("-last_at").values("pk")[:MAX_FAILURES]
-    too_many, _ = _model().objects.exclude(pk__in=newest).delete()
-    return int(deleted + too_many)
 
 
 def _model() -> Any:

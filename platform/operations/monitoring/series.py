@@ -10,24 +10,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from django.db import connection
-
 from core import valkey
 from core.charts import Span
 from inference.public import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, read_total
 from tenants.models import ServiceSample
 
-# An hour more than the chart of a day shows, so that its first interval has a beginning.
-MINUTES_KEPT = timedelta(hours=25)
-HOURS_KEPT = timedelta(days=31)
-
 type Totals = dict[str, int]
-
-# Keeps the first sample of each hour: the others of that hour that are old enough go.
-THIN_OUT = """
-    DELETE FROM tenants_servicesample AS late USING tenants_servicesample AS first
-    WHERE late.at < %s AND first.at < late.at AND first.at >= date_trunc('hour', late.at, 'UTC')
-"""
 
 
 @dataclass(frozen=True)
@@ -96,12 +84,9 @@ def _name_part(name: str, words: tuple[str, ...]) -> str:
 
 
 def take_sample(store: Any, now: datetime) -> None:
-    """Write this minute's sample once, and let go of old ones. Raises redis.RedisError."""
+    """Write this minute's sample once. Raises redis.RedisError."""
     minute = now.replace(second=0, microsecond=0)
     ServiceSample.objects.get_or_create(at=minute, defaults={"totals": read_totals(store)})
-    ServiceSample.objects.filter(at__lt=now - HOURS_KEPT).delete()
-    with connection.cursor() as cursor:
-        cursor.execute(THIN_OUT, [now - MINUTES_KEPT])
 
 
 def read_series(span: Span, now: datetime) -> list[Interval]:

@@ -13,6 +13,7 @@ from adapters.admin.engine_page import state_of
 from adapters.models import Engine, EngineSample, Placement
 from adapters.placement import history, steering
 from core.console import Level
+from operations.retention import delete_old
 from tenants.models import AuditEntry, User
 from tests.adapters.builders import known, twin_of
 
@@ -56,8 +57,10 @@ def test_a_minute_is_sampled_once_and_old_ones_are_thinned_out(acme, engine):
     first = EngineSample.objects.order_by("at").first()
     assert (first.wanted, first.loaded, first.missing) == (1, 1, 0)
     history.take_samples(NOON + timedelta(hours=26))
+    delete_old("EngineSample", NOON + timedelta(hours=26))
     assert EngineSample.objects.filter(at__lt=NOON + MINUTE * 2).count() == 1
     history.take_samples(NOON + timedelta(days=40))
+    delete_old("EngineSample", NOON + timedelta(days=40))
     assert EngineSample.objects.count() == 1
 
 

@@ -18,6 +18,7 @@ from adapters.errors import (
 )
 from adapters.models import AdapterVersion, BlindVote, Selection, Status
 from adapters.releases import votes
+from operations import retention
 from tests.adapters.builders import known
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,8 +92,8 @@ def test_rounds_are_bounded_and_pruned(acme, alice, versions, monkeypatch):
     with pytest.raises(TooManyRounds):
         votes.begin_round(acme, alice, FIRST, SECOND)
     now = timezone.now()
-    assert votes.prune_votes(now) == 0
-    assert votes.prune_votes(now + timedelta(hours=25)) == 2
+    assert retention.delete_old("BlindVote", now) == 0
+    assert retention.delete_old("BlindVote", now + timedelta(hours=25)) == 2
 
 
 def test_the_versions_tab_leads_to_a_blind_test_with_the_live_one(alice_client, versions):

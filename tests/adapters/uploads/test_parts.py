@@ -189,7 +189,7 @@ def test_what_was_sent_is_deleted_when_the_upload_ends(acme, base_model, end):
         with storage_down():
             sessions.cancel_upload(version)
         assert len(open_uploads()) == 2
-        tasks.prune_storage()
+        pruner.prune_storage()
     assert open_uploads() == set()
     assert put_part(late.url, files[WEIGHTS][FIVE_MIB : 2 * FIVE_MIB]) == 404
     assert AdapterVersion.objects.get().status == Status.REJECTED
@@ -206,7 +206,7 @@ def test_young_uploads_are_not_abandoned(acme, base_model):
     send(version, files, only=[1])
     AdapterVersion.objects.update(created_at=timezone.now() - timedelta(hours=23))
     tasks.advance_all()
-    tasks.prune_storage()
+    pruner.prune_storage()
     assert list(weights_of(version).there) == [1]
 
 

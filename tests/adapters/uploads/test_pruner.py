@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from adapters import object_store, tasks
+from adapters import object_store
 from adapters.errors import PlanFull
 from adapters.models import AdapterVersion, Status
 from adapters.uploads import conversions, pipeline, pruner, sessions, storage_quota
@@ -53,7 +53,7 @@ def test_what_could_not_be_deleted_at_once_goes_later(acme, base_model):
     with storage_down():
         sessions.cancel_upload(version)
     assert len(keys(object_store.POSTED)) == 2
-    tasks.prune_storage()
+    pruner.prune_storage()
     assert keys(object_store.POSTED) == []
 
 

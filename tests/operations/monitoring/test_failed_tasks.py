@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from config.celery import app
+from operations import retention
 from operations.monitoring import failed_tasks
 from operations.monitoring.broker import read_oldest
 from tenants.models import AuditEntry, FailedTask
@@ -112,8 +113,8 @@ def test_failures_are_pruned_by_age_and_number(monkeypatch):
     for days in (20, 3, 2, 1):
         at = now - timedelta(days=days)
         FailedTask.objects.create(task="t", digest=str(days), error="E", first_at=at, last_at=at)
-    monkeypatch.setattr(failed_tasks, "MAX_FAILURES", 2)
-    assert failed_tasks.prune_failures(now) == 2
+    monkeypatch.setattr(retention, "MAX_FAILURES", 2)
+    assert retention.delete_old("FailedTask", now) == 2
     assert set(FailedTask.objects.values_list("digest", flat=True)) == {"1", "2"}
 
 

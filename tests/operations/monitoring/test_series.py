@@ -9,6 +9,7 @@ from core.valkey import metrics_key
 from inference.metrics import FIRST_BYTE, PREFIX, SUM, name_total
 from operations.monitoring import series
 from operations.monitoring.series import Interval
+from operations.retention import delete_old
 from tenants.models import ServiceSample
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -71,6 +72,7 @@ def test_old_samples_are_thinned_out_to_one_an_hour_and_end_after_a_month(valkey
     sample(NOON - timedelta(hours=1), requests=2)
     sample(NOON - timedelta(minutes=59), requests=3)
     series.take_sample(valkey, NOON)
+    delete_old("ServiceSample", NOON)
     kept = list(ServiceSample.objects.order_by("at").values_list("at", flat=True))
     hours = [NOON - timedelta(days=2) + timedelta(hours=hour) for hour in range(3)]
     assert kept == [*hours, NOON - timedelta(hours=1), NOON - timedelta(minutes=59), NOON]

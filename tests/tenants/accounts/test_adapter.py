@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core import valkey as names
-from tenants.accounts import adapter
+from operations.retention import delete_old
 from tenants.accounts.passwords import StrengthValidator
 from tenants.models import Invitation, Tenant, User
 from tests.racing import race
@@ -142,9 +142,9 @@ def test_accounts_that_nobody_confirmed_go_after_a_month_and_no_others(alice):
     sign_up(Client())
     verified("erin@example.org")
     User.objects.create_user("staff@example.org", is_staff=True)
-    assert adapter.prune_unconfirmed() == 0
+    assert delete_old("User", timezone.now()) == 0
     User.objects.update(date_joined=timezone.now() - timedelta(days=31))
-    assert adapter.prune_unconfirmed() == 1
+    assert delete_old("User", timezone.now()) == 1
     left = set(User.objects.values_list("email", flat=True))
     assert left == {"alice@example.org", "erin@example.org", "staff@example.org"}
 

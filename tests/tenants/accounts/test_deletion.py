@@ -9,7 +9,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tenants.accounts import deleted_workspaces, deletion, sessions, workspaces
+from operations.retention import delete_old
+from tenants.accounts import deletion, workspaces
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Role
 from tenants.models import ApiKey, AuditEntry, Invitation, Membership, NoticeMail, Tenant, User
@@ -188,7 +189,7 @@ def test_guesses_of_the_password_are_bounded(alice, client_of):
 
 def test_memberships_of_erased_workspaces_are_pruned(alice, acme, charlies):
     Tenant.objects.filter(pk=acme.pk).update(erased_at=timezone.now() - timedelta(days=31))
-    assert deleted_workspaces.prune_memberships() == 1
+    assert delete_old("Membership", timezone.now()) == 1
     assert Membership.objects.get().tenant == charlies
 
 
@@ -197,6 +198,6 @@ def test_rows_of_ended_sessions_are_pruned(alice, client_of):
     yesterday = timezone.now() - timedelta(days=1)
     facts = {"ip": "203.0.113.7", "session_key": "gone", "user_agent": "x", "created_at": yesterday}
     old = UserSession.objects.create(user=alice, **facts)
-    assert sessions.prune_user_sessions() == 1
+    assert delete_old("Session", timezone.now()) == 1
     assert not UserSession.objects.filter(pk=old.pk).exists()
     assert UserSession.objects.filter(user=alice).exists()

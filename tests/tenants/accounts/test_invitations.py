@@ -10,6 +10,7 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
+from operations.retention import delete_old
 from tenants.accounts import invitations
 from tenants.accounts.access import Access
 from tenants.accounts.roles import Role, RoleNotAllowed
@@ -179,5 +180,5 @@ def test_old_invitations_are_pruned(invite):
     invite("eve@example.org")
     old = Invitation.objects.filter(email="dora@example.org")
     old.update(expires_at=timezone.now() - timedelta(days=8))
-    assert invitations.prune_expired() == 1
+    assert delete_old("Invitation", timezone.now()) == 1
     assert Invitation.objects.get().email == "eve@example.org"

@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from operations.retention import delete_old
 from tenants.accounts import workspaces
 from tenants.metering import plans
 from tenants.metering.persons import domain_of, normalize_address
@@ -64,7 +65,7 @@ def test_a_person_creates_three_workspaces_an_hour_and_five_a_day_by_any_spellin
         workspaces.create_own_tenant(accounts[0], name="W5")
     Founding.objects.update(created_at=now - timedelta(hours=25))
     workspaces.create_own_tenant(accounts[0], name="W5")
-    assert workspaces.prune_foundings() == 6
+    assert delete_old("Founding", timezone.now()) == 6
 
 
 def test_a_domain_and_a_network_bring_few_new_people_a_day(db, settings, monkeypatch):

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from core import months
 from core.money import dollars
+from operations.retention import delete_old
 from tenants.metering import request_log
 from tenants.metering.ledger import record_events
 from tenants.metering.request_log import Cursor, LogFilter, Refusal
@@ -98,7 +99,7 @@ def test_the_oldest_refusals_make_room_and_old_ones_are_pruned(acme, laptop, mon
         refuse(acme, laptop, at=NOON + timedelta(hours=hour), request_id=f"req_{hour}")
     kept = set(RefusedRequest.objects.values_list("request_id", flat=True))
     assert kept == {"req_2", "req_3", "req_4"}
-    assert request_log.prune_refusals(NOON + timedelta(days=14, hours=3)) == 1
+    assert delete_old("RefusedRequest", NOON + timedelta(days=14, hours=3)) == 1
 
 
 def test_the_page_shows_the_reason_and_links_to_older_requests(alice_client, acme, laptop, event):

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from operations.retention import delete_old
 from tenants import tasks
 from tenants.models import AuditEntry, EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
 from tenants.webhooks import delivery, endpoints, signing
@@ -202,7 +203,7 @@ def test_events_and_deliveries_are_kept_for_a_month(receiver, new_endpoint, happ
     month = timezone.now() - timedelta(days=30)
     OutboxEvent.objects.filter(pk=old.pk).update(created_at=month - timedelta(minutes=1))
     OutboxEvent.objects.filter(pk=young.pk).update(created_at=month + timedelta(minutes=1))
-    tasks.prune_events()
+    delete_old("OutboxEvent", timezone.now())
     assert OutboxEvent.objects.get() == young
     assert endpoint.deliveries.get().event == young
 
@@ -210,11 +211,11 @@ def test_events_and_deliveries_are_kept_for_a_month(receiver, new_endpoint, happ
 def test_a_replaced_secret_is_forgotten_after_its_day(owner, clock):
     endpoint, _ = endpoints.create_endpoint(owner, url=URL)
     endpoints.rotate_secret(endpoint, by=owner)
-    tasks.prune_events()
+    delete_old("WebhookEndpoint", timezone.now())
     endpoint.refresh_from_db()
     assert endpoint.sealed_previous_secret
     clock.move(hours=24, seconds=1)
-    tasks.prune_events()
+    delete_old("WebhookEndpoint", timezone.now())
     endpoint.refresh_from_db()
     assert (endpoint.sealed_previous_secret, endpoint.previous_secret_until) == ("", None)
 

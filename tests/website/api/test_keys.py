@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from core import valkey as valkey_names
-from tenants.api import idempotency
+from operations.retention import delete_old
 from tenants.api_keys import actions
 from tenants.models import ApiKey, AuditEntry, CachedAnswer
 from tests.tenants.api.builders import problem
@@ -262,6 +262,6 @@ def test_an_answer_of_yesterday_is_not_given_again(admin):
 
 def test_kept_answers_are_pruned_after_a_day(admin):
     admin.post("keys", {"name": "once"}, Idempotency_Key="n4")
-    assert idempotency.prune_answers(now=timezone.now() + timedelta(hours=23)) == 0
-    assert idempotency.prune_answers(now=timezone.now() + timedelta(hours=25)) == 1
+    assert delete_old("CachedAnswer", timezone.now() + timedelta(hours=23)) == 0
+    assert delete_old("CachedAnswer", timezone.now() + timedelta(hours=25)) == 1
     assert not CachedAnswer.objects.exists()
