@@ -80,6 +80,7 @@ __all__ = [
     "newest_uploads",
     "oldest_missing_s",
     "price_book_versions",
+    "prune_storage",
     "public_styles",
     "publish_library",
     "report_styles_erasure",
