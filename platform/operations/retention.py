@@ -135,7 +135,8 @@ def delete_in_batches(rows: QuerySet[Any]) -> int:
 def _later_in_the_hour(samples: QuerySet[Any], **same: Any) -> QuerySet[Any]:
     """Return the samples that aren't the first of their hour."""
     earlier = samples.filter(at__lt=OuterRef("at"), at__gte=OuterRef("hour"), **same)
-    return samples.annotate(hour=TruncHour("at", tzinfo=UTC)).filter(Exists(earlier))
+    later: QuerySet[Any] = samples.annotate(hour=TruncHour("at", tzinfo=UTC)).filter(Exists(earlier))
+    return later
 
 
 def _prune_failures(_: datetime) -> int:
