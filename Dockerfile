@@ -12,8 +12,8 @@ RUN UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=UNCHEC
 FROM build AS made
 RUN UV_PYTHON_DOWNLOADS=never uv sync --frozen --only-group build --no-install-project
 COPY locale locale
-COPY stack/web_fonts.py stack/web_fonts.py
-RUN mkdir static && .venv/bin/python locale/compile.py && .venv/bin/python stack/web_fonts.py
+COPY dev/stack/web_fonts.py dev/stack/web_fonts.py
+RUN mkdir static && .venv/bin/python locale/compile.py && .venv/bin/python dev/stack/web_fonts.py
 
 FROM ${PYTHON_IMAGE}
 ARG SOURCE_DATE_EPOCH
@@ -39,7 +39,7 @@ COPY engine/extensions engine/extensions
 # the site shows them at /docs/
 COPY docs docs
 COPY SECURITY.md ./
-COPY bench/README.md bench/README.md
+COPY dev/bench/README.md dev/bench/README.md
 # the settings ask for these; collecting files uses none of them
 RUN DJANGO_SECRET_KEY=build DATABASE_URL=postgres://build@localhost/build VALKEY_URL=redis://localhost/0 \
     CELERY_BROKER_URL=redis://localhost/1 API_KEY_PEPPERS=1:00 CACHE_SALT_SECRET=00 \

@@ -13,7 +13,7 @@ WITH_PYTHON = @for python in $(CANDIDATES); do \
 	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then exec "$$python" -I $(1); fi; done; \
 	echo 'No Python 3.11 or newer runs here: install python3 (3.12 or newer is best), or set PYTHON=PATH.' >&2; exit 1
-BOOTSTRAP = $(call WITH_PYTHON,stack/bootstrap.py $(1))
+BOOTSTRAP = $(call WITH_PYTHON,dev/stack/bootstrap.py $(1))
 SMALL = SmolLM2-135M-Instruct
 STACK = .venv/bin/python -m stack
 TRIALS = .venv/bin/python -m trials
@@ -94,7 +94,7 @@ trial-scale: ## Try 2,000 styles on one engine: pages, reconciling, memory
 	@$(TRIALS) scale $(ARGS)
 
 trial-gpu: ## Try what only a GPU can show, with what is installed: vLLM's flags, styles in one batch, their tax, a training
-	@"$$(ls .venv-engine/bin/python 2>/dev/null || echo python3)" -P trials/gpu.py $(ARGS)
+	@"$$(ls .venv-engine/bin/python 2>/dev/null || echo python3)" -P dev/trials/gpu.py $(ARGS)
 
 soak: ## Run half an hour of mixed load and uploads; expects no errors, flat memory, an exact ledger; ARGS='--minutes 3'
 	$(call BOOTSTRAP,--engine)
@@ -229,7 +229,7 @@ bench-webhooks: ## Measure how many webhooks one worker delivers per minute
 	@$(STACK) run --services -- .venv/bin/python -m bench.webhooks
 
 secrets: ## Write .env for docker-compose.yml with random secrets; existing values are kept
-	$(call WITH_PYTHON,stack/env_file.py)
+	$(call WITH_PYTHON,dev/stack/env_file.py)
 
 clean: ## Remove the environments and all demo data
 	rm -rf .venv .venv-engine .venv-peers var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

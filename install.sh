@@ -199,11 +199,11 @@ ask_all() {
     esac
 }
 
-# Secrets come from stack/env_file.py, with this machine's Python or, if it has none, with the site's base image.
+# Secrets come from dev/stack/env_file.py, with this machine's Python or, if it has none, with the site's base image.
 write_secrets() {
     mkdir -p var/log
     if python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' >/dev/null 2>&1; then
-        python3 -I stack/env_file.py
+        python3 -I dev/stack/env_file.py
     else
         image=$(sed -n 's/^ARG PYTHON_IMAGE=//p' Dockerfile)
         docker run --rm --network none --user "$(id -u):$(id -g)" --volume "$PWD:/work" "$image" \

@@ -47,7 +47,7 @@ export SOURCE_DATE_EPOCH
 out=$PWD/var/release/$version
 rm -rf "$out"
 mkdir -p "$out"
-python3 -I stack/bootstrap.py
+python3 -I dev/stack/bootstrap.py
 python=$PWD/.venv/bin/python
 
 # The source, as install.sh is unpacked from it. What follows is built from this archive, not from the checkout.

@@ -13,7 +13,7 @@ from tenants.webhooks import delivery
 
 WEBHOOK_SWEEP_INTERVAL_S = 2
 NOTICE_SWEEP_INTERVAL_S = 5
-WEBHOOK_THREADS = 8  # of the worker, in stack/application.py and docker-compose.yml
+WEBHOOK_THREADS = 8  # of the worker, in dev/stack/application.py and docker-compose.yml
 
 
 @shared_task

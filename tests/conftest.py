@@ -62,7 +62,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
-    """Copy the database that the stack has migrated (stack/template_database.py), if there is one."""
+    """Copy the database that the stack has migrated (dev/stack/template_database.py), if there is one."""
     # A pool that exists by now has connections to the database that is no test's.
     if connection._connection_pools:
         connection.close()

@@ -20,7 +20,7 @@ ALL = (
     "SECURITY.md",
     "CHANGELOG.md",
     "cli/README.md",
-    "bench/README.md",
+    "dev/bench/README.md",
     *sorted(
         str(path.relative_to(ROOT))
         for path in (ROOT / "docs").rglob("*.md")

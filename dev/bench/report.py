@@ -9,7 +9,7 @@ from typing import Any
 
 from stack.folders import ROOT
 
-RESULTS = ROOT / "bench" / "results"
+RESULTS = ROOT / "dev" / "bench" / "results"
 DOC = ROOT / "docs" / "performance.md"
 TITLES = {
     "direct": "direct",

@@ -181,7 +181,7 @@ def processes(
     for name, app in apps.items():
         port = ports.take(f"cost-{name}")
         checkout = checkouts.get(name, ROOT)
-        paths = os.pathsep.join([str(checkout), str(checkout / "platform")])
+        paths = os.pathsep.join([str(checkout), str(checkout / "platform"), str(checkout / "dev")])
         variables = {**stack.variables, "WEB_WORKERS": "1", "FLOOR_STUB_URL": stub_url}
         variables |= {"PYTHONSAFEPATH": "1", "PYTHONPATH": paths}  # never from the current folder
         argv = [word.replace("config.asgi:application", app) for word in web_argv(checkout, port, variables)]

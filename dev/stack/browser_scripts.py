@@ -14,7 +14,7 @@ from stack.outcome import NOT_CHECKED
 from stack.passed import once
 
 SCRIPTS = ROOT / "static" / "js"
-SETTINGS = ROOT / "stack" / "browser"
+SETTINGS = ROOT / "dev" / "stack" / "browser"
 
 
 def check() -> int:

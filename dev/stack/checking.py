@@ -25,7 +25,7 @@ from stack.steps import Steps
 
 MAX_PARALLEL = 3
 COMPOSE = "docker-compose.yml"
-SHELL_SCRIPTS = ("install.sh", ".ci/*", "deploy/*.sh", "trials/compose/stand_ins/*entrypoint*")
+SHELL_SCRIPTS = ("install.sh", ".ci/*", "deploy/*.sh", "dev/trials/compose/stand_ins/*entrypoint*")
 # What may be skipped on CI too, and why.
 MAY_BE_SKIPPED = {"known vulnerabilities": "a database that does not answer is no fault of a commit"}
 BY_HAND = {"EMAIL_URL": "smtp://mail.example.com"}  # what nobody but a person can fill in

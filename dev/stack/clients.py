@@ -3,7 +3,7 @@
 One process asks Django for everything: it takes seconds to load the site. Two linters then read the document,
 and two generators make clients of it.
 
-The tools are pinned in stack/api_clients and installed into var/clients once. A document that passed is not
+The tools are pinned in api_clients/ and installed into var/clients once. A document that passed is not
 read again before it or a tool changes. Where npm is missing nothing of that is checked, and the check says
 so.
 """
@@ -26,7 +26,7 @@ from stack.folders import ROOT
 from stack.outcome import NOT_CHECKED
 from stack.passed import digest_of, once
 
-TOOLS = ROOT / "stack" / "api_clients"
+TOOLS = ROOT / "dev" / "stack" / "api_clients"
 FOLDER = ROOT / "var" / "clients"
 DOCUMENT = FOLDER / "openapi.json"
 NODE = FOLDER / "node"

@@ -9,7 +9,7 @@ from stack.folders import ROOT
 
 APPS = ("tenants", "adapters", "inference", "provenance", "training", "billing", "platform")
 MEASURED = ROOT / "var" / "coverage.json"
-RECORDED = ROOT / "bench" / "results" / "tests.json"
+RECORDED = ROOT / "dev" / "bench" / "results" / "tests.json"
 MAY_FALL = 0.5  # percentage points: what a run differs from another by chance
 # Processes that tests start are not measured, nor are the journeys.
 OPTIONS = [*(f"--cov={app}" for app in APPS), "--cov-branch", f"--cov-report=json:{MEASURED}"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stack.errors import AlreadyRunning
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "var" / "models"  # a prepared base model is the same for every stack of a checkout
 TEMPORARY = ROOT / "var" / "tmp"
 

@@ -10,7 +10,7 @@ import typst
 
 from stack.web_fonts import find_font
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "static" / "img"
 FONTS = [find_font(package, "") for package in ("font_source_sans_pro", "font_source_serif_pro")]
 ICON_SIDES = (16, 32, 48)

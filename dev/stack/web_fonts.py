@@ -1,4 +1,4 @@
-"""Make the site's fonts, small WOFF2 files in static/fonts/: `python stack/web_fonts.py`.
+"""Make the site's fonts, small WOFF2 files in static/fonts/: `python dev/stack/web_fonts.py`.
 
 A build makes them once, as it compiles the translations; nothing that serves needs fontTools.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from fontTools.subset import Options, Subsetter, parse_unicodes
 from fontTools.ttLib import TTFont
 
-FOLDER = Path(__file__).resolve().parent.parent / "static" / "fonts"
+FOLDER = Path(__file__).resolve().parents[2] / "static" / "fonts"
 # Latin as Western and Central European languages write it, punctuation, currencies, arrows.
 RANGES = "0020-007E,00A0-017F,2010-2026,2030-203A,20AC,2122,2190-2193,2212,2260,2264-2265"
 FEATURES = ["kern", "liga", "calt", "ccmp", "locl", "mark", "mkmk", "tnum", "lnum", "pnum"]

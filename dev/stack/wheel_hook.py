@@ -12,7 +12,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 TARGET = "core/project"  # platform/core/project_root.py finds it there
-GENERATORS = ("locale/compile.py", "stack/web_fonts.py")
+GENERATORS = ("locale/compile.py", "dev/stack/web_fonts.py")
 # As the Dockerfile copies them; and what trains, for a worker that has TRAINING_PYTHON.
 PACKAGED_FILES = (
     "templates/**/*",
@@ -22,7 +22,7 @@ PACKAGED_FILES = (
     "docs/*.md",
     "docs/??/*.md",  # translations; docs/decisions are for developers
     "SECURITY.md",
-    "bench/README.md",
+    "dev/bench/README.md",
     "engine/styles/**/*",
     "engine/controls/**/*",
     "engine/trainer/**/*",

@@ -28,7 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "engine"
 STYLES = ("poetry", "legal", "genz")
 PROMPTS = ("The sea was calm that morning,", "Notice is hereby given that", "She opened the door and")
@@ -471,7 +471,7 @@ def main() -> int:
     )
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--no-training", action="store_true", help="leave out the trainings")
-    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results" / "gpu.json")
+    parser.add_argument("--out", type=Path, default=ROOT / "dev" / "bench" / "results" / "gpu.json")
     options = parser.parse_args()
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="trial-gpu-") as work:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from labs import machine
 from stack.folders import ROOT
 
-RESULTS = ROOT / "bench" / "results"
+RESULTS = ROOT / "dev" / "bench" / "results"
 
 type Say = Callable[[str], None]
 

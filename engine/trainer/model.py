@@ -138,7 +138,7 @@ def base_dtype(device: str) -> torch.dtype:
     """Return the precision of the base model: float32 on an x86 processor without AVX-512.
 
     There bfloat16 is emulated: an AMD EPYC 7003 multiplies matrices a hundred times slower than in float32.
-    stack/environment.py decides the same for vLLM, without torch.
+    dev/stack/environment.py decides the same for vLLM, without torch.
     """
     has_avx512 = "AVX512" in torch.backends.cpu.get_cpu_capability()
     is_emulated = device == "cpu" and platform.machine() == "x86_64" and not has_avx512

@@ -56,7 +56,7 @@ OPERATORS = {
     "capacity": "docs/capacity.md",
     "scaling": "docs/scaling.md",
     "performance": "docs/performance.md",
-    "benchmarks": "bench/README.md",
+    "benchmarks": "dev/bench/README.md",
     "licences": "docs/licences.md",
 }
 OF_TRAINING = ("training", "fine-tuning")

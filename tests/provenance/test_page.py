@@ -46,7 +46,7 @@ def test_it_says_whether_a_receipt_is_that_of_the_text(client):
 
 
 def test_the_lengths_that_it_names_are_those_that_were_measured(client):
-    measured = json.loads(Path("bench/results/provenance.json").read_text())["found"]["power"]["rows"]
+    measured = json.loads(Path("dev/bench/results/provenance.json").read_text())["found"]["power"]["rows"]
     usual = measured["temperature 0.7"]
     assert min(n for n in (30, 60, 100, 200) if usual[f"found_{n}"] >= 0.95) == USUALLY_FOUND_TOKENS
     page = client.get(VERIFY).text

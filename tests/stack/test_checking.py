@@ -104,7 +104,7 @@ def test_a_lock_that_a_database_did_not_compare_is_not_audited(monkeypatch, caps
     monkeypatch.setattr(auditing, "read_uv_lock", lambda: "django==6.1.3")
     assert auditing.audit() == 0
     said = capsys.readouterr().out
-    assert "not audited: engine/locks/cpu.txt, engine/locks/cuda.txt" in said
+    assert "dev/stack/api_clients/python.txt, engine/locks/cpu.txt, engine/locks/cuda.txt" in said
     assert "pins compared with PyPI" in said
 
 

@@ -12,7 +12,7 @@ def test_a_machine_without_pytorch_runs_nothing_and_says_so(tmp_path):
     command = [
         sys.executable,
         "-P",
-        "trials/gpu.py",
+        "dev/trials/gpu.py",
         "--out",
         str(out),
     ]  # the site's environment has no torch

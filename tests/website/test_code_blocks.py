@@ -20,7 +20,7 @@ HERE = "tests/website/test_code_blocks.py"
 RUN_BY = {
     ("README.md", "sh"): HERE,
     ("CONTRIBUTING.md", "sh"): HERE,
-    ("bench/README.md", "sh"): HERE,
+    ("dev/bench/README.md", "sh"): HERE,
     ("cli/README.md", "python"): "tests/cli/test_documents.py",
     ("cli/README.md", "sh"): "tests/cli/test_documents.py",
     ("docs/adapters.md", "sh"): "tests/adapters/test_commands.py",
@@ -139,9 +139,9 @@ def parse_managed(words: list[str]) -> None:
 def test_a_bench_knows_its_variables(block, command):
     variables = [word.partition("=")[0] for word in command.split() if "=" in word]
     module = command.split(" -m ")[1]
-    sources = "".join(path.read_text() for path in (ROOT / "bench").glob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "dev" / "bench").glob("*.py"))
 
-    assert (ROOT / f"{module.replace('.', '/')}.py").exists(), block
+    assert (ROOT / "dev" / f"{module.replace('.', '/')}.py").exists(), block
     for variable in variables:
         assert f'"{variable}"' in sources, f"{block}: {variable}"
 

@@ -13,7 +13,7 @@ from stack.folders import ROOT
 
 README = (ROOT / "README.md").read_text()
 PERFORMANCE = re.sub(r"\s+", " ", (ROOT / "docs" / "performance.md").read_text())
-RESULTS = ROOT / "bench" / "results"
+RESULTS = ROOT / "dev" / "bench" / "results"
 DECISIONS = ROOT / "docs" / "decisions"
 ROW = re.compile(r"^\| (\d+) \| \[(.+)\]\((\S+)\) \| (.+) \|$", re.MULTILINE)
 # Files of ours as decisions name them, whole or by the end of their path; vLLM's own are its release's.

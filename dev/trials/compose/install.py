@@ -116,7 +116,7 @@ def _environment(ports: Mapping[str, str]) -> dict[str, str]:
         **os.environ,
         **ports,
         "PATH": f"{programs}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(ROOT / "dev"),
         "COMPOSE": str(programs / "compose"),
         "DOCKER_HOST": f"unix://{FOLDER / 'podman.sock'}",
         "POLYSCRIBE_VERSION": VERSION,
