@@ -13,6 +13,7 @@ MAX_STOP_CHARACTERS = 1024
 MAX_BIASED_TOKENS = 300
 MAX_STOP_TOKENS = 64
 MAX_MODEL_CHARACTERS = 200
+SHOWN_TOKENS = 5  # of those that are wrong, in an error
 MAX_TOKEN_ID_DIGITS = 11  # more than any id has; int() raises ValueError beyond 4,300
 MAX_INT32 = 2**31 - 1
 MAX_INT64 = 2**63 - 1
@@ -74,10 +75,15 @@ def check_stop(name: str, value: Any) -> None:
 def check_token_ids(name: str, token_ids: list[Any]) -> None:
     """Check that each is the id of one of the base model's tokens."""
     size = base_model.vocabulary_size() or MAX_INT32
-    for token in token_ids:
-        is_id = type(token) is int and 0 <= token < size
-        shown = str(token)[:SHOWN_CHARACTERS]
-        require(is_id, name, f"must contain token ids of the base model, 0 … {size - 1}; `{shown}` is none")
+    wrong = [token for token in token_ids if type(token) is not int or not 0 <= token < size]
+    why = f"must contain token ids of the base model, below {size}; out of vocabulary: {_shown(wrong)}"
+    require(not wrong, name, why)
+
+
+def _shown(tokens: list[Any]) -> str:
+    """Return the first few of them, for an error."""
+    shown = ", ".join(f"`{str(token)[:SHOWN_CHARACTERS]}`" for token in tokens[:SHOWN_TOKENS])
+    return f"{shown} …" if len(tokens) > SHOWN_TOKENS else shown
 
 
 def check_token_list(name: str, value: Any) -> None:
@@ -94,15 +100,16 @@ def check_stop_token_ids(name: str, value: Any) -> None:
 def check_logit_bias(name: str, value: Any) -> None:
     check_object(name, value)
     require(len(value) <= MAX_BIASED_TOKENS, name, f"can have at most {MAX_BIASED_TOKENS} tokens")
-    for token, bias in value.items():
-        shown = token[:SHOWN_CHARACTERS]
-        is_id = token.isdecimal() and len(token) <= MAX_TOKEN_ID_DIGITS
-        require(is_id, name, f"must map token ids to numbers; `{shown}` is no token id")
-        is_bias = isinstance(bias, int | float) and not isinstance(bias, bool) and -100 <= bias <= 100
-        require(
-            is_bias, name, f"must map token ids to numbers between -100 and 100; that of `{shown}` is not"
-        )
+    no_ids = [token for token in value if not token.isdecimal() or len(token) > MAX_TOKEN_ID_DIGITS]
+    require(not no_ids, name, f"must map token ids to numbers; no token ids: {_shown(no_ids)}")
+    no_biases = [token for token, bias in value.items() if not _is_bias(bias)]
+    why = f"must map token ids to numbers between -100 and 100; those of {_shown(no_biases)} are not"
+    require(not no_biases, name, why)
     check_token_ids(name, [int(token) for token in value])
+
+
+def _is_bias(bias: Any) -> bool:
+    return isinstance(bias, int | float) and not isinstance(bias, bool) and -100 <= bias <= 100
 
 
 def check_stream_options(name: str, value: Any) -> None:

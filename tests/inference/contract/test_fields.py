@@ -244,14 +244,14 @@ def test_tool_uses_are_only_cleared_in_anthropics_form(form):
     assert refusal(FORMS[form], context_management=edits).param == "context_management"
 
 
-def test_a_bias_that_is_wrong_is_named(monkeypatch):
+def test_biases_that_are_wrong_are_named(monkeypatch):
+    """All of them, up to a few: as vLLM does."""
     monkeypatch.setattr(base_model, "vocabulary_size", lambda: 100)
     for bias, shown in [
-        ({"1": 1, "rain": 2}, "`rain` is no token id"),
-        ({"1": 1, "7": 101}, "that of `7` is not"),
-        ({"1": 1, "8": True}, "that of `8` is not"),
-        ({"1": 1, "9": "much"}, "that of `9` is not"),
-        ({"1": 1, "100": 2}, "0 … 99; `100` is none"),
+        ({"1": 1, "rain": 2, "snow": 3}, "no token ids: `rain`, `snow`."),
+        ({f"t{n}": 1 for n in range(6)}, "no token ids: `t0`, `t1`, `t2`, `t3`, `t4` …"),
+        ({"1": 1, "7": 101, "8": True, "9": "much"}, "those of `7`, `8`, `9` are not"),
+        ({"1": 1, "100": 2, "101": 3}, "below 100; out of vocabulary: `100`, `101`."),
     ]:
         error = refusal(parse, logit_bias=bias)
         assert (error.param, shown in error.message) == ("logit_bias", True), error.message
