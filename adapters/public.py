@@ -11,7 +11,6 @@ from adapters.catalog.choices import (
 )
 from adapters.catalog.export import list_exported
 from adapters.catalog.home_styles import (
-    NewestUpload,
     find_to_try,
     newest_uploads,
     styles_in_use,
@@ -41,7 +40,6 @@ from adapters.uploads.upload_request import StyleDescription, style_faults
 __all__ = [
     "Holdings",
     "ModelChoice",
-    "NewestUpload",
     "RoundNotFound",
     "StyleChoice",
     "StyleDescription",

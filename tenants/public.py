@@ -22,7 +22,6 @@ from tenants.accounts.subscriptions import (
 from tenants.accounts.workspaces import (
     NoTenant,
     create_tenant,
-    default_tenant,
     first_party_tenant,
     playground_key,
 )
@@ -58,7 +57,6 @@ __all__ = [
     "create_key",
     "create_tenant",
     "current_membership",
-    "default_tenant",
     "digest_by_peppers",
     "end_impersonation",
     "export_tables",

@@ -61,7 +61,7 @@ def create_version(request: MemberRequest) -> JsonResponse:
     answer = {
         "version": str(version.pk),
         "uploads": [{"file": form.file, "url": form.url, "fields": form.fields} for form in forms],
-        "status": reverse("api:upload", args=[version.pk]) if version.multipart else None,
+        "status": reverse("api:uploads.get", args=[version.pk]) if version.multipart else None,
         "finish": reverse("adapters:finish", args=[version.pk]),
         "cancel": reverse("adapters:cancel", args=[version.pk]),
         "page": page_of(version.style),

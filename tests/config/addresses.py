@@ -33,8 +33,8 @@ SEEN_BY_ALL = {
     "privacy",
     "unsubscribe",  # its token is what lets a person in
     "join",  # the token of an invitation is what lets a person in
-    "logins",
-    "redeem_login",  # the code, and who confirms it, let a program in
+    "logins.begin",
+    "logins.redeem",  # the code, and who confirms it, let a program in
     "stripe_events",  # its signature is what lets Stripe in
 }
 

@@ -57,7 +57,7 @@ def test_every_operation_is_on_one_page_with_all_its_fields(pages):
     assert len(articles) == len(known) == len(list(described_operations()))
     for described in described_operations():
         article = known[described["operationId"].replace(".", "-")]
-        shown = {unescape(name).rpartition(".")[2] for name in re.findall(r'row"><code>([^<]+)', article)}
+        shown = {unescape(name).rpartition(".")[2] for name in re.findall(r'row">\s*<code>([^<]+)', article)}
         names = {parameter["name"] for parameter in described.get("parameters", [])}
         answers = [body for status, body in described["responses"].items() if status < "300"]
         for body in [described.get("requestBody", {}), *answers]:

@@ -17,9 +17,10 @@ from adapters.catalog import home_styles, sharing
 from adapters.engines import readiness
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.public import found_workspace
+from tenants.metering.plans import newest_plan_version
 from tenants.metering.request_log import Refusal, record_refusals
 from tenants.models import AuditEntry, Invoice, Membership, Tenant
-from tenants.public import playground_key
+from tenants.public import playground_key, subscribe_tenant
 from tests.adapters.builders import known
 from tests.adapters.routes import routes_of
 from tests.operations.builders import used
@@ -49,6 +50,7 @@ def test_a_new_workspace_has_the_first_partys_styles_selected(
     """Whichever way it is founded: the page, the demo's seed and trials call one action."""
     selected = Selection.objects.filter(tenant=charlies).values_list("style__slug", flat=True)
     assert not selected, "it was founded before there was a style"
+    subscribe_tenant(charlies, newest_plan_version("writer"))
     charlie_client.post(reverse("website:create_workspace"), {"workspace": "Desk"})
     desk = Tenant.objects.get(slug="desk")
     for tenant in (desk, found_workspace(operator, name="By a command")):

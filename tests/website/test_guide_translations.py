@@ -115,9 +115,10 @@ def test_a_guide_that_is_not_translated_is_marked_as_english(client):
 
 def test_the_list_has_titles_in_the_readers_language_and_the_api_reference(client):
     page = client.get(reverse("guides"), headers=GERMAN).text
+    page = " ".join(page.split())
     assert guides.load_guide("team").title not in page
-    assert f'<li><a lang="en" href="{reverse("guide", args=["running"])}">' in page
-    assert f'<li><a href="{reverse("guide", args=["team"])}">' in page
+    assert f'<li> <a lang="en" href="{reverse("guide", args=["running"])}">' in page
+    assert f'<li> <a href="{reverse("guide", args=["team"])}">' in page
     assert f'href="{reverse("api_reference")}"' in page
 
 
