@@ -90,7 +90,7 @@ def change_the_plan_up_and_down(page: Page) -> None:
     page.get_by_role("button", name="Change to Writer now").click()
     page.locator("#change-to-writer [type=submit]").click()
     expect(page.get_by_text("You're now on Writer.")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"^0 of [\d,]+ included tokens in "))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^\s*0 of [\d,]+ included tokens in "))).to_be_visible()
     expect(page.get_by_text("paid from your $25.00 in credits")).to_be_visible()
     look(page, "payments-plan")
     page.get_by_role("button", name=re.compile("Change to Free on")).click()
