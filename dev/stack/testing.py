@@ -19,7 +19,7 @@ from stack.steps import Steps
 from stack.whole import bring_up_beside_services, prepare_base_model
 
 PARTS = ("rooms", "pages", "journeys")
-# The journeys' engine is started as vLLM's documents show it; the platform must recognise what it finds.
+# The journeys' engine is started as vLLM's documents show it; the platform leaves alone what it finds.
 STATIC_MODULES = "--lora-modules " + " ".join(
     f"{style}-bot={shlex.quote(str(ROOT / 'engine' / 'styles' / style))}" for style in ("poetry", "legal")
 )
