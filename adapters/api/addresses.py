@@ -211,11 +211,10 @@ class StyleApiViewSet(WorkspaceViewSet):
         """Return the style."""
         return self.own_style()
 
-    def read_body(self, serializer: type[StrictSerializer], **context: Any) -> dict[str, Any]:
-        """Return the checked body; of what is made for a style, once that is found."""
-        if self.action == "create" and "style" in self.kwargs:
+    def find_parent(self) -> None:
+        """Find the style for which something is made. Raises NoSuchStyle or OthersStyle."""
+        if "style" in self.kwargs:
             self.own_style()
-        return super().read_body(serializer, **context)
 
     def present_page(self, rows: Sequence[Any]) -> Any:
         """Return the objects of one page: one serializer for all."""

@@ -202,6 +202,9 @@ class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
             rows = rows.select_for_update(no_key=True, of=("self",))
         return get_object_or_404(rows, **{self.lookup_field: self.kwargs[self.lookup_url_kwarg]})
 
+    def find_parent(self) -> None:
+        """Find what a new object will belong to, if the address names it. Raises Http404."""
+
     def present(self, row: Any) -> dict[str, object]:
         """Return an object as the API shows it."""
         return dict(self.serializer_class(row).data)
@@ -250,6 +253,8 @@ def _handle_with(handler: Handler, facts: Facts) -> Handler:
         taken: list[Any] = []
         if facts["detail"]:
             taken.append(view.get_object(is_locked=facts.get("is_locked", False)))
+        elif body:  # so that a stranger's parent is a 404, whatever the body says
+            view.find_parent()
         if facts.get("is_edit"):
             view.require_match(view.present(taken[0]))
         if body:

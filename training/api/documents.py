@@ -121,10 +121,9 @@ class DocumentViewSet(TrainingApiViewSet):
     def get_queryset(self) -> QuerySet[Document]:
         return Document.objects.filter(training=self.training()).select_related("training")
 
-    def read_body(self, serializer: type[StrictSerializer], **context: Any) -> dict[str, Any]:
-        """Return the checked body, once the training is found."""
+    def find_parent(self) -> None:
+        """Find the training for which documents are added. Raises Http404."""
         self.training()
-        return super().read_body(serializer, **context)
 
     @described(summary="Add documents to a training", answer=AddedDocuments)
     def create(self, body: dict[str, Any]) -> Response:
