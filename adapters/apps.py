@@ -16,14 +16,7 @@ class AdaptersSiteConfig(AdaptersConfig):
 
     def ready(self) -> None:
         """Register with the outbox how the API shows this app's objects."""
-        from adapters.api import (  # noqa: PLC0415 (models are not loaded before)
-            erasures,
-            price_changes,
-            sharing,
-            styles,
-            versions,
-        )
-        from adapters.evidence import present_evaluation  # noqa: PLC0415
+        from adapters.evidence import present_evaluation  # noqa: PLC0415 (models are not loaded before)
         from adapters.models import (  # noqa: PLC0415
             AdapterVersion,
             Erasure,
@@ -34,9 +27,9 @@ class AdaptersSiteConfig(AdaptersConfig):
         )
         from tenants.public import register_presenter  # noqa: PLC0415
 
-        register_presenter(AdapterVersion, versions.present_version)
+        register_presenter(AdapterVersion, "adapters.api.versions.present_version")
         register_presenter(Evaluation, present_evaluation)
-        register_presenter(Erasure, erasures.present_erasure)
-        register_presenter(PriceChange, price_changes.present_price_change)
-        register_presenter(Share, sharing.present_share)
-        register_presenter(Style, styles.present_own_style)
+        register_presenter(Erasure, "adapters.api.erasures.present_erasure")
+        register_presenter(PriceChange, "adapters.api.price_changes.present_price_change")
+        register_presenter(Share, "adapters.api.sharing.present_share")
+        register_presenter(Style, "adapters.api.styles.present_own_style")

@@ -10,7 +10,6 @@ class TrainingConfig(AppConfig):
     def ready(self) -> None:
         """Register how events present this app's objects."""
         from tenants.public import register_presenter  # noqa: PLC0415 (models are not loaded before)
-        from training.api.trainings import present_training  # noqa: PLC0415
         from training.models import Training  # noqa: PLC0415
 
-        register_presenter(Training, present_training)
+        register_presenter(Training, "training.api.trainings.present_training")

@@ -10,11 +10,12 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Model
+from django.utils.module_loading import import_string
 from django.utils.translation import override
 
 from tenants.models import EventType, OutboxEvent
 
-type Present = Callable[[Any], Mapping[str, object]]
+type Present = Callable[[Any], Mapping[str, object]] | str  # or the dotted path of one
 type Subscribe = Callable[[OutboxEvent], None]
 
 _presenters: dict[type[Model], Present] = {}
@@ -30,7 +31,11 @@ class NoTransaction(RuntimeError):
 
 
 def register_presenter(model: type[Model], present: Present) -> None:
-    """Let events carry rows of a model as a function presents them: as the API does."""
+    """Let events carry rows of a model as a function presents them: as the API does.
+
+    One that is given by its dotted path is imported with the first event: a module of the API brings REST
+    framework and more, which most workers never need.
+    """
     _presenters[model] = present
 
 
@@ -64,6 +69,8 @@ def present(subject: Model) -> Mapping[str, object]:
     presenter = _presenters.get(type(subject))
     if presenter is None:
         raise NoPresenter(type(subject).__name__)
+    if isinstance(presenter, str):
+        presenter = import_string(presenter)
     return presenter(subject)
 
 

@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.utils.module_loading import import_string
 
 from core.rest.objects import present
 from tenants.accounts.workspaces import resume_tenant, suspend_tenant
 from tenants.api.presenters import KeyObject
 from tenants.api_keys.actions import create_key, edit_key, revoke_key, rotate_key
+from tenants.events import outbox
 from tenants.models import OutboxEvent
 from tenants.public import playground_key
 from tests.tenants.builders import owner_of
@@ -55,3 +57,9 @@ def test_a_suspension_is_told_once_and_so_is_its_end(acme):
     assert recorded(acme) == [("workspace.suspended", str(acme.pk)), ("workspace.resumed", str(acme.pk))]
     suspended, resumed = OutboxEvent.objects.order_by("created_at")
     assert (suspended.object["is_suspended"], resumed.object["is_suspended"]) == (True, False)
+
+
+def test_what_presents_by_its_path_is_there():
+    paths = [path for path in outbox._presenters.values() if isinstance(path, str)]
+    assert len(paths) == 6
+    assert all(callable(import_string(path)) for path in paths)
