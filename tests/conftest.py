@@ -9,6 +9,7 @@ import os
 import runpy
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from tenants.models import Membership, Tenant, User
 from tests.held_locks import refuse_asking_under_locks
 from tests.migrated_rows import MigratedRows
 from tests.profiles import register_profiles
+from tests.waiting import eventually
 
 pytest_plugins = [
     "tests.tiers",
@@ -80,6 +82,17 @@ def django_db_setup(django_db_setup, django_db_blocker) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: migrated.restore())
         yield
+    # The live server may still answer what the last page asked when its browser went, and PostgreSQL drops no
+    # database that has a session.
+    connection.close()
+    if connection._connection_pools:
+        with suppress(pytest.fail.Exception):  # then it is refused, which says more
+            eventually(_is_pool_whole)
+
+
+def _is_pool_whole() -> bool:
+    found = connection.pool.get_stats()
+    return found["pool_available"] == found["pool_size"]
 
 
 @pytest.fixture(autouse=True, scope="session")
