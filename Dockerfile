@@ -22,9 +22,14 @@ WORKDIR /app
 COPY --from=build /app/.venv .venv
 COPY manage.py ./
 COPY platform platform
+COPY core core
 COPY tenants tenants
+COPY events events
+COPY metering metering
+COPY accounts accounts
 COPY adapters adapters
 COPY inference inference
+COPY keys keys
 COPY provenance provenance
 COPY billing billing
 COPY training training

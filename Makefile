@@ -205,7 +205,7 @@ bench-push: ## Measure a 300 MB multipart upload with presigned URLs, compared t
 seed-large: ## Create the tables of a large service in var/large: 1,000 workspaces, 10 million usage events
 	$(call BOOTSTRAP)
 	@$(STACK) run --services --var var/large -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
-		.venv/bin/python manage.py seedlarge --events $(or $(EVENTS),10000000)'
+		.venv/bin/python -m bench.large --events $(or $(EVENTS),10000000)'
 
 bench-console: ## Measure the console's lists on the data of seed-large
 	$(call BOOTSTRAP)

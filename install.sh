@@ -326,7 +326,7 @@ upgrade() {
     write_secrets
     logged "upgrading, while the site serves" deploy/upgrade.sh
     await_ready
-    is_done "version $(sed -n 's/^VERSION = "\(.*\)"/\1/p' platform/core/version.py) serves"
+    is_done "version $(sed -n 's/^VERSION = "\(.*\)"/\1/p' core/version.py) serves"
 }
 
 uninstall() {

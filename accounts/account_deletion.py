@@ -10,14 +10,12 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.db import transaction
 
+from accounts import deletion
 from core.errors import Conflict
-from tenants.accounts import deletion
-from tenants.accounts.access import Access
+from tenants.access import Access
 from tenants.audit import record_audit
-from tenants.metering.persons import end_memberships
-from tenants.models import Membership, Tenant, User
-
-GONE_DOMAIN = "deleted.invalid"  # RFC 2606: no mail can be sent there
+from tenants.models import GONE_DOMAIN, Membership, Tenant, User
+from tenants.persons import end_memberships
 
 
 class OwnsSharedWorkspaces(Conflict):

@@ -22,11 +22,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from redis.exceptions import LockError
 
+from accounts.known_devices import read_device, remember_device
 from core import valkey
-from tenants.accounts import current
-from tenants.accounts.known_devices import read_device, remember_device
-from tenants.metering.persons import BadAddress, keep_person, spell_address
+from tenants import current
 from tenants.models import Invitation, User
+from tenants.persons import BadAddress, keep_person, spell_address
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Return the first page after a login: the keys, while a review is due."""
         user = request.user
         if isinstance(user, User) and user.review_keys_since is not None:
-            return reverse("website:keys")
+            return reverse("keys:keys")
         return str(super().get_login_redirect_url(request))
 
 

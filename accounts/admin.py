@@ -24,6 +24,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import TabularInline
 from unfold.forms import UserCreationForm
 
+from accounts import deletion, workspace_page, workspaces
 from core.console import (
     Confirmation,
     DescribedRow,
@@ -35,13 +36,12 @@ from core.console import (
     mark,
     operator_action,
 )
-from tenants.accounts import deletion, impersonation, workspaces
-from tenants.admin import workspace_page
-from tenants.admin.amounts import AmountsInDollars
-from tenants.admin.permissions import NoDelete, ReadOnly, SuperusersOnly
-from tenants.metering.persons import keep_former_members
+from metering.console import AmountsInDollars
+from metering.quota_sync import snapshot
+from tenants import impersonation
+from tenants.console import NoDelete, ReadOnly, SuperusersOnly
 from tenants.models import Membership, Tenant, User
-from tenants.quota_sync import snapshot
+from tenants.persons import keep_former_members
 
 RIGHTS = ["is_staff", "is_superuser", "groups", "user_permissions"]
 IMPERSONATE = Confirmation(

@@ -4,12 +4,12 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from accounts import invitations, members
 from core.rest.bodies import StrictSerializer
-from tenants.accounts import invitations, members
-from tenants.accounts.roles import Permission
 from tenants.api.viewsets import WorkspaceViewSet, described, post
-from tenants.metering.persons import BadAddress, spell_address
 from tenants.models import Invitation, Membership, Scope
+from tenants.persons import BadAddress, spell_address
+from tenants.roles import Permission
 
 
 class MemberObject(serializers.Serializer[Membership]):

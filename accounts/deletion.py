@@ -11,22 +11,16 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.subscriptions import assign_plan
 from core.errors import Conflict
-from tenants.accounts.access import Access
-from tenants.accounts.roles import Permission
-from tenants.accounts.subscriptions import assign_plan
+from events.models import EventType, WebhookEndpoint
+from events.outbox import record_event
+from metering import plans
+from metering.quota_sync import snapshot
+from tenants.access import Access
 from tenants.audit import record_audit
-from tenants.events.outbox import record_event
-from tenants.metering import plans
-from tenants.models import (
-    ApiKey,
-    EventType,
-    Invitation,
-    Scope,
-    Tenant,
-    WebhookEndpoint,
-)
-from tenants.quota_sync import snapshot
+from tenants.models import ApiKey, Invitation, Scope, Tenant
+from tenants.roles import Permission
 
 STOPPABLE_FOR = timedelta(hours=24)
 

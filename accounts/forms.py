@@ -13,11 +13,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts import adapter, workspaces
 from core.names import is_reserved, validate_name
-from tenants.accounts import adapter, workspaces
-from tenants.accounts.audit_words import describe_action
-from tenants.accounts.roles import DESCRIPTIONS, Permission, allows
 from tenants.models import Membership, User
+from tenants.roles import DESCRIPTIONS, Permission, allows
 
 Role = Membership.Role
 NEW_PASSWORD = {"password1": _("New password"), "password2": _("New password (again)")}
@@ -127,24 +126,6 @@ def role_choices(own_role: str) -> list[tuple[str, str]]:
     may_make_owners = allows(own_role, Permission.MANAGE_OWNERS)
     given = [role for role in Role if may_make_owners or role != Role.OWNER]
     return [(role.value, f"{role.label}: {DESCRIPTIONS[role]}") for role in given]
-
-
-class AuditFilterForm(forms.Form):
-    """Which entries of the audit log to show."""
-
-    action = forms.ChoiceField(label=_("Action"), required=False)
-    person = forms.CharField(label=_("Member or key"), required=False, max_length=100)
-    first_day = forms.DateField(
-        label=_("From (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"})
-    )
-    last_day = forms.DateField(
-        label=_("To (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"})
-    )
-
-    def __init__(self, *args: Any, actions: list[str], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = cast(forms.ChoiceField, self.fields["action"])
-        field.choices = [("", gettext("All")), *[(action, describe_action(action)) for action in actions]]
 
 
 WATERMARK_SHOWN = "watermark_shown"

@@ -13,9 +13,10 @@ from django.utils.translation import gettext
 
 from core import locks, months
 from core.errors import Conflict
-from tenants.metering import plans
-from tenants.metering.persons import keep_person, person_of
-from tenants.models import FormerMember, LedgerEntry, Membership, Subscription, Tenant, User
+from metering import plans
+from metering.models import LedgerEntry, Subscription
+from tenants.models import FormerMember, Membership, Tenant, User
+from tenants.persons import keep_person, person_of
 
 
 class FreePlanTaken(Conflict):

@@ -19,12 +19,12 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import free_plan
 from core.errors import Conflict, NotAllowed, NotFound
 from core.grammar import within_sentence
-from tenants.accounts import free_plan
-from tenants.accounts.access import Access
-from tenants.accounts.roles import DESCRIPTIONS, Permission
+from tenants.access import Access
 from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
+from tenants.roles import DESCRIPTIONS, Permission
 
 LINK_LASTS = timedelta(days=7)
 MAX_OPEN = 100  # of a workspace
@@ -191,17 +191,17 @@ def send_mail(invitation: Invitation, token: str) -> None:
         "role": within_sentence(str(Membership.Role(invitation.role).label)),
         "description": DESCRIPTIONS[invitation.role],
         "expires_at": invitation.expires_at,
-        "url": settings.SITE_URL + reverse("tenants:join", args=[token]),
+        "url": settings.SITE_URL + reverse("accounts:join", args=[token]),
         "site_url": settings.SITE_URL,
     }
-    subject = render_to_string("tenants/mail/invitation_subject.txt", context)
+    subject = render_to_string("accounts/mail/invitation_subject.txt", context)
     letter = EmailMultiAlternatives(
         subject=settings.ACCOUNT_EMAIL_SUBJECT_PREFIX + " ".join(subject.split()),
-        body=render_to_string("tenants/mail/invitation.txt", context).strip() + "\n",
+        body=render_to_string("accounts/mail/invitation.txt", context).strip() + "\n",
         to=[invitation.email],
         headers={"Auto-Submitted": "auto-generated"},
     )
-    letter.attach_alternative(render_to_string("tenants/mail/invitation.html", context), "text/html")
+    letter.attach_alternative(render_to_string("accounts/mail/invitation.html", context), "text/html")
     try:
         letter.send()
     except (OSError, SMTPException) as error:

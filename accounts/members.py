@@ -5,12 +5,12 @@ Each action is one transaction with its line in the audit log.
 
 from django.db import transaction
 
+from accounts import free_plan
 from core.errors import Conflict
-from tenants.accounts import free_plan
-from tenants.accounts.access import Access
-from tenants.accounts.roles import Permission
-from tenants.metering.persons import end_memberships
+from tenants.access import Access
 from tenants.models import Membership, Tenant
+from tenants.persons import end_memberships
+from tenants.roles import Permission
 
 Role = Membership.Role
 

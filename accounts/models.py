@@ -1,44 +1,21 @@
-"""Invitations to a workspace. An open one is a row; joining and withdrawing delete it."""
-
-from datetime import datetime
-from uuid import uuid4
+"""What the rate of new workspaces counts."""
 
 from django.db import models
-from django.db.models.functions import Lower
-
-from tenants.models.people import Membership, Tenant, User
 
 
-class InvitationQuerySet(models.QuerySet["Invitation"]):
-    def open(self, now: datetime) -> "InvitationQuerySet":
-        """Return those that can be accepted at a moment."""
-        return self.filter(expires_at__gt=now, tenant__deleted_at=None)
+class Founding(models.Model):
+    """A workspace that a person founded lately; the rate of foundings counts these.
 
+    Of a new person, who had none, it has where they came from, each as a digest.
+    """
 
-class Invitation(models.Model):
-    """A place in a workspace, reserved for the owner of an email address."""
-
-    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="invitations")
-    email = models.EmailField("e-mail")
-    role = models.CharField(max_length=10, choices=Membership.Role, default=Membership.Role.MEMBER)
-    digest = models.CharField(
-        max_length=64, unique=True, editable=False, help_text="SHA-256 of the token in the emailed link."
-    )
-    invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    person = models.CharField(max_length=64)
+    domain = models.CharField(max_length=64, blank=True, default="", db_default="")
+    network = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
-    mailed_at = models.DateTimeField(
-        null=True, editable=False, help_text="Empty: not accepted by the mail server yet."
-    )
-    expires_at = models.DateTimeField()
-
-    objects = InvitationQuerySet.as_manager()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint("tenant", Lower("email"), name="one_invitation_per_address"),
-        ]
-        indexes = [models.Index(fields=["expires_at"], name="invitation_end")]
+        indexes = [models.Index(fields=["person", "created_at"], name="founding_of_person")]
 
     def __str__(self) -> str:
-        return self.email
+        return f"{self.person} at {self.created_at:%Y-%m-%d %H:%M}"

@@ -6,10 +6,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.errors import Conflict
-from tenants.events.outbox import record_event
-from tenants.metering import plans
-from tenants.models import EventType, PlanVersion, Subscription, Tenant
-from tenants.quota_sync import snapshot
+from events.models import EventType
+from events.outbox import record_event
+from metering import plans
+from metering.models import PlanVersion, Subscription
+from metering.quota_sync import snapshot
+from tenants.models import Tenant
 
 
 class LaterSubscription(Conflict):

@@ -15,13 +15,14 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from tenants.accounts import current, invitations, members
-from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.action_view import action_view
-from tenants.accounts.forms import InviteForm, RoleForm
-from tenants.accounts.free_plan import FreePlanTaken, FreePlanUsed
-from tenants.accounts.roles import DESCRIPTIONS, Permission, allows, requires
+from accounts import invitations, members
+from accounts.forms import InviteForm, RoleForm
+from accounts.free_plan import FreePlanTaken, FreePlanUsed
+from tenants import current
+from tenants.access import MemberRequest, access_of, member_required
+from tenants.action_view import action_view
 from tenants.models import Invitation, Membership, User
+from tenants.roles import DESCRIPTIONS, Permission, allows, requires
 
 Role = Membership.Role
 # What somebody is by a role, within a sentence.
@@ -44,7 +45,7 @@ def _team_page(request: MemberRequest, form: InviteForm | None = None) -> HttpRe
         "own_role": request.role,
         "form": form or InviteForm(own_role=request.role, initial={"role": Role.MEMBER}),
     }
-    return render(request, "tenants/team/team.html", context)
+    return render(request, "accounts/team.html", context)
 
 
 @require_GET
@@ -59,7 +60,7 @@ def list_members(request: MemberRequest) -> HttpResponse:
     Permission.MANAGE_MEMBERS,
     form=lambda request: InviteForm(request.POST, own_role=request.role),
     page=_team_page,
-    to="tenants:team",
+    to="accounts:team",
 )
 def invite(request: MemberRequest, form: InviteForm) -> str:
     """Invite somebody by mail."""
@@ -79,7 +80,7 @@ def _member_page(request: MemberRequest, form: RoleForm | None = None, *, member
         "may_transfer": may_make_owners and not is_self and member.role != Role.OWNER,
         "form": form or RoleForm(own_role=request.role, initial={"role": member.role}),
     }
-    return render(request, "tenants/team/member.html", context)
+    return render(request, "accounts/member.html", context)
 
 
 @require_GET
@@ -94,7 +95,7 @@ def show_member(request: MemberRequest, member_id: int) -> HttpResponse:
     Permission.MANAGE_MEMBERS,
     form=lambda request, member_id: RoleForm(request.POST, own_role=request.role),
     page=_member_page,
-    to="tenants:team",
+    to="accounts:team",
 )
 def change_role(request: MemberRequest, form: RoleForm, member_id: int) -> str:
     """Give a member another role."""
@@ -104,17 +105,17 @@ def change_role(request: MemberRequest, form: RoleForm, member_id: int) -> str:
     return done.format(user=member.user.email, label=WITH_ARTICLE[member.role])
 
 
-@action_view(Permission.MANAGE_MEMBERS, to="tenants:member")
+@action_view(Permission.MANAGE_MEMBERS, to="accounts:member")
 def remove_member(request: MemberRequest, member_id: int) -> HttpResponse:
     """Take a person out of the workspace."""
     member = _find_member(request, member_id)
     members.remove_member(member, by=access_of(request))
     done = gettext("{user} is no longer a member of {tenant}.")
     messages.success(request, done.format(user=member.user.email, tenant=request.tenant.name))
-    return redirect("tenants:team")
+    return redirect("accounts:team")
 
 
-@action_view(Permission.MANAGE_OWNERS, to="tenants:team")
+@action_view(Permission.MANAGE_OWNERS, to="accounts:team")
 def transfer_ownership(request: MemberRequest, member_id: int) -> str:
     """Hand the workspace over: the member becomes an owner, the owner an admin."""
     member = _find_member(request, member_id)
@@ -123,7 +124,7 @@ def transfer_ownership(request: MemberRequest, member_id: int) -> str:
     return done.format(user=member.user.email, tenant=request.tenant.name)
 
 
-@action_view(Permission.READ, to="tenants:team")
+@action_view(Permission.READ, to="accounts:team")
 def leave(request: MemberRequest) -> HttpResponse:
     """Leave the workspace."""
     members.leave(access_of(request))
@@ -131,7 +132,7 @@ def leave(request: MemberRequest) -> HttpResponse:
     return redirect(settings.LOGIN_REDIRECT_URL)
 
 
-@action_view(Permission.MANAGE_MEMBERS, to="tenants:team")
+@action_view(Permission.MANAGE_MEMBERS, to="accounts:team")
 def resend_invitation(request: MemberRequest, invitation_id: UUID) -> str:
     """Mail an invitation again, with a new link."""
     invitation = _find_invitation(request, invitation_id)
@@ -140,7 +141,7 @@ def resend_invitation(request: MemberRequest, invitation_id: UUID) -> str:
     return done.format(invitation=invitation.email)
 
 
-@action_view(Permission.MANAGE_MEMBERS, to="tenants:team")
+@action_view(Permission.MANAGE_MEMBERS, to="accounts:team")
 def withdraw_invitation(request: MemberRequest, invitation_id: UUID) -> str:
     """End an invitation."""
     invitation = _find_invitation(request, invitation_id)
@@ -156,7 +157,7 @@ def show_invitation(request: HttpRequest, token: str) -> HttpResponse:
     try:
         invitation = invitations.find_by_token(token)
     except invitations.InvitationOver as error:
-        return render(request, "tenants/team/invitation_over.html", {"sentence": error.message}, status=404)
+        return render(request, "accounts/invitation_over.html", {"sentence": error.message}, status=404)
     user = request.user
     if request.method == "POST" and isinstance(user, User):
         return _join(request, invitation, user)
@@ -169,7 +170,7 @@ def show_invitation(request: HttpRequest, token: str) -> HttpResponse:
         "description": DESCRIPTIONS[invitation.role],
         "is_for_user": isinstance(user, User) and invitations.is_for(invitation, user),
     }
-    return render(request, "tenants/team/invitation.html", context)
+    return render(request, "accounts/invitation.html", context)
 
 
 def _join(request: HttpRequest, invitation: Invitation, user: User) -> HttpResponse:
@@ -178,7 +179,7 @@ def _join(request: HttpRequest, invitation: Invitation, user: User) -> HttpRespo
     except invitations.OtherAddress as error:
         raise PermissionDenied(error.message) from error
     except invitations.InvitationOver as error:
-        return render(request, "tenants/team/invitation_over.html", {"sentence": error.message}, status=404)
+        return render(request, "accounts/invitation_over.html", {"sentence": error.message}, status=404)
     except (FreePlanTaken, FreePlanUsed) as error:  # who was invited as an owner
         messages.error(request, error.message)
         return redirect(request.path)

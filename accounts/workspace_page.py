@@ -14,21 +14,14 @@ from django.utils import timezone
 from core import months
 from core.console import Figure, Level, list_address
 from core.money import usd, usd_about
-from tenants.accounts import impersonation
-from tenants.admin.audit import name_action
-from tenants.metering import plans, trainings
-from tenants.metering.ledger import usage_of
-from tenants.metering.unpaid import sum_rests
-from tenants.models import (
-    ApiKey,
-    AuditEntry,
-    CreditGrant,
-    Invoice,
-    Membership,
-    Subscription,
-    Tenant,
-    WebhookEndpoint,
-)
+from events.models import WebhookEndpoint
+from metering import plans, trainings
+from metering.ledger import usage_of
+from metering.models import CreditGrant, Invoice, Subscription
+from metering.unpaid import sum_rests
+from tenants import impersonation
+from tenants.admin import name_action
+from tenants.models import ApiKey, AuditEntry, Membership, Tenant
 
 SHOWN = 5
 
@@ -83,9 +76,9 @@ def describe_workspace(request: HttpRequest, tenant: Tenant) -> dict[str, object
 LINKS = (
     ("adapters.view_adapterversion", "adapters_adapterversion", "Versions"),
     ("training.view_training", "training_training", "Trainings"),
-    ("tenants.view_usageevent", "tenants_usageevent", "Requests"),
-    ("tenants.view_ledgerentry", "tenants_ledgerentry", "Ledger"),
-    ("tenants.view_noticemail", "tenants_noticemail", "Mail"),
+    ("metering.view_usageevent", "metering_usageevent", "Requests"),
+    ("metering.view_ledgerentry", "metering_ledgerentry", "Ledger"),
+    ("events.view_noticemail", "events_noticemail", "Mail"),
 )
 
 
@@ -128,7 +121,7 @@ def _describe_state(tenant: Tenant) -> Figure:
 
 def _plan(tenant: Tenant) -> list[Figure]:
     version = plans.plan_version_at(tenant, timezone.now())
-    return [Figure("Plan", version.plan.name, str(version), _list_of(tenant, "tenants_subscription"))]
+    return [Figure("Plan", version.plan.name, str(version), _list_of(tenant, "metering_subscription"))]
 
 
 def _tokens(tenant: Tenant) -> list[Figure]:
@@ -136,7 +129,7 @@ def _tokens(tenant: Tenant) -> list[Figure]:
     used = usage_of(tenant.pk, months.current()).tokens
     note = f"{100 * used / limit:.0f}% of {limit:,}" if limit else "none included"
     level = Level.SOON if limit and used >= limit else Level.NORMAL
-    days = _list_of(tenant, "tenants_usagedaily", day__gte=f"{months.current()}-01")
+    days = _list_of(tenant, "metering_usagedaily", day__gte=f"{months.current()}-01")
     return [Figure("Tokens this month", f"{used:,}", note, days, level)]
 
 
@@ -147,10 +140,10 @@ def _money(tenant: Tenant) -> list[Figure]:
     spent = usage_of(tenant.pk, month).nanousd + costs.charged_nanousd.get(month, 0)
     note = "no budget set" if cap is None else f"of {usd(cap)}"
     level = Level.SOON if cap is not None and spent >= cap else Level.NORMAL
-    ledger = _list_of(tenant, "tenants_ledgerentry", period=month)
+    ledger = _list_of(tenant, "metering_ledgerentry", period=month)
     figures = [Figure("Spent this month", usd_about(spent), note, ledger, level)]
     if costs.held_nanousd:
-        holds = _list_of(tenant, "tenants_traininghold")
+        holds = _list_of(tenant, "metering_traininghold")
         figures.append(Figure("Held for trainings", usd_about(costs.held_nanousd), "", holds))
     return figures
 
@@ -179,18 +172,18 @@ def _live_keys(tenant: Tenant) -> list[Figure]:
 def _due_invoices(tenant: Tenant) -> list[Figure]:
     due = Invoice.objects.filter(tenant=tenant, state=Invoice.State.FINALIZED)
     count = due.count()
-    address = _list_of(tenant, "tenants_invoice", state__exact=Invoice.State.FINALIZED)
+    address = _list_of(tenant, "metering_invoice", state__exact=Invoice.State.FINALIZED)
     return [Figure("Invoices due", f"{count:,}", usd(sum_rests(due)) if count else "nothing to pay", address)]
 
 
 FIGURES: dict[str, Callable[[Tenant], list[Figure]]] = {
-    "tenants.view_subscription": _plan,
-    "tenants.view_usagedaily": _tokens,
-    "tenants.view_ledgerentry": _money,
+    "metering.view_subscription": _plan,
+    "metering.view_usagedaily": _tokens,
+    "metering.view_ledgerentry": _money,
     "tenants.view_membership": _members,
     "adapters.view_style": _styles,
     "tenants.view_apikey": _live_keys,
-    "tenants.view_invoice": _due_invoices,
+    "metering.view_invoice": _due_invoices,
 }
 
 
@@ -282,10 +275,10 @@ def _section(
 
 
 SECTIONS = {
-    "tenants.view_subscription": _plans,
+    "metering.view_subscription": _plans,
     "tenants.view_apikey": _keys,
-    "tenants.view_invoice": _invoices,
-    "tenants.view_creditgrant": _grants,
-    "tenants.view_webhookendpoint": _endpoints,
+    "metering.view_invoice": _invoices,
+    "metering.view_creditgrant": _grants,
+    "events.view_webhookendpoint": _endpoints,
     "tenants.view_auditentry": _log,
 }

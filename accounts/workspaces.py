@@ -12,17 +12,19 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.text import slugify
 
+from accounts import free_plan
+from accounts.models import Founding
+from accounts.subscriptions import subscribe_tenant
 from core import locks, names
 from core.errors import Conflict, Invalid, NotFound
-from tenants.accounts import free_plan
-from tenants.accounts.access import Access
-from tenants.accounts.roles import Permission
-from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.events.outbox import record_event
-from tenants.metering import plans
-from tenants.metering.persons import domain_of, keep_person, site_of
-from tenants.models import ApiKey, EventType, Founding, Membership, Tenant, User
-from tenants.quota_sync import snapshot
+from events.models import EventType
+from events.outbox import record_event
+from metering import plans
+from metering.quota_sync import snapshot
+from tenants.access import Access
+from tenants.models import ApiKey, Membership, Tenant, User
+from tenants.persons import domain_of, keep_person, site_of
+from tenants.roles import Permission
 
 MAX_OWNED = 10  # of one person
 PLAYGROUND_KEY_NAME = "Studio"

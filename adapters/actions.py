@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from accounts.workspaces import create_tenant
 from adapters import enqueue
 from adapters.catalog import price_changes, selection, sharing
 from adapters.catalog.terms import Terms, asked_terms
@@ -22,8 +23,8 @@ from adapters.releases import aliases, votes
 from adapters.uploads import conversions, downloads, sessions
 from adapters.uploads.downloads import DownloadableFile
 from adapters.uploads.upload_request import StyleDescription
+from tenants.access import Access, access_of_person
 from tenants.models import Tenant, User
-from tenants.public import Access, access_of_person, create_tenant
 
 
 @transaction.atomic

@@ -25,7 +25,7 @@ class AdaptersSiteConfig(AdaptersConfig):
             Share,
             Style,
         )
-        from tenants.public import register_presenter  # noqa: PLC0415
+        from events.outbox import register_presenter  # noqa: PLC0415
 
         register_presenter(AdapterVersion, "adapters.api.versions.present_version")
         register_presenter(Evaluation, present_evaluation)

@@ -5,8 +5,9 @@ from uuid import uuid4
 from django.db import transaction
 
 from core import months
-from tenants.metering.credits import lock_tenant
-from tenants.models import LedgerEntry, Tenant
+from metering.credits import lock_tenant
+from metering.models import LedgerEntry
+from tenants.models import Tenant
 
 
 def adjust_month(tenant: Tenant, amount_nanousd: int, *, reason: str, actor: str) -> LedgerEntry:

@@ -14,8 +14,8 @@ class BillingConfig(AppConfig):
         from billing.api import presenters  # noqa: PLC0415 (models are not loaded before)
         from billing.models import CreditNote, Payment  # noqa: PLC0415
         from core.rest.objects import present  # noqa: PLC0415
-        from tenants.models import CreditGrant, Invoice  # noqa: PLC0415
-        from tenants.public import register_presenter  # noqa: PLC0415
+        from events.outbox import register_presenter  # noqa: PLC0415
+        from metering.models import CreditGrant, Invoice  # noqa: PLC0415
 
         register_presenter(CreditGrant, partial(present, presenters.CreditGrantObject))
         register_presenter(CreditNote, partial(present, presenters.CreditNoteObject))

@@ -13,11 +13,12 @@ from django.db import transaction
 from django.db.models import Max, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 
-from billing.earned_shares import decide_shares
 from core import months
 from core.errors import Invalid
-from tenants.metering import credits
-from tenants.models import AuthorEarning, CreditGrant, Invoice, Tenant
+from metering import credits
+from metering.earned_shares import decide_shares
+from metering.models import AuthorEarning, CreditGrant, Invoice
+from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
 
@@ -26,26 +27,6 @@ MAX_MONTHS = 36  # of one answer
 MAX_ROWS = 10_000
 WAIT_FOR_DRAFTS = timedelta(days=3)  # longer than that: one stuck draft shall not stop all authors' pay
 SYSTEM = "Polyscribe"
-
-
-# Of an author, a style and who used it: what a month's events make. The same rule for whole months.
-SHARES_OF_EVENTS = """
-    SELECT price.author_id, event.tenant_id, event.style,
-           sum(event.cost_nanousd * price.author_percent / 100) AS share_nanousd
-    FROM tenants_usageevent AS event
-         JOIN tenants_price AS price ON price.style = event.style AND price.author_percent > 0
-             AND price.author_id <> event.tenant_id
-         JOIN (
-             SELECT book.id, effective_from, lead(effective_from) OVER (ORDER BY effective_from) AS until
-             FROM tenants_pricebook AS book
-             WHERE EXISTS (SELECT FROM tenants_price AS general
-                           WHERE general.book_id = book.id AND general.style IS NULL AND NOT general.is_base)
-         ) AS edition ON edition.id = price.book_id AND edition.effective_from <= event.admitted_at
-             AND (edition.until IS NULL OR edition.until > event.admitted_at)
-    WHERE event.period = %(period)s
-      AND (event.prompt_tokens > 0 OR event.completion_tokens > 0)
-    GROUP BY price.author_id, event.tenant_id, event.style
-"""
 
 
 class BadPeriods(Invalid):

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from billing.reconciliation import Amount, Disagreement
 from core import valkey
 from inference.public import ledger_drain
-from tenants.metering.ledger import usage_of
+from metering.ledger import usage_of
+from metering.reconciliation import Amount, Disagreement
 from tenants.models import Tenant
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.

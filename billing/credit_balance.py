@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from core import months
-from tenants.metering import credits
-from tenants.models import CreditGrant, Tenant
+from metering import credits
+from metering.models import CreditGrant
+from tenants.models import Tenant
 
 
 @dataclass(frozen=True)

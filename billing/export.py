@@ -2,8 +2,10 @@
 
 from billing.invoices.invoices import final_invoices
 from billing.models import BillingDetails
-from tenants.models import InvoiceLine, Tenant
-from tenants.public import ExportTable, make_export_table
+from metering.models import InvoiceLine
+from tenants.export import Table as ExportTable
+from tenants.export import make_table as make_export_table
+from tenants.models import Tenant
 
 INVOICE_FIELDS = ("id", "number", "period", "state", "plan", "total_nanousd", "bill_to", "finalized_at")
 LINE_FIELDS = ("invoice__number", "kind", "text", "amount_nanousd")

@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.invoices.details import FIELDS
 from billing.models import BillingDetails
-from tenants.metering.forms import DollarsField
-from tenants.metering.request_log import OUTCOMES
+from metering.forms import DollarsField
+from metering.request_log import OUTCOMES
 
 type Choices = list[tuple[str, str]]
 

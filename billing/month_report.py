@@ -1,10 +1,8 @@
 """A month's usage in numbers and one sentence, from sums of usage by day; and the newest requests."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db import connection
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -13,45 +11,14 @@ from django.utils.translation import gettext
 from billing.usage_sums import UsageSums
 from core import months
 from core.money import usd, usd_at_a_glance
-from tenants.metering import plans, price_book, trainings, usage_text
-from tenants.metering.allowance import Allowance, OveragePolicy, make_allowance
-from tenants.metering.credits import credits_left
-from tenants.metering.pricing import Prices
-from tenants.metering.request_log import BADGES
-from tenants.models import Tenant, UsageDaily, UsageEvent
-
-MOST_USED = 100  # styles that are named
-# The database adds up: 10,000 styles are 300,000 rows, so each is added once, to its style's sum.
-SUM_MONTH_AND_STYLES = f"""
-    WITH of_style AS (
-        SELECT style_name, sum(prompt_tokens + completion_tokens) AS tokens, sum(cost_nanousd) AS cost
-          FROM {UsageDaily._meta.db_table}
-         WHERE tenant_id = %(tenant)s AND day >= %(start)s AND day < %(end)s
-         GROUP BY style_name
-    ), of_day AS (
-        SELECT sum(requests) AS requests, sum(prompt_tokens + completion_tokens) AS tokens,
-               sum(cost_nanousd) AS cost
-          FROM {UsageDaily._meta.db_table}
-         WHERE tenant_id = %(tenant)s AND day = %(day)s
-    )
-    SELECT (SELECT coalesce(sum(tokens), 0) FROM of_style),
-           (SELECT coalesce(sum(cost), 0) FROM of_style),
-           coalesce(of_day.requests, 0), coalesce(of_day.tokens, 0), coalesce(of_day.cost, 0),
-           ARRAY(SELECT style_name FROM of_style ORDER BY tokens DESC, style_name LIMIT %(styles)s)
-      FROM of_day
-"""  # noqa: S608 - a model's table
-
-
-@dataclass(frozen=True)
-class Used:
-    """What a workspace used in a month and on one of its days, and in which styles most."""
-
-    tokens: int
-    cost_nanousd: int
-    day_requests: int
-    day_tokens: int
-    day_cost_nanousd: int
-    most_used: list[str]
+from metering import plans, price_book, trainings, usage_text
+from metering.allowance import Allowance, OveragePolicy, make_allowance
+from metering.credits import credits_left
+from metering.models import UsageEvent
+from metering.pricing import Prices
+from metering.request_log import BADGES
+from metering.usage import Used, sum_month
+from tenants.models import Tenant
 
 
 def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -> dict[str, Any]:
@@ -63,7 +30,7 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
     present, terms = plans.month_versions(tenant, now)
     prices, _ = price_book.find_prices(now)
     allowance = make_allowance(present, terms)
-    used = used or _sum_month(tenant, start.date(), end.date(), now.date())
+    used = used or sum_month(tenant, start.date(), end.date(), now.date())
     period = months.period_of(now)
     costs = trainings.read_costs(tenant.pk, period, period)
     # The budget counts requests and trainings; what is held for trainings is not spent yet.
@@ -157,18 +124,6 @@ def held_sentence(held_nanousd: int) -> SafeString | str:
 def _percent(used: int, cap: int | None) -> int:
     """Return how full a meter is, 100 at most; without a cap it is full."""
     return min(100, 100 * used // cap) if cap else 100
-
-
-def _sum_month(tenant: Tenant, start: date, end: date, day: date) -> Used:
-    """Return the usage of [start, end) and of one day of it; one query, whatever the number of styles."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            SUM_MONTH_AND_STYLES,
-            {"tenant": tenant.pk, "start": start, "end": end, "day": day, "styles": MOST_USED},
-        )
-        *sums, most_used = cursor.fetchone()
-    tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd = map(int, sums)
-    return Used(tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd, most_used)
 
 
 def latest_requests(tenant: Tenant, now: datetime, count: int) -> list[dict[str, Any]]:

@@ -8,25 +8,21 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 
+from accounts.free_plan import require_for_owners as require_free_plan
+from accounts.subscriptions import cancel_scheduled, record_plan_change, scheduled_change, subscribe_tenant
 from adapters.public import count_holdings
 from billing.models import Payment
 from billing.plan_text import describe_refusals
 from core import locks, months
 from core.errors import Conflict, NotFound
-from tenants.metering import plans
-from tenants.metering.proration import MonthTerms
-from tenants.metering.unpaid import find_other_unpaid, has_paid_invoice
-from tenants.models import Invoice, PlanVersion, Subscription, Tenant
-from tenants.public import (
-    Access,
-    Permission,
-    cancel_scheduled,
-    record_plan_change,
-    require_free_plan,
-    scheduled_change,
-    snapshot,
-    subscribe_tenant,
-)
+from metering import plans
+from metering.models import Invoice, PlanVersion, Subscription
+from metering.proration import MonthTerms
+from metering.quota_sync import snapshot
+from metering.unpaid import find_other_unpaid, has_paid_invoice
+from tenants.access import Access
+from tenants.models import Tenant
+from tenants.roles import Permission
 
 TIME_TO_PAY = timedelta(days=14)  # after which an unpaid invoice keeps a workspace from dearer plans
 

@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from adapters.public import Holdings
 from core.money import usd
 from core.sizes import GIB
-from tenants.metering.plan_limits import PLAN_LIMITS
-from tenants.models import PlanVersion
+from metering.models import PlanVersion
+from metering.plan_limits import PLAN_LIMITS
 
 type Show = Callable[[int], str]
 

@@ -5,7 +5,7 @@ from datetime import date
 from django.db.models import Sum
 
 from billing.models import CreditNote, Payment
-from tenants.models import Invoice, LedgerEntry, UsageDaily
+from metering.models import Invoice, LedgerEntry, UsageDaily
 
 
 def used_nanousd(first: date, last: date) -> int:

@@ -6,9 +6,10 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from billing import author_shares, earned_shares, thresholds
+from billing import author_shares, thresholds
 from billing.invoices import closing, invoices
 from billing.payments import auto_top_up, payments
+from metering import earned_shares
 
 CLOSE_INTERVAL_S = 3600  # what no worker did until then is enqueued anew
 

@@ -13,10 +13,12 @@ from django.db import transaction
 from django.db.models import F, Q, Sum
 
 from core import months
-from tenants.metering import credits, trainings
-from tenants.metering.allowance import Allowance, month_limits
-from tenants.models import CreditGrant, EventType, ReachedThreshold, Tenant, UsageDaily
-from tenants.public import record_event
+from events.models import EventType, ReachedThreshold
+from events.outbox import record_event
+from metering import credits, trainings
+from metering.allowance import Allowance, month_limits
+from metering.models import CreditGrant, UsageDaily
+from tenants.models import Tenant
 
 PERCENTS = (50, 80, 100)
 PERCENTS_OF_CAP = (80, 100)

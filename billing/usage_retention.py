@@ -1,6 +1,6 @@
 """Delete the usage events of old months. The ledger, invoices, shares and sums by day stay, and say the same.
 
-A month's events are one partition (tenants/metering/partitions.py), and dropping that takes no time.
+A month's events are one partition (metering/partitions.py), and dropping that takes no time.
 """
 
 import logging
@@ -8,8 +8,8 @@ import logging
 from django.db import connection, transaction
 from psycopg import sql
 
-from billing.reconciliation import compare_earnings, compare_usage, find_uninvoiced
-from tenants.metering import partitions
+from metering import partitions
+from metering.reconciliation import compare_earnings, compare_usage, find_uninvoiced
 
 MAX_NAMED = 20  # faults in one message
 

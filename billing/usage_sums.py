@@ -18,8 +18,9 @@ from django.utils.translation import gettext_lazy as _
 
 from core import months
 from core.errors import Conflict
-from tenants.metering import usage
-from tenants.models import ApiKey, Tenant, TrainingHold, UsageDaily, UsageEvent
+from metering import usage
+from metering.models import TrainingHold, UsageDaily, UsageEvent
+from tenants.models import ApiKey, Tenant
 
 SEGMENTS = 5  # in colours of their own; what is left of a day is one more
 MAX_ROWS = 100  # of the table; the rest is one row

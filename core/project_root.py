@@ -4,4 +4,4 @@ from pathlib import Path
 
 _CORE = Path(__file__).resolve().parent
 IN_A_WHEEL = _CORE / "project"  # dev/stack/wheel_hook.py puts them there
-PROJECT_ROOT = IN_A_WHEEL if IN_A_WHEEL.is_dir() else _CORE.parents[1]
+PROJECT_ROOT = IN_A_WHEEL if IN_A_WHEEL.is_dir() else _CORE.parent

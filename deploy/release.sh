@@ -40,7 +40,7 @@ done
 
 [ -z "$(git status --porcelain)" ] || fail "The working tree differs from its commit. Commit or stash first."
 [ -z "${COSIGN_KEY:-}" ] || command -v cosign >/dev/null || fail "COSIGN_KEY is set, and cosign is not installed."
-version=$(sed -n 's/^VERSION = "\(.*\)"/\1/p' platform/core/version.py)
+version=$(sed -n 's/^VERSION = "\(.*\)"/\1/p' core/version.py)
 commit=$(git rev-parse HEAD)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
 export SOURCE_DATE_EPOCH

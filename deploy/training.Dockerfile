@@ -23,9 +23,14 @@ ENV PATH=/app/.venv/bin:$PATH PYTHONPATH=/app:/app/platform PYTHONUNBUFFERED=1 P
     TRAINING_PYTHON=/opt/training/bin/python
 COPY manage.py ./
 COPY platform platform
+COPY core core
 COPY tenants tenants
+COPY events events
+COPY metering metering
+COPY accounts accounts
 COPY adapters adapters
 COPY inference inference
+COPY keys keys
 COPY provenance provenance
 COPY billing billing
 COPY training training

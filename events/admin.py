@@ -12,9 +12,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core.console import Level, ListAdmin, OperatorAdmin, mark, operator_action, state_column
-from tenants.admin.permissions import ReadOnly
-from tenants.models import NoticeMail, Tenant, WebhookDelivery, WebhookEndpoint
-from tenants.webhooks import endpoints
+from events.models import NoticeMail, WebhookDelivery, WebhookEndpoint
+from events.webhooks import endpoints
+from tenants.console import ReadOnly
+from tenants.models import Tenant
 
 
 @admin.register(WebhookEndpoint)
@@ -83,7 +84,7 @@ class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
         return endpoint.last_attempted_at
 
     def has_disable_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("tenants.change_webhookendpoint")
+        return request.user.has_perm("events.change_webhookendpoint")
 
     @operator_action(
         "Disable",

@@ -8,12 +8,13 @@ from rest_framework import serializers
 
 from core.rest.bodies import StrictSerializer, TextField
 from core.rest.messages import MessageText
-from tenants.api.presenters import EndpointObject
+from events.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
+from events.models.events import MAX_URL_LENGTH
+from events.outbox import payload_of
+from events.presenters import EndpointObject
+from events.webhooks import endpoints
 from tenants.api.viewsets import WorkspaceViewSet, described, post
-from tenants.events.outbox import payload_of
-from tenants.models import EventType, OutboxEvent, Scope, WebhookDelivery, WebhookEndpoint
-from tenants.models.events import MAX_URL_LENGTH
-from tenants.webhooks import endpoints
+from tenants.models import Scope
 
 type Secretive = tuple[WebhookEndpoint, dict[str, str]]  # with the secret, which is shown once
 

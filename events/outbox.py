@@ -13,7 +13,7 @@ from django.db.models import Model
 from django.utils.module_loading import import_string
 from django.utils.translation import override
 
-from tenants.models import EventType, OutboxEvent
+from events.models import EventType, OutboxEvent
 
 type Present = Callable[[Any], Mapping[str, object]] | str  # or the dotted path of one
 type Subscribe = Callable[[OutboxEvent], None]

@@ -6,9 +6,9 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from core.console import OperatorAdmin, operator_action
-from tenants.admin.amounts import AmountsInDollars
-from tenants.admin.permissions import ReadOnly
-from tenants.api_keys.actions import revoke_by_operator
+from keys.actions import revoke_by_operator
+from metering.console import AmountsInDollars
+from tenants.console import ReadOnly
 from tenants.models import ApiKey
 
 

@@ -19,12 +19,13 @@ from core.money import NANO
 from core.names import validate_name
 from core.rest.bodies import StrictSerializer, TextField
 from core.rest.objects import present
-from tenants.accounts.access import Access
-from tenants.api_keys import actions, device_logins
-from tenants.api_keys.actions import MAX_MONTHLY_TOKENS, MAX_PER_MINUTE
-from tenants.metering.forms import MAX_USD
+from keys import actions, device_logins
+from keys.actions import MAX_MONTHLY_TOKENS, MAX_PER_MINUTE
+from keys.presenters import KeyObject
+from metering.forms import MAX_USD
+from tenants.access import Access
 from tenants.models import ApiKey, Scope, default_scopes
-from tenants.rest import KeyObject, WorkspaceViewSet, described, post
+from tenants.rest import WorkspaceViewSet, described, post
 
 WRONG_SCOPE: dict[str, Any] = {
     "invalid_choice": f"Unknown scope “{{input}}”. Available scopes: {', '.join(Scope.values)}."
@@ -244,7 +245,7 @@ class LoginViewSet(WorkspaceViewSet):
         scopes = body.get("scopes") or default_scopes()
         address = self.request.META.get("REMOTE_ADDR") or ""
         begun = device_logins.begin_login(body["name"], scopes, address=address)
-        page = f"{settings.SITE_URL}{reverse('website:connect')}"
+        page = f"{settings.SITE_URL}{reverse('keys:connect')}"
         return {
             "device_code": begun.device_code,
             "user_code": begun.user_code,

@@ -18,10 +18,10 @@ from django.utils.crypto import salted_hmac
 
 from core import valkey
 from core.errors import Conflict, Invalid, NotAllowed, NotFound
-from tenants.accounts.access import Access, access_of_person
-from tenants.accounts.roles import Permission
-from tenants.api_keys.actions import create_key, grantable_scopes
+from keys.actions import create_key, grantable_scopes
+from tenants.access import Access, access_of_person
 from tenants.models import ApiKey, Tenant, User
+from tenants.roles import Permission
 
 LOGIN_LASTS_S = 600
 POLL_EVERY_S = 3

@@ -14,11 +14,11 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.forms import drop_unshown_watermark
 from adapters.public import list_style_choices
 from core.names import validate_name
-from tenants.accounts.forms import drop_unshown_watermark
-from tenants.api_keys.actions import MAX_MONTHLY_TOKENS, MAX_NAME, MAX_PER_MINUTE, KeySettings
-from tenants.metering.forms import DollarsField
+from keys.actions import MAX_MONTHLY_TOKENS, MAX_NAME, MAX_PER_MINUTE, KeySettings
+from metering.forms import DollarsField
 from tenants.models import ApiKey, Scope, Tenant, default_scopes
 
 LIFETIMES_DAYS = (30, 90, 365)

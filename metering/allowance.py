@@ -7,9 +7,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from core import months
-from tenants.metering import plans
-from tenants.metering.proration import MonthTerms, month_terms
-from tenants.models import PlanVersion, Tenant
+from metering import plans
+from metering.models import PlanVersion
+from metering.proration import MonthTerms, month_terms
+from tenants.models import Tenant
 
 
 class OveragePolicy(StrEnum):

@@ -19,11 +19,12 @@ from core.rest import pages
 from core.rest.bodies import MomentField, StrictSerializer, TextField
 from core.rest.objects import DollarsField
 from core.spreadsheets import stream_csv
-from tenants.api.usage_report import report_usage
+from metering import request_log, usage
+from metering.models import UsageEvent
+from metering.request_log import SERVED, Cursor, LogFilter, LoggedRequest, follow
+from metering.usage_report import report_usage
 from tenants.api.viewsets import WorkspaceViewSet, get
-from tenants.metering import request_log, usage
-from tenants.metering.request_log import SERVED, Cursor, LogFilter, LoggedRequest, follow
-from tenants.models import Scope, UsageEvent
+from tenants.models import Scope
 
 OUTCOMES = [name for name, _ in request_log.OUTCOMES if name]
 CSV = "text/csv"

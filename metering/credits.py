@@ -19,19 +19,12 @@ from django.utils.translation import gettext_noop as _
 from core import months
 from core.errors import Conflict, Invalid
 from core.messages import NO_MESSAGE, Message, MessageCode
-from tenants.events.outbox import record_event
-from tenants.metering import plans, trainings
-from tenants.metering.pricing import payable_nanousd
-from tenants.models import (
-    CreditBurn,
-    CreditGrant,
-    EventType,
-    Invoice,
-    InvoiceLine,
-    LedgerEntry,
-    Tenant,
-    UsageDaily,
-)
+from events.models import EventType
+from events.outbox import record_event
+from metering import plans, trainings
+from metering.models import CreditBurn, CreditGrant, Invoice, InvoiceLine, LedgerEntry, UsageDaily
+from metering.pricing import payable_nanousd
+from tenants.models import Tenant
 
 Source = CreditGrant.Source
 DEFAULT_PRIORITY = 100  # the lower one burns first

@@ -24,11 +24,11 @@ MIN_MINUTES = 1 / 60  # else requests of the same instant would make an endless 
 NEWEST = f"""
     SELECT asked.style, used.version_number, used.admitted_at
     FROM unnest(%(styles)s::uuid[]) AS asked(style), LATERAL (
-        (SELECT version_number, admitted_at FROM tenants_usageevent
+        (SELECT version_number, admitted_at FROM metering_usageevent
          WHERE style = asked.style AND admitted_at >= %(window)s AND period = ANY(%(periods)s)
          ORDER BY admitted_at DESC LIMIT {MAX_EVENTS})
         UNION ALL
-        (SELECT version_number, admitted_at FROM tenants_usageevent
+        (SELECT version_number, admitted_at FROM metering_usageevent
          WHERE style = asked.style AND admitted_at < %(window)s AND admitted_at >= %(remembered)s
            AND period = ANY(%(periods)s)
          ORDER BY admitted_at DESC LIMIT 1)

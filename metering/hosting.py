@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from core import months
-from tenants.metering import price_book
-from tenants.models import HostedStyle
+from metering import price_book
+from metering.models import HostedStyle
 
 
 @dataclass(frozen=True)

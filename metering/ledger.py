@@ -8,12 +8,14 @@ from uuid import UUID
 import orjson
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import F, Sum
+from django.db.models import F, Max, OuterRef, Subquery, Sum
+from django.db.models.functions import Greatest
 
 from core import months
-from tenants.metering import partitions
-from tenants.metering.earnings import add_to_earnings
-from tenants.models import ApiKey, Invoice, LedgerEntry, Tenant, UsageDaily, UsageEvent
+from metering import partitions
+from metering.earnings import add_to_earnings
+from metering.models import Invoice, LedgerEntry, UsageDaily, UsageEvent
+from tenants.models import ApiKey, Tenant
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,10 @@ EVENT_COLUMNS = ", ".join(field.name for field in fields(Event))
 # Rows go in by request id, so that two recorders of the same batch can't wait for each other. What the ledger
 # has is left out: its event may be deleted, so that no partition would refuse it.
 INSERT_NEW = f"""
-    INSERT INTO tenants_usageevent ({EVENT_COLUMNS}, recorded_at)
-    SELECT {EVENT_COLUMNS}, now() FROM jsonb_populate_recordset(NULL::tenants_usageevent, %s::jsonb) AS new
+    INSERT INTO metering_usageevent ({EVENT_COLUMNS}, recorded_at)
+    SELECT {EVENT_COLUMNS}, now() FROM jsonb_populate_recordset(NULL::metering_usageevent, %s::jsonb) AS new
     WHERE NOT EXISTS (
-        SELECT FROM tenants_ledgerentry WHERE kind = 'usage' AND source_id = new.request_id
+        SELECT FROM metering_ledgerentry WHERE kind = 'usage' AND source_id = new.request_id
     )
     ORDER BY request_id
     ON CONFLICT (request_id, period) DO NOTHING
@@ -79,11 +81,11 @@ INSERT_NEW = f"""
 # A request that failed before its first token is an event, because it tells something about engines and
 # versions. It used nothing, so it adds nothing to the ledger and the days.
 ADD_TO_LEDGER = """
-    INSERT INTO tenants_ledgerentry
+    INSERT INTO metering_ledgerentry
         (tenant_id, kind, source_id, period, amount_nanousd, tokens, actor, reason, created_at)
     SELECT tenant_id, 'usage', request_id, period, cost_nanousd,
            prompt_tokens::bigint + completion_tokens, '', '', now()
-    FROM tenants_usageevent
+    FROM metering_usageevent
     WHERE request_id = ANY(%s) AND period = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
     ORDER BY request_id
 """
@@ -91,12 +93,12 @@ ADD_TO_LEDGER = """
 # A day always lies within its event's period, also when two machines' clocks disagree about a month's last
 # moment. So the days of a month sum up to the ledger's sum of that period.
 ADD_TO_DAYS = """
-    INSERT INTO tenants_usagedaily AS daily
+    INSERT INTO metering_usagedaily AS daily
         (tenant_id, key_id, style_name, day, requests, prompt_tokens, completion_tokens, cost_nanousd)
     SELECT tenant_id, key_id, style_name,
            least(greatest((admitted_at AT TIME ZONE 'UTC')::date, first), last) AS day,
            count(*), sum(prompt_tokens), sum(completion_tokens), sum(cost_nanousd)
-    FROM tenants_usageevent,
+    FROM metering_usageevent,
          LATERAL (SELECT (period || '-01')::date AS first) AS begin,
          LATERAL (SELECT (first + interval '1 month - 1 day')::date AS last) AS ending
     WHERE request_id = ANY(%s) AND period = ANY(%s) AND (prompt_tokens > 0 OR completion_tokens > 0)
@@ -111,13 +113,13 @@ ADD_TO_DAYS = """
 
 # Outcomes that say nothing about a version are left out, such as a client that hung up: see figures.py.
 ADD_TO_MINUTES = """
-    INSERT INTO tenants_usageminute AS minutes
+    INSERT INTO metering_usageminute AS minutes
         (style, version_number, minute, requests, errors, empty, completion_tokens)
     SELECT style, version_number, date_trunc('minute', admitted_at, 'UTC') AS minute, count(*),
            count(*) FILTER (WHERE outcome = 'upstream_error'),
            count(*) FILTER (WHERE outcome = 'complete' AND finish_reason = 'empty'),
            coalesce(sum(completion_tokens) FILTER (WHERE outcome = 'complete'), 0)
-    FROM tenants_usageevent
+    FROM metering_usageevent
     WHERE request_id = ANY(%s) AND period = ANY(%s) AND outcome IN ('complete', 'upstream_error')
       AND style IS NOT NULL AND version_number IS NOT NULL
     GROUP BY style, version_number, minute
@@ -129,15 +131,31 @@ ADD_TO_MINUTES = """
         completion_tokens = minutes.completion_tokens + excluded.completion_tokens
 """
 
-# Drains record batches out of order, so the later moment stays.
-MARK_KEYS_USED = """
-    UPDATE tenants_apikey SET last_used_at = greatest(last_used_at, new.at)
-    FROM (
-        SELECT key_id, max(admitted_at) AS at
-        FROM tenants_usageevent WHERE request_id = ANY(%s) AND period = ANY(%s)
-        GROUP BY key_id
-    ) AS new
-    WHERE tenants_apikey.id = new.key_id
+# Entries and events are read by one statement: a drain that commits meanwhile is in both or in neither. The
+# last row is the ledger's own sum.
+SUM_BY_METER = """
+    WITH used AS MATERIALIZED (
+        SELECT entry.id, entry.amount_nanousd, event.*
+        FROM metering_ledgerentry AS entry
+        LEFT JOIN (
+            SELECT request_id, style_name, prompt_tokens, cached_tokens, completion_tokens,
+                   input_nanousd, cached_input_nanousd, output_nanousd
+            FROM metering_usageevent
+            WHERE tenant_id = %(tenant)s AND period = %(period)s
+        ) AS event ON event.request_id = entry.source_id
+        WHERE entry.tenant_id = %(tenant)s AND entry.period = %(period)s AND entry.kind = 'usage'
+    )
+    SELECT style_name, meter.name, sum(meter.tokens), meter.nanousd, min(id), max(id)
+    FROM used, LATERAL (VALUES
+        ('input', prompt_tokens::bigint - cached_tokens, input_nanousd),
+        ('cached input', cached_tokens::bigint, cached_input_nanousd),
+        ('output', completion_tokens::bigint, output_nanousd)
+    ) AS meter(name, tokens, nanousd)
+    WHERE meter.tokens > 0
+    GROUP BY style_name, meter.name, meter.nanousd
+    UNION ALL
+    SELECT '', '', coalesce(sum(amount_nanousd), 0), 1, 0, 0 FROM used
+    ORDER BY 1, 2, 4
 """
 
 
@@ -173,7 +191,7 @@ def record_events(events: Iterable[Event]) -> int:
             add_to_earnings(cursor, new_ids, periods, [style for style in styles if style])
             # Last: these rows are shared by all drains, and are locked for as short as can be.
             _lock_keys({batch[request_id].key_id for request_id in new_ids})
-            cursor.execute(MARK_KEYS_USED, [new_ids, periods])
+            _mark_keys_used(new_ids, periods)
     return len(new_ids)
 
 
@@ -190,6 +208,15 @@ def find_moved(events: Iterable[Event]) -> list[tuple[Event, str]]:
         if period != event.period:
             moved.append((event, period))
     return moved
+
+
+def _mark_keys_used(request_ids: list[str], periods: list[str]) -> None:
+    """Note when keys were last used. Drains record batches out of order, so the later moment stays."""
+    events = UsageEvent.objects.filter(request_id__in=request_ids, period__in=periods)
+    newest = events.order_by().values("key").annotate(at=Max("admitted_at"))
+    of_key = newest.filter(key=OuterRef("pk")).values("at")
+    used = ApiKey.objects.filter(pk__in=events.values("key"))
+    used.update(last_used_at=Greatest("last_used_at", Subquery(of_key)))
 
 
 def _find_late(cursor: CursorWrapper, events: Iterable[Event]) -> dict[str, Event]:
@@ -257,6 +284,16 @@ def usage_of(tenant_id: UUID, period: str) -> PeriodUsage:
         tokens_by_key=tokens_by_key,
         nanousd_by_key=nanousd_by_key,
     )
+
+
+def sum_by_meter(tenant_id: UUID, period: str) -> list[tuple[str, str, int, int, int, int]]:
+    """Return a month's usage: style, meter, tokens, nano-USD a token, and its first and last ledger entry.
+
+    One row, without a meter, is the ledger's own sum in nano-USD.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(SUM_BY_METER, {"tenant": tenant_id, "period": period})
+        return list(cursor.fetchall())
 
 
 def _lock_keys(key_ids: set[UUID]) -> None:

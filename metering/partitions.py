@@ -14,7 +14,7 @@ from psycopg import sql
 
 from core import locks, months
 
-EVENTS = "tenants_usageevent"
+EVENTS = "metering_usageevent"
 REST = f"{EVENTS}_rest"
 # Should beat stand still for weeks, no month begins without a partition.
 MONTHS_AHEAD = 2

@@ -10,10 +10,11 @@ from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from core import months
-from tenants.metering import price_book
-from tenants.metering.pricing import Prices
-from tenants.metering.proration import MonthTerms, Stay, month_terms
-from tenants.models import PlanVersion, Subscription, Tenant
+from metering import price_book
+from metering.models import PlanVersion, Subscription
+from metering.pricing import Prices
+from metering.proration import MonthTerms, Stay, month_terms
+from tenants.models import Tenant
 
 FREE = "free"
 STUDIO = "studio"

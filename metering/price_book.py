@@ -12,8 +12,8 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from core.money import usd
-from tenants.metering.forms import MILLION
-from tenants.models import Price, PriceBook
+from metering.forms import MILLION
+from metering.models import Price, PriceBook
 
 
 @dataclass(frozen=True)

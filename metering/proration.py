@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.money import NANO
-from tenants.models import PlanVersion
+from metering.models import PlanVersion
 
 CENT = NANO // 100
 

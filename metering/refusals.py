@@ -9,7 +9,7 @@ from django.db.models import Count, F, OuterRef, Window
 from django.db.models.functions import JSONObject, Now
 
 from core.messages import Message
-from tenants.models import RefusedRequest
+from metering.models import RefusedRequest
 
 LATELY = timedelta(hours=24)
 SHOWN_REASONS = 3

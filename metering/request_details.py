@@ -7,9 +7,10 @@ from django.conf import settings
 from django.utils.translation import gettext
 
 from core.money import decimals_of, usd, usd_rounded
-from tenants.metering.forms import MILLION
-from tenants.metering.request_log import LoggedRequest, show_refused, show_served
-from tenants.models import ApiKey, LedgerEntry, RefusedRequest, Tenant, UsageEvent
+from metering.forms import MILLION
+from metering.models import LedgerEntry, RefusedRequest, UsageEvent
+from metering.request_log import LoggedRequest, show_refused, show_served
+from tenants.models import ApiKey, Tenant
 
 
 @dataclass(frozen=True)

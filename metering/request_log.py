@@ -18,7 +18,8 @@ from core.errors import Invalid
 from core.messages import Message
 from core.money import usd
 from core.spreadsheets import stream_csv
-from tenants.models import ApiKey, RefusedRequest, Tenant, UsageEvent
+from metering.models import RefusedRequest, UsageEvent
+from tenants.models import ApiKey, Tenant
 
 PAGE_SIZE = 50
 EXPORT_CHUNK = 2000  # rows that are read at once

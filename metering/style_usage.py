@@ -8,7 +8,8 @@ from django.utils.formats import date_format
 
 from core import months
 from core.money import usd
-from tenants.models import Tenant, UsageDaily
+from metering.models import UsageDaily
+from tenants.models import Tenant
 
 
 @dataclass(frozen=True)

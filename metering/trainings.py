@@ -12,19 +12,20 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Count, F, Max, Min, QuerySet, Sum
 
-from tenants.metering import price_book
-from tenants.models import LedgerEntry, Tenant, TrainingHold
+from metering import price_book
+from metering.models import LedgerEntry, TrainingHold
+from tenants.models import Tenant
 
 Kind = LedgerEntry.Kind
 
 # One statement, so one moment. Between two, a settlement would move an amount from the holds to the ledger,
 # and it would be in neither sum: admission would let through more than is left.
 COSTS = """
-    SELECT period, sum(amount_nanousd) FROM tenants_ledgerentry
+    SELECT period, sum(amount_nanousd) FROM metering_ledgerentry
     WHERE tenant_id = %(tenant)s AND kind = 'training' AND period BETWEEN %(first)s AND %(last)s
     GROUP BY period
     UNION ALL
-    SELECT '', sum(nanousd) FROM tenants_traininghold WHERE tenant_id = %(tenant)s AND settled_at IS NULL
+    SELECT '', sum(nanousd) FROM metering_traininghold WHERE tenant_id = %(tenant)s AND settled_at IS NULL
 """
 
 

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from core import months
 from core.money import NANO
-from tenants.metering.persons import person_of
-from tenants.models import Invoice, Membership, PlanVersion, Subscription, Tenant, User
+from metering.models import Invoice, PlanVersion, Subscription
+from tenants.models import Membership, Tenant, User
+from tenants.persons import person_of
 
 # What the credit notes of an invoice leave of it.
 REST_NANOUSD = F("total_nanousd") - Sum("credit_notes__amount_nanousd", default=0)

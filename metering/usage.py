@@ -6,14 +6,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Count, F, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from core import months
 from core.errors import Conflict, Invalid
-from tenants.metering import partitions
-from tenants.models import Tenant, UsageDaily, UsageEvent
+from metering import partitions
+from metering.models import UsageDaily, UsageEvent
+from tenants.models import Tenant
 
+MOST_USED = 100  # styles that are named
 GROUPS = ("day", "style", "key", "version")
 MAX_SUMS = 10_000  # rows of one answer
 MAX_DAYS = 366
@@ -38,6 +41,39 @@ class UsageDeleted(Conflict):
     available."""
 
     code = "usage_deleted"
+
+
+# The database adds up: 10,000 styles are 300,000 rows, so each is added once, to its style's sum.
+SUM_MONTH_AND_STYLES = """
+    WITH of_style AS (
+        SELECT style_name, sum(prompt_tokens + completion_tokens) AS tokens, sum(cost_nanousd) AS cost
+          FROM metering_usagedaily
+         WHERE tenant_id = %(tenant)s AND day >= %(start)s AND day < %(end)s
+         GROUP BY style_name
+    ), of_day AS (
+        SELECT sum(requests) AS requests, sum(prompt_tokens + completion_tokens) AS tokens,
+               sum(cost_nanousd) AS cost
+          FROM metering_usagedaily
+         WHERE tenant_id = %(tenant)s AND day = %(day)s
+    )
+    SELECT (SELECT coalesce(sum(tokens), 0) FROM of_style),
+           (SELECT coalesce(sum(cost), 0) FROM of_style),
+           coalesce(of_day.requests, 0), coalesce(of_day.tokens, 0), coalesce(of_day.cost, 0),
+           ARRAY(SELECT style_name FROM of_style ORDER BY tokens DESC, style_name LIMIT %(styles)s)
+      FROM of_day
+"""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a workspace used in a month and on one of its days, and in which styles most."""
+
+    tokens: int
+    cost_nanousd: int
+    day_requests: int
+    day_tokens: int
+    day_cost_nanousd: int
+    most_used: list[str]
 
 
 @dataclass(frozen=True)
@@ -158,3 +194,15 @@ def _sum_by(chosen: UsageFilter, rows: Any, columns: Mapping[str, Any], *, reque
         cost_sum=Sum("cost_nanousd"),
     )
     return sums.order_by(*named)
+
+
+def sum_month(tenant: Tenant, start: date, end: date, day: date) -> Used:
+    """Return the usage of [start, end) and of one day of it; one query, whatever the number of styles."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            SUM_MONTH_AND_STYLES,
+            {"tenant": tenant.pk, "start": start, "end": end, "day": day, "styles": MOST_USED},
+        )
+        *sums, most_used = cursor.fetchone()
+    tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd = map(int, sums)
+    return Used(tokens, cost_nanousd, day_requests, day_tokens, day_cost_nanousd, most_used)

@@ -12,9 +12,9 @@ from django.utils import timezone
 from core import months, rates
 from core.errors import Invalid
 from core.money import dollars
-from tenants.metering import usage
-from tenants.metering.credits import credits_left
-from tenants.metering.plans import api_requests_per_minute
+from metering import usage
+from metering.credits import credits_left
+from metering.plans import api_requests_per_minute
 from tenants.models import Tenant
 
 DAY_FORMAT = "%Y-%m-%d"

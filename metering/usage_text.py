@@ -10,9 +10,9 @@ from django.utils.translation import gettext
 
 from core import months
 from core.money import usd, usd_at_a_glance
-from tenants.metering.allowance import Allowance, OveragePolicy
-from tenants.metering.forms import MILLION
-from tenants.metering.pricing import Prices
+from metering.allowance import Allowance, OveragePolicy
+from metering.forms import MILLION
+from metering.pricing import Prices
 
 FIRST_DAYS = timedelta(days=1)  # too early for a pace
 

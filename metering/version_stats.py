@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Count, Q, Sum
 
 from core import months
-from tenants.models import UsageEvent, UsageMinute
+from metering.models import UsageEvent, UsageMinute
 
 COMPLETE = UsageEvent.Outcome.COMPLETE
 FAILED = UsageEvent.Outcome.UPSTREAM_ERROR

@@ -15,8 +15,9 @@ from django.conf import settings
 from jwt.algorithms import OKPAlgorithm
 
 from inference.public import DIGITAL_SOURCE_TYPE, digest_text
+from metering.models import UsageEvent
 from provenance.errors import BadReceipt, NoReceipt, NoReceiptKeys
-from tenants.models import Tenant, UsageEvent
+from tenants.models import Tenant
 
 ALGORITHM = "EdDSA"
 TYPE = "polyscribe-receipt+jws"

@@ -12,7 +12,7 @@ from core.rest.errors import TooManyRequests
 from provenance.checks import ENOUGH_WORDS, check_provenance
 from provenance.forms import VerifyForm
 from provenance.receipts import issue_receipt, list_public_keys
-from tenants.public import MemberRequest, member_required
+from tenants.access import MemberRequest, member_required
 
 # Of one address: whoever tries many texts could learn which words carry the watermark.
 CHECKS_PER_MINUTE = 20

@@ -21,10 +21,10 @@ from django.utils.translation import gettext_lazy as _
 
 from core.errors import NotAllowed
 from core.page_parts import is_part_wanted
-from tenants.accounts import current
-from tenants.accounts.roles import ALLOWED, Permission, RoleNotAllowed, allows, find_role, require_role
+from tenants import current
 from tenants.audit import record_audit
 from tenants.models import ApiKey, Membership, Scope, Tenant, User
+from tenants.roles import ALLOWED, Permission, RoleNotAllowed, allows, find_role, require_role
 
 WORKSPACE_PARAMETER = "workspace"  # of links in mails: a person may have several
 NOTHING_DONE = _("You were logged out, so nothing was saved. Log in and try again.")

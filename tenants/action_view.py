@@ -12,8 +12,8 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_http_methods
 
 from core.page_failures import failures_shown
-from tenants.accounts.access import MemberRequest, member_required
-from tenants.accounts.roles import Permission, requires
+from tenants.access import MemberRequest, member_required
+from tenants.roles import Permission, requires
 
 type View = Callable[..., HttpResponseBase]
 

@@ -8,8 +8,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext
 
 from core.spreadsheets import stream_csv
-from tenants.accounts.account_deletion import GONE_DOMAIN
-from tenants.models import AuditEntry, Tenant
+from tenants.models import GONE_DOMAIN, AuditEntry, Tenant
 
 CSV_COLUMNS = ["at", "action", "actor", "api_key", "object_type", "object_name", "object_id"]
 CSV_COLUMNS += ["before", "after", "address"]

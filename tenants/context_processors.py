@@ -3,9 +3,9 @@
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from tenants.accounts import current, impersonation
-from tenants.accounts.roles import Permission, allows
+from tenants import current, impersonation
 from tenants.models import Membership, Tenant
+from tenants.roles import Permission, allows
 
 
 def tenant(request: HttpRequest) -> dict[str, object]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from django.utils import timezone
 
-from tenants.accounts import impersonation
+from tenants import impersonation
 from tenants.models import Membership, User
 
 SESSION_KEY = "workspace"  # of the session: the workspace's id

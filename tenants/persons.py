@@ -15,7 +15,7 @@ from core.addresses import network_of
 from core.errors import Invalid
 from tenants.models import FormerMember, Membership, User
 
-SALT = "tenants.metering.persons"
+SALT = "tenants.persons"  # never changed: digests are stored
 # Providers that deliver several spellings to one mailbox: their domains, and the characters that they ignore.
 # https://support.google.com/mail/answer/7436150, https://proton.me/support/addresses-and-aliases
 PROVIDERS = (

@@ -1,7 +1,6 @@
-"""What the management APIs of other apps use of this one. It loads REST framework; `public` does not."""
+"""What the management APIs of all apps are built from. It loads REST framework."""
 
 from tenants.api.authentication import BadKey, KeyAuthentication
-from tenants.api.presenters import KeyObject, WorkspaceObject
 from tenants.api.schema import IDEMPOTENCY_KEY, describe_handler, operation
 from tenants.api.views import WorkspaceView, idempotent, repeatable
 from tenants.api.viewsets import WorkspaceViewSet, delete, described, get, post, put
@@ -10,8 +9,6 @@ __all__ = [
     "IDEMPOTENCY_KEY",
     "BadKey",
     "KeyAuthentication",
-    "KeyObject",
-    "WorkspaceObject",
     "WorkspaceView",
     "WorkspaceViewSet",
     "delete",

@@ -17,8 +17,8 @@ from django.db import connection
 from django.test import Client, TransactionTestCase, override_settings
 from psycopg.pq import TransactionStatus
 
+from accounts.workspaces import create_tenant
 from core import valkey as valkey_names
-from tenants.accounts.workspaces import create_tenant
 from tenants.models import Membership, Tenant, User
 from tests.held_locks import refuse_asking_under_locks
 from tests.migrated_rows import MigratedRows

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from adapters.models import AdapterVersion, Evaluation
 from adapters.object_store import Upload
-from tenants.public import Access
+from tenants.access import Access
 from training import documents, endings, enqueue, erasure, evaluations, preparation, starting
 from training.models import Document, Training
 from training.models.trainings import MAX_EPOCHS

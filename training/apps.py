@@ -9,7 +9,7 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         """Register how events present this app's objects."""
-        from tenants.public import register_presenter  # noqa: PLC0415 (models are not loaded before)
+        from events.outbox import register_presenter  # noqa: PLC0415 (models are not loaded before)
         from training.models import Training  # noqa: PLC0415
 
         register_presenter(Training, "training.api.trainings.present_training")

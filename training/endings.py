@@ -4,8 +4,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.messages import NO_MESSAGE, Message
-from tenants.models import EventType
-from tenants.public import record_event, training_holds
+from events.models import EventType
+from events.outbox import record_event
+from metering.quota_sync import training_holds
 from training.errors import TrainingMoved
 from training.models import Status, StopRequest, Training
 

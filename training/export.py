@@ -4,8 +4,9 @@ Operators hand it out, so it contains no texts, not even their first words.
 """
 
 from adapters.models import Evaluation
+from tenants.export import Table as ExportTable
+from tenants.export import make_table as make_export_table
 from tenants.models import Tenant
-from tenants.public import ExportTable, make_export_table
 from training.models import Document, File, Training
 
 TRAINING_COLUMNS = (

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from tenants.public import Access
+from tenants.access import Access
 from training import enqueue, starting
 from training.errors import TrainingMoved
 from training.files import store

@@ -14,7 +14,7 @@ from adapters.errors import NotStored, StyleRefused
 from core.errors import DomainError, Unavailable
 from core.messages import Message
 from inference.public import count_conversation_tokens, refuses_chat
-from tenants.public import training_holds
+from metering.quota_sync import training_holds
 from training import endings, preparation, starting, storage
 from training.corpus import make_canaries, write_canaries
 from training.corpus.canaries import Canary

@@ -14,9 +14,9 @@ from adapters.public import find_or_create_style, style_faults
 from core import months
 from core.errors import DomainError
 from core.messages import Message
-from tenants.metering.plans import limits_of
+from metering.plans import limits_of
+from metering.quota_sync import training_holds
 from tenants.models import Tenant, User
-from tenants.public import training_holds
 from training.errors import (
     NotEvaluable,
     NothingToTrain,

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from adapters.public import count_holdings
 from core.sizes import format_bytes
-from tenants.metering.plans import limits_of
+from metering.plans import limits_of
 from tenants.models import Tenant
 from training.errors import StorageFull
 from training.models import Document, File

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Exists, Min, Q, Sum
 
-from tenants.models import LedgerEntry
+from metering.models import LedgerEntry
 from training.models import Status, Training, TrainingQuerySet
 
 # A worker saves a running training every second; storing a large checkpoint takes minutes.

@@ -16,8 +16,8 @@ from adapters.errors import StyleNotFound, VersionNotFound
 from adapters.models import AdapterVersion, BaseModel, Style
 from core.rest.bodies import StrictSerializer
 from core.rest.problems import MAX_REPEATED
+from tenants.access import Access
 from tenants.models import Scope, Tenant
-from tenants.public import Access
 from tenants.rest import WorkspaceViewSet
 
 UUID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"

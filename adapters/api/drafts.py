@@ -12,8 +12,8 @@ from adapters.evidence.drafts import MOST_CHARACTERS
 from adapters.models import Style
 from core.rest.bodies import StrictSerializer, TextField
 from tenants.models import Scope
-from tenants.public import Permission
 from tenants.rest import post
+from tenants.roles import Permission
 
 
 class DraftBody(StrictSerializer):

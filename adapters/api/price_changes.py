@@ -13,7 +13,7 @@ from adapters.errors import NoPriceChange
 from adapters.models import PriceChange, Style
 from core.money import usd
 from core.rest.bodies import StrictSerializer
-from tenants.metering.forms import MILLION
+from metering.forms import MILLION
 from tenants.rest import delete, get, put
 
 

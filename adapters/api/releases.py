@@ -19,7 +19,7 @@ from adapters.releases import canary_analysis, diff, pairs
 from adapters.releases.canary_analysis import CanaryComparison
 from core.rest.bodies import StrictSerializer
 from core.rest.messages import MessageText
-from tenants.metering.version_stats import VersionFigures, version_figures
+from metering.version_stats import VersionFigures, version_figures
 from tenants.rest import delete, described, get, post, put
 
 FIGURES_OF = timedelta(days=1)

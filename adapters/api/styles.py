@@ -30,7 +30,7 @@ from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, MAX_PRICE_NANOUSD, Term
 from adapters.models import Erasure, Selection, Status, Style
 from adapters.releases import diff, review
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.metering.price_book import Entry, Schedule, schedules_of
+from metering.price_book import Entry, Schedule, schedules_of
 from tenants.models import Tenant
 from tenants.rest import delete, described, post, put
 

@@ -20,8 +20,8 @@ from adapters.models import AdapterVersion, Status
 from adapters.object_store import MAX_PARTS
 from adapters.uploads import parts, sessions
 from core.rest.bodies import StrictSerializer, TextField
+from tenants.access import Access
 from tenants.models import Scope
-from tenants.public import Access
 from tenants.rest import WorkspaceView, described, operation, post
 
 RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")

@@ -1,8 +1,9 @@
 """What a workspace can be handed of its styles: a row a version."""
 
 from adapters.models import AdapterVersion
+from tenants.export import Table as ExportTable
+from tenants.export import make_table as make_export_table
 from tenants.models import Tenant
-from tenants.public import ExportTable, make_export_table
 
 EXPORTED_COLUMNS = (
     "style__slug",

@@ -22,7 +22,7 @@ from adapters.catalog.style_fields import (
 )
 from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, Terms, asked_terms
 from adapters.models import Style
-from tenants.metering.forms import PriceField
+from metering.forms import PriceField
 
 # Common terms and where they are written out. Other terms are written by hand.
 LICENCES = {

@@ -11,9 +11,9 @@ from adapters.catalog.terms import AMOUNTS, Terms, asked_terms
 from adapters.models import Style
 from adapters.routing import publisher
 from core import locks
-from tenants.metering import price_book
-from tenants.models import Price, PriceBook
-from tenants.public import bump_all_generations
+from metering import price_book
+from metering.models import Price, PriceBook
+from metering.quota_sync.generations import bump_all_generations
 
 ACTION = "price editions"
 A_MINUTE = timedelta(minutes=1)

@@ -15,10 +15,10 @@ from adapters.catalog.price_book_versions import lock_editions, price_style
 from adapters.catalog.terms import AMOUNTS, Terms, require_bounds
 from adapters.errors import ChangedMeanwhile, NoPriceChange, PriceAgreed, TooEarly, TooLate, WithoutCatalogue
 from adapters.models import PriceChange, Selection, Style
-from tenants.metering.price_book import Entry, Schedule, announced_entry, find_price
-from tenants.metering.price_book import amounts as price_amounts
-from tenants.models import EventType
-from tenants.public import record_event
+from events.models import EventType
+from events.outbox import record_event
+from metering.price_book import Entry, Schedule, announced_entry, find_price
+from metering.price_book import amounts as price_amounts
 
 NOTICE_DAYS = 7  # between the agreement and the new price: who does not want it leaves the style
 ANSWERED_IN_DAYS = 1  # that operators have at least

@@ -10,7 +10,7 @@ from django.utils import timezone
 from adapters.catalog.price_changes import add_agreed
 from adapters.models import Style
 from adapters.models.styles import is_public_now
-from tenants.metering.price_book import dollars_a_million, schedules_of
+from metering.price_book import dollars_a_million, schedules_of
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.models.styles import is_public_now, is_reviewed_for, model_name_of
 from adapters.quality import cards, samples
-from tenants.metering.price_book import prices_now, schedules_of
+from metering.price_book import prices_now, schedules_of
 from tenants.models import Tenant
 
 MAX_SEARCH_WORDS = 10

@@ -30,8 +30,9 @@ from adapters.errors import (
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.releases import review
 from adapters.routing import publisher
-from tenants.models import EventType, Tenant, User
-from tenants.public import record_event
+from events.models import EventType
+from events.outbox import record_event
+from tenants.models import Tenant, User
 
 NOTICE = timedelta(days=7)
 

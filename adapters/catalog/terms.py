@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from adapters.errors import SharePercent, TermsOutOfBounds
 from adapters.models import Style
 from core.money import usd
-from tenants.metering.forms import MILLION
-from tenants.metering.price_book import amounts as price_amounts
-from tenants.metering.price_book import find_price
+from metering.forms import MILLION
+from metering.price_book import amounts as price_amounts
+from metering.price_book import find_price
 
 MAX_PRICE_NANOUSD = 100_000  # a token: $100 a million
 MAX_PERCENT = 50

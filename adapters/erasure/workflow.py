@@ -38,8 +38,9 @@ from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES
 from core import locks
 from core.errors import Unavailable
 from core.messages import Message, MessageCode
-from tenants.models import EventType, User
-from tenants.public import record_event
+from events.models import EventType
+from events.outbox import record_event
+from tenants.models import User
 
 # A presigned form can't be called back: when the longest one has expired, the storage is emptied once more.
 FORM_VALID_FOR = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT) + 300)

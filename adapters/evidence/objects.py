@@ -9,8 +9,9 @@ from adapters import gate
 from adapters.evidence.figures import Figures
 from adapters.models import Evaluation, EvaluationStatus, Style
 from core.rest.messages import MessageText
+from tenants.access import Access
 from tenants.models import Scope
-from tenants.public import Access, Permission
+from tenants.roles import Permission
 
 
 class LearnedObject(serializers.Serializer[Any]):

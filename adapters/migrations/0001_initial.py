@@ -1,8 +1,11 @@
+"""Styles, versions, engines and placements."""
+
 import uuid
 
 import django.contrib.postgres.fields
 import django.contrib.postgres.indexes
 import django.db.models.deletion
+import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
@@ -163,6 +166,22 @@ class Migration(migrations.Migration):
                     "approved_at",
                     models.DateTimeField(
                         blank=True, help_text="When operators approved it for other workspaces.", null=True
+                    ),
+                ),
+                (
+                    "provenance",
+                    models.JSONField(
+                        blank=True,
+                        db_default={},
+                        default=dict,
+                        help_text="Where it comes from if it was trained here: training, recipe, texts, statement of rights.",
+                    ),
+                ),
+                (
+                    "share_refusal",
+                    core.message_fields.MessageField(
+                        db_default={},
+                        help_text="Why other workspaces can't have it: what its evaluation found.",
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
@@ -468,11 +487,19 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "votes_before_promotion",
-                    models.PositiveSmallIntegerField(
-                        db_default=0,
-                        default=0,
-                        help_text="Blind votes against the live version that a promotion requires. 0: none.",
+                    "temperature",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Of requests that send none. Empty: the installation's default.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "top_p",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Of requests that send none. Empty: the installation's default.",
+                        null=True,
                     ),
                 ),
                 (
@@ -1029,6 +1056,96 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(
                         models.F("erasure"), models.F("engine"), name="one_erasure_an_engine"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Evaluation",
+            fields=[
+                (
+                    "leased_until",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="One worker has it until then at most.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                        ],
+                        default="queued",
+                        max_length=9,
+                    ),
+                ),
+                ("note", core.message_fields.MessageField(help_text="What it is doing or waiting for.")),
+                ("failure", core.message_fields.MessageField(help_text="Why it has no figures.")),
+                (
+                    "percent",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="How much of it is done, 0 to 100."
+                    ),
+                ),
+                (
+                    "attempts",
+                    models.PositiveSmallIntegerField(default=0, help_text="How many times a worker began."),
+                ),
+                (
+                    "figures",
+                    models.JSONField(blank=True, default=dict, help_text="See adapters/evidence/figures.py."),
+                ),
+                (
+                    "samples",
+                    models.JSONField(
+                        blank=True,
+                        default=list,
+                        help_text="Per brief: {prompt, base, style, writer}. Deleted with the texts.",
+                    ),
+                ),
+                (
+                    "passages",
+                    models.JSONField(
+                        blank=True,
+                        default=list,
+                        help_text="Passages that it repeats. Deleted with the texts.",
+                    ),
+                ),
+                (
+                    "verifier",
+                    models.BinaryField(
+                        blank=True,
+                        default=b"",
+                        help_text="What the author's style is recognised by: numbers, no text.",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="evaluations",
+                        to="adapters.adapterversion",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status__in", ["queued", "running"])),
+                        fields=["created_at"],
+                        name="evaluations_in_progress",
                     )
                 ],
             },

@@ -26,7 +26,7 @@ from adapters.placement.planner import REQUESTED_FOR
 from adapters.quality import effect_probe
 from core.errors import DomainError, Unavailable
 from core.messages import Message
-from tenants.metering.demand import Demand, recent_requests
+from metering.demand import Demand, recent_requests
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from adapters.placement import policy
 from adapters.routing import publisher
 from core import locks
 from core.messages import Message, MessageCode
-from tenants.metering.demand import Demand, recent_requests
+from metering.demand import Demand, recent_requests
 
 # A version that a request waits for has priority so long. The gateway repeats the request for it every 5 s;
 # and since this is much less than a request waits, requests for other versions get their turn in time.

@@ -10,7 +10,7 @@ from adapters.errors import EngineGone
 from adapters.models import BaseModel, Engine
 from adapters.routing import publisher
 from adapters.validation import base_model_reader
-from tenants.public import record_command
+from tenants.audit import record_command
 
 AUDITED = (
     "kind",

@@ -14,8 +14,8 @@ from adapters.placement import hosting, planner
 from adapters.releases import aliases
 from adapters.routing import publisher
 from core.messages import Message, MessageCode
-from tenants.models import EventType
-from tenants.public import record_event
+from events.models import EventType
+from events.outbox import record_event
 
 # In the order of a life, so that a version that moves on meanwhile is met at one of the later tries.
 RETIRABLE = (

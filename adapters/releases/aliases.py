@@ -21,8 +21,9 @@ from adapters.quality import samples
 from adapters.releases import canary_analysis, review
 from adapters.routing import publisher
 from core.messages import NO_MESSAGE, Message, MessageCode
-from tenants.models import ApiKey, EventType, User
-from tenants.public import record_event
+from events.models import EventType
+from events.outbox import record_event
+from tenants.models import ApiKey, User
 
 
 class MoveReason(MessageCode):

@@ -27,8 +27,8 @@ from django.utils import timezone
 
 from adapters.models import AdapterVersion, Status, Style
 from adapters.models.styles import is_public_now
-from tenants.metering.price_book import Schedule, schedules_of
-from tenants.metering.price_book import amounts as price_amounts
+from metering.price_book import Schedule, schedules_of
+from metering.price_book import amounts as price_amounts
 
 # A row also has the prices of an hour ago: Valkey's clock may be behind.
 CLOCK_SLACK = timedelta(hours=1)

@@ -19,8 +19,8 @@ from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, 
 from core import locks
 from core.errors import Unavailable
 from core.sizes import format_bytes
-from tenants.models import EventType
-from tenants.public import record_event
+from events.models import EventType
+from events.outbox import record_event
 
 logger = logging.getLogger(__name__)
 

@@ -35,8 +35,9 @@ from adapters.validation import Finding
 from adapters.validation.limits import archive_of
 from core import locks
 from core.messages import Message
-from tenants.models import EventType, Tenant, User
-from tenants.public import record_event
+from events.models import EventType
+from events.outbox import record_event
+from tenants.models import Tenant, User
 
 ABANDONED_AFTER = timedelta(hours=24)
 ABANDONED = Finding("abandoned")

@@ -12,7 +12,7 @@ from adapters import object_store
 from adapters.models import AdapterVersion, Status, Style
 from adapters.validation.limits import ARCHIVE_LIMIT
 from core.sizes import format_bytes
-from tenants.metering.plans import TenantLimits, limits_of
+from metering.plans import TenantLimits, limits_of
 from tenants.models import Tenant
 
 UPLOADS_PER_HOUR = 10  # for each upload that may be open at once

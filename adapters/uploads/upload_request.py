@@ -25,7 +25,7 @@ from adapters.validation.limits import (
 from core.grammar import join_and
 from core.names import reads_as_product
 from core.sizes import MIB
-from tenants.metering.plans import limits_of
+from metering.plans import limits_of
 from tenants.models import Tenant
 
 KIB = 1024

@@ -15,7 +15,8 @@ from adapters.errors import TooManyFavourites
 from adapters.models import Style
 from adapters.views.common import changes_styles
 from core.page_parts import is_part_wanted
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires
+from tenants.access import MemberRequest, access_of, member_required
+from tenants.roles import Permission, requires
 
 
 @require_GET

@@ -12,7 +12,8 @@ from django.views.decorators.http import require_POST
 
 from adapters.models import AdapterVersion, Style
 from adapters.uploads import conversions, progress
-from tenants.public import MemberRequest, Permission, member_required, requires
+from tenants.access import MemberRequest, member_required
+from tenants.roles import Permission, requires
 
 
 def changes_styles[**P](

@@ -14,8 +14,9 @@ from adapters.quality import samples
 from adapters.releases import diff, pairs
 from adapters.views.common import changes_styles
 from core.money import usd
-from tenants.metering.plans import limits_of
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires
+from metering.plans import limits_of
+from tenants.access import MemberRequest, access_of, member_required
+from tenants.roles import Permission, requires
 
 MILLION = 1_000_000
 ANSWER_TOKENS = 120

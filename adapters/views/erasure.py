@@ -19,7 +19,8 @@ from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Erasure, Style
 from adapters.views.common import changes_styles, own_style, own_version
 from core.page_parts import render_page_or_part
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires
+from tenants.access import MemberRequest, access_of, member_required
+from tenants.roles import Permission, requires
 
 
 @require_GET

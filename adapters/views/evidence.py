@@ -26,7 +26,8 @@ from adapters.evidence.drafts import LEAST_WORDS, MOST_CHARACTERS
 from adapters.models import Style
 from adapters.views.common import own_version
 from core.errors import DomainError
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires
+from tenants.access import MemberRequest, access_of, member_required
+from tenants.roles import Permission, requires
 
 GUESSES = "guesses"  # in the session: of one evaluation at a time
 

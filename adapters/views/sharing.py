@@ -23,7 +23,7 @@ from adapters.models import Share, Style
 from adapters.views.common import changes_styles, own_style, page_of
 from adapters.views.style import settings_page, sharing_page
 from core.page_failures import failures_shown
-from tenants.public import MemberRequest, access_of
+from tenants.access import MemberRequest, access_of
 
 CATALOGUE_ACTIONS = {
     "withdraw": (actions.withdraw_offer, _("Offer withdrawn.")),

@@ -18,8 +18,8 @@ from adapters.quality import cards
 from adapters.releases import review
 from adapters.views.common import steps_context
 from adapters.views.releases import release_context
-from tenants.metering.style_usage import style_usage
-from tenants.public import MemberRequest, access_of, member_required
+from metering.style_usage import style_usage
+from tenants.access import MemberRequest, access_of, member_required
 
 VERSIONS_SHOWN = 100
 CALL = """client.chat.completions.create(

@@ -22,7 +22,8 @@ from adapters.validation import strict_json
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
 from adapters.views.common import changes_styles, own_version, page_of, steps_context
 from core.page_failures import failures_shown
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires
+from tenants.access import MemberRequest, access_of, member_required
+from tenants.roles import Permission, requires
 
 TEXTS = ("slug", "name", "description", "sample_prompt", "stated_quantisation")
 SIZE_MAX = 2**62  # beyond every limit, and still a number that a sentence can give in MiB

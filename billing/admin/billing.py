@@ -10,20 +10,13 @@ from django.db.models import Model
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts import subscriptions
 from billing import adjustments
 from billing.admin.base import dollars_column
 from core.console import ListAdmin, OperatorAdmin, OperatorForm, state_column
-from tenants.console import (
-    AmountsInDollars,
-    EngineFilter,
-    Immutable,
-    LongList,
-    NoDelete,
-    PeriodFilter,
-    ReadOnly,
-)
-from tenants.models import LedgerEntry, Plan, PlanVersion, Subscription, UsageDaily, UsageEvent
-from tenants.public import subscriptions
+from metering.console import AmountsInDollars, EngineFilter, LongList, PeriodFilter
+from metering.models import LedgerEntry, Plan, PlanVersion, Subscription, UsageDaily, UsageEvent
+from tenants.console import Immutable, NoDelete, ReadOnly
 
 
 @admin.register(Plan)

@@ -16,9 +16,10 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from billing.admin.base import dollars_column
 from core import months
 from core.console import OperatorAdmin, OperatorForm
-from tenants.console import AmountsInDollars, Immutable, ReadOnly
-from tenants.metering import credits
-from tenants.models import CreditBurn, CreditGrant
+from metering import credits
+from metering.console import AmountsInDollars
+from metering.models import CreditBurn, CreditGrant
+from tenants.console import Immutable, ReadOnly
 
 Source = CreditGrant.Source
 BY_OPERATORS = [(Source.PROMOTION, Source.PROMOTION.label), (Source.GOODWILL, Source.GOODWILL.label)]

@@ -5,8 +5,9 @@
 from django.contrib import admin
 
 from core.console import ListAdmin
-from tenants.console import LongList, PeriodFilter, ReadOnly
-from tenants.models import HostedStyle
+from metering.console import LongList, PeriodFilter
+from metering.models import HostedStyle
+from tenants.console import ReadOnly
 
 
 @admin.register(HostedStyle)

@@ -18,9 +18,10 @@ from billing.models import CreditNote
 from core.console import OperatorAdmin, OperatorForm, operator_action, state_column
 from core.errors import DomainError
 from core.money import usd
-from tenants.console import AmountsInDollars, Immutable, ReadOnly
-from tenants.metering.forms import MILLION
-from tenants.models import Invoice, InvoiceLine
+from metering.console import AmountsInDollars
+from metering.forms import MILLION
+from metering.models import Invoice, InvoiceLine
+from tenants.console import Immutable, ReadOnly
 
 
 class InvoiceLineInline(ReadOnly, TabularInline):
@@ -67,7 +68,7 @@ class InvoiceAdmin(ActedOnAdmin):
             credit_notes.check_credit_note(invoice, left, settlement)
         except DomainError as error:
             messages.error(request, error.message)
-            return redirect("admin:tenants_invoice_change", object_id)
+            return redirect("admin:metering_invoice_change", object_id)
         dollars = usd(left).strip("$").replace(",", "")
         query = {"invoice": object_id, "amount_nanousd": dollars, "settlement": settlement.value}
         return redirect(f"{reverse('admin:billing_creditnote_add')}?{urlencode(query)}")

@@ -17,10 +17,11 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from adapters.public import StyleFacts, describe_styles, find_style, price_book_versions
 from billing.admin.base import dollars_column
 from core.console import OperatorAdmin, OperatorForm
-from tenants.console import AmountsInDollars, Immutable, ReadOnly
-from tenants.metering import price_book
-from tenants.metering.forms import MILLION
-from tenants.models import Price, PriceBook
+from metering import price_book
+from metering.console import AmountsInDollars
+from metering.forms import MILLION
+from metering.models import Price, PriceBook
+from tenants.console import Immutable, ReadOnly
 
 BASE_MODEL_NAME = "base"  # in usage
 EVERY_STYLE = "all styles"

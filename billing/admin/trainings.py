@@ -6,9 +6,9 @@ from django.contrib import admin
 
 from billing.admin.base import dollars_column
 from core.console import ListAdmin
+from metering.forms import MILLION
+from metering.models import TrainingHold
 from tenants.console import ReadOnly
-from tenants.metering.forms import MILLION
-from tenants.models import TrainingHold
 
 MOMENTS = ("created_at", "confirmed_at", "settled_at")
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.utils import timezone
 from rest_framework import serializers
 
+from accounts.subscriptions import scheduled_change
 from billing.invoices import details
 from billing.invoices.invoices import balance_nanousd
 from billing.models import BillingDetails
@@ -13,15 +14,16 @@ from core import months
 from core.names import validate_name, validate_text
 from core.rest.bodies import StrictSerializer, TextField
 from core.rest.objects import DollarsField
-from tenants.metering import trainings
-from tenants.metering.allowance import OveragePolicy, allowance_of
-from tenants.metering.credits import credits_left
-from tenants.metering.ledger import usage_of
-from tenants.metering.plan_limits import PLAN_LIMITS
-from tenants.metering.plans import limits_of
-from tenants.models import Plan, Scope, Tenant
-from tenants.public import Permission, scheduled_change
+from metering import trainings
+from metering.allowance import OveragePolicy, allowance_of
+from metering.credits import credits_left
+from metering.ledger import usage_of
+from metering.models import Plan
+from metering.plan_limits import PLAN_LIMITS
+from metering.plans import limits_of
+from tenants.models import Scope, Tenant
 from tenants.rest import WorkspaceViewSet, described
+from tenants.roles import Permission
 
 OVERAGE_POLICIES = [overage.value for overage in OveragePolicy]
 

@@ -15,9 +15,10 @@ from billing.models import CreditNote, Payment
 from billing.payments import payments
 from core import months
 from core.rest.objects import DollarsField
-from tenants.models import Invoice, Scope
-from tenants.public import Permission
+from metering.models import Invoice
+from tenants.models import Scope
 from tenants.rest import WorkspaceViewSet, get, post
+from tenants.roles import Permission
 
 
 class PreviewObject(serializers.Serializer[invoices.Preview]):

@@ -13,9 +13,10 @@ from billing.payments import auto_top_up, backoff, payments
 from core.money import dollars
 from core.rest.bodies import StrictSerializer
 from core.rest.objects import DollarsField, present
+from tenants.access import Access
 from tenants.models import Scope
-from tenants.public import Access, Permission
 from tenants.rest import WorkspaceViewSet, described, get, post
+from tenants.roles import Permission
 
 
 class LeftObject(CreditGrantObject):

@@ -10,10 +10,10 @@ from billing import plan_changes, plan_text
 from core import months
 from core.rest.bodies import StrictSerializer, TextField
 from core.rest.objects import DollarsField
-from tenants.metering import plans
+from metering import plans
 from tenants.models import Scope
-from tenants.public import Permission
 from tenants.rest import WorkspaceViewSet, delete, get, post
+from tenants.roles import Permission
 
 
 class PlanOfferObject(serializers.Serializer[Any]):

@@ -9,7 +9,7 @@ from billing.models import CreditNote, Payment
 from core.money import dollars
 from core.rest.messages import MessageText
 from core.rest.objects import AmountField
-from tenants.models import CreditGrant, Invoice, InvoiceLine
+from metering.models import CreditGrant, Invoice, InvoiceLine
 
 
 class CreditGrantObject(serializers.Serializer[CreditGrant]):

@@ -10,7 +10,7 @@ from itertools import batched
 from uuid import UUID
 
 from billing.invoices import invoices
-from tenants.metering import credits
+from metering import credits
 
 BATCH_SIZE = 20  # some seconds of one worker; what is lost with it waits an hour
 

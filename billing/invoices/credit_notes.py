@@ -9,9 +9,11 @@ from billing.models import CreditNote, CreditNoteNumber
 from core import months
 from core.errors import Conflict, Invalid
 from core.money import usd
-from tenants.metering.credits import grant_credit
-from tenants.models import CreditGrant, EventType, Invoice, LedgerEntry, Tenant
-from tenants.public import record_event
+from events.models import EventType
+from events.outbox import record_event
+from metering.credits import grant_credit
+from metering.models import CreditGrant, Invoice, LedgerEntry
+from tenants.models import Tenant
 
 Settlement = CreditNote.Settlement
 State = Invoice.State

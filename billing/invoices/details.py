@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from django.db import transaction
 
 from billing.models import BillingDetails
+from tenants.access import Access
 from tenants.models import Tenant
-from tenants.public import Access, Permission
+from tenants.roles import Permission
 
 FIELDS = ("name", "address", "tax_id", "reference")
 

@@ -7,10 +7,10 @@ from django.utils.translation import gettext_noop as _
 
 from core.messages import Facts, Message, MessageCode, group_numbers
 from core.money import NANO, usd
-from tenants.metering.credits import Burn, Credit, burn_credits
-from tenants.metering.pricing import payable_nanousd
-from tenants.metering.proration import FeeShare
-from tenants.models import InvoiceLine
+from metering.credits import Burn, Credit, burn_credits
+from metering.models import InvoiceLine
+from metering.pricing import payable_nanousd
+from metering.proration import FeeShare
 
 CENT = NANO // 100
 

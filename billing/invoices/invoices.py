@@ -1,7 +1,7 @@
 """Invoices of workspaces: previewed, drafted, finalized, paid, made void. Each step is safe to repeat.
 
 An invoice sums the ledger entries of its month. Usage that the ledger gets once there is one (an engine's
-machine was away) counts in the month in which it arrives (tenants/metering/ledger.py).
+machine was away) counts in the month in which it arrives (metering/ledger.py).
 """
 
 import logging
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
@@ -32,53 +32,27 @@ from billing.invoices.invoice_lines import (
 from billing.models import CreditNote
 from core import months
 from core.errors import Conflict
-from tenants.metering import credits, hosting, plans, trainings
-from tenants.models import (
+from events.models import EventType
+from events.outbox import record_event
+from metering import credits, hosting, plans, trainings
+from metering.ledger import sum_by_meter
+from metering.models import (
     CreditGrant,
-    EventType,
     HostedStyle,
     Invoice,
     InvoiceLine,
     InvoiceNumber,
     LedgerEntry,
     Subscription,
-    Tenant,
     UsageDaily,
 )
-from tenants.public import record_event
+from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
 
 State = Invoice.State
 Kind = LedgerEntry.Kind
 DRAFT_FOR = timedelta(days=1)  # in which operators may look at drafts before they are finalized
-
-# Entries and events are read by one statement: a drain that commits meanwhile is in both or in neither. The
-# last row is the ledger's own sum.
-USAGE = """
-    WITH used AS MATERIALIZED (
-        SELECT entry.id, entry.amount_nanousd, event.*
-        FROM tenants_ledgerentry AS entry
-        LEFT JOIN (
-            SELECT request_id, style_name, prompt_tokens, cached_tokens, completion_tokens,
-                   input_nanousd, cached_input_nanousd, output_nanousd
-            FROM tenants_usageevent
-            WHERE tenant_id = %(tenant)s AND period = %(period)s
-        ) AS event ON event.request_id = entry.source_id
-        WHERE entry.tenant_id = %(tenant)s AND entry.period = %(period)s AND entry.kind = 'usage'
-    )
-    SELECT style_name, meter.name, sum(meter.tokens), meter.nanousd, min(id), max(id)
-    FROM used, LATERAL (VALUES
-        ('input', prompt_tokens::bigint - cached_tokens, input_nanousd),
-        ('cached input', cached_tokens::bigint, cached_input_nanousd),
-        ('output', completion_tokens::bigint, output_nanousd)
-    ) AS meter(name, tokens, nanousd)
-    WHERE meter.tokens > 0
-    GROUP BY style_name, meter.name, meter.nanousd
-    UNION ALL
-    SELECT '', '', coalesce(sum(amount_nanousd), 0), 1, 0, 0 FROM used
-    ORDER BY 1, 2, 4
-"""
 
 
 class UsageMismatch(Conflict):
@@ -401,15 +375,13 @@ def _read_ledger(tenant_id: UUID, period: str) -> list[Metered]:
     """Return what the ledger has of a period. Raises UsageMismatch."""
     usage: list[Metered] = []
     ledger_nanousd = 0
-    with connection.cursor() as cursor:
-        cursor.execute(USAGE, {"tenant": tenant_id, "period": period})
-        for style_name, meter, amount, unit_nanousd, first_entry, last_entry in cursor.fetchall():
-            if not meter:
-                ledger_nanousd = int(amount)
-                continue
-            tokens = int(amount)
-            cost = tokens * unit_nanousd
-            usage.append(Metered(style_name, tokens, cost, meter, unit_nanousd, first_entry, last_entry))
+    for style_name, meter, amount, unit_nanousd, first_entry, last_entry in sum_by_meter(tenant_id, period):
+        if not meter:
+            ledger_nanousd = int(amount)
+            continue
+        tokens = int(amount)
+        cost = tokens * unit_nanousd
+        usage.append(Metered(style_name, tokens, cost, meter, unit_nanousd, first_entry, last_entry))
     if sum(metered.cost_nanousd for metered in usage) != ledger_nanousd:
         raise UsageMismatch(period=period)
     return usage

@@ -1,3 +1,5 @@
+"""Billing details, payments and credit notes, which never change; and the number before the first one."""
+
 import uuid
 from pathlib import Path
 
@@ -10,10 +12,15 @@ import core.names
 SQL = Path(__file__).parent
 
 
+def add_number(apps, schema_editor):
+    apps.get_model("billing", "CreditNoteNumber").objects.create()
+
+
 class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ("metering", "0001_initial"),
         ("tenants", "0001_initial"),
     ]
 
@@ -118,7 +125,7 @@ class Migration(migrations.Migration):
                             ("open", "Open"),
                             ("succeeded", "Succeeded"),
                             ("failed", "Failed"),
-                            ("canceled", "Canceled"),
+                            ("canceled", "Cancelled"),
                         ],
                         default="open",
                         max_length=10,
@@ -169,7 +176,7 @@ class Migration(migrations.Migration):
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="payments",
-                        to="tenants.invoice",
+                        to="metering.invoice",
                     ),
                 ),
                 (
@@ -286,7 +293,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="credit_notes",
-                        to="tenants.invoice",
+                        to="metering.invoice",
                     ),
                 ),
             ],
@@ -361,4 +368,5 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["created_at"], name="payment_events_oldest"),
         ),
         migrations.RunSQL((SQL / "guards.sql").read_text(), migrations.RunSQL.noop),
+        migrations.RunPython(add_number, migrations.RunPython.noop),
     ]

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models import Invoice
+from metering.models import Invoice
 
 
 class CreditNote(models.Model):

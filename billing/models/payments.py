@@ -7,7 +7,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from core.message_fields import MessageField
-from tenants.models import Invoice, Tenant
+from metering.models import Invoice
+from tenants.models import Tenant
 
 
 class PaymentAccount(models.Model):

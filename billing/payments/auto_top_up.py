@@ -13,10 +13,13 @@ from billing.payments.backoff import MAX_FAILURES
 from billing.payments.providers import NoSavedCard, NotByProvider, PaymentFault
 from core import locks, months
 from core.errors import Conflict, DomainError, Invalid
-from tenants.metering.allowance import OveragePolicy, allowance_of
-from tenants.metering.credits import credits_left
-from tenants.models import EventType, Tenant
-from tenants.public import Access, Permission, record_event
+from events.models import EventType
+from events.outbox import record_event
+from metering.allowance import OveragePolicy, allowance_of
+from metering.credits import credits_left
+from tenants.access import Access
+from tenants.models import Tenant
+from tenants.roles import Permission
 
 logger = logging.getLogger(__name__)
 

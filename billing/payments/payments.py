@@ -34,9 +34,13 @@ from billing.payments.stripe_provider import StripeProvider, is_checkout
 from core.errors import Conflict, Invalid
 from core.messages import Message
 from core.money import NANO, usd
-from tenants.metering.credits import GrantReason, grant_credit
-from tenants.models import CreditGrant, EventType, Invoice, Tenant
-from tenants.public import Access, Permission, record_event
+from events.models import EventType
+from events.outbox import record_event
+from metering.credits import GrantReason, grant_credit
+from metering.models import CreditGrant, Invoice
+from tenants.access import Access
+from tenants.models import Tenant
+from tenants.roles import Permission
 
 logger = logging.getLogger(__name__)
 

@@ -6,11 +6,14 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET
 
+from accounts import workspaces
 from billing.forms import BudgetForm
 from billing.month_report import monthly_report, used_of
 from billing.views.usage import usage_context
-from tenants.metering import plans
-from tenants.public import MemberRequest, Permission, access_of, action_view, member_required, workspaces
+from metering import plans
+from tenants.access import MemberRequest, access_of, member_required
+from tenants.action_view import action_view
+from tenants.roles import Permission
 
 
 @require_GET

@@ -6,7 +6,9 @@ from django.utils.translation import gettext
 
 from billing.forms import BillingDetailsForm
 from billing.invoices import details
-from tenants.public import MemberRequest, Permission, access_of, action_view
+from tenants.access import MemberRequest, access_of
+from tenants.action_view import action_view
+from tenants.roles import Permission
 
 
 def _page(request: MemberRequest, form: BillingDetailsForm | None) -> HttpResponse:

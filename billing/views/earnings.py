@@ -7,8 +7,9 @@ from django.views.decorators.http import require_GET
 from billing import author_shares
 from core import months
 from core.money import usd_at_a_glance
-from tenants.models import CreditGrant
-from tenants.public import MemberRequest, Permission, member_required, requires
+from metering.models import CreditGrant
+from tenants.access import MemberRequest, member_required
+from tenants.roles import Permission, requires
 
 MAX_SHOWN = 240  # rows: five years of four styles
 

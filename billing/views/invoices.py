@@ -15,10 +15,11 @@ from billing.invoices.invoice_lines import Line
 from billing.payments import payments
 from core import months
 from core.money import COLUMN_DECIMALS, decimals_of, usd, usd_at_a_glance, usd_element, usd_rounded
-from tenants.metering import usage
-from tenants.metering.forms import MILLION
-from tenants.models import InvoiceLine
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires
+from metering import usage
+from metering.forms import MILLION
+from metering.models import InvoiceLine
+from tenants.access import MemberRequest, access_of, member_required
+from tenants.roles import Permission, requires
 
 type ShowAmount = Callable[[int], SafeString]
 

@@ -20,17 +20,12 @@ from billing.payments.stripe_provider import BadSignature, verify_event
 from core import months
 from core.money import usd, usd_at_a_glance
 from core.page_failures import failures_shown
-from tenants.metering import plans
-from tenants.metering.allowance import allowance_of
-from tenants.public import (
-    MemberRequest,
-    Permission,
-    access_of,
-    action_view,
-    member_required,
-    read_impersonation,
-    requires,
-)
+from metering import plans
+from metering.allowance import allowance_of
+from tenants.access import MemberRequest, access_of, member_required
+from tenants.action_view import action_view
+from tenants.impersonation import read_impersonation
+from tenants.roles import Permission, requires
 
 PAYMENTS_SHOWN = 20
 MAX_EVENT_BYTES = 512 * 1024

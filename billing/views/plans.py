@@ -10,26 +10,22 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET
 
+from accounts import subscriptions
 from billing import plan_changes, plan_text
 from billing.month_report import month_meter
 from billing.plan_changes import Offer
 from core import months
 from core.money import usd_at_a_glance
-from tenants.metering import plans
-from tenants.metering.allowance import make_allowance
-from tenants.metering.ledger import usage_of
-from tenants.metering.proration import MonthTerms
-from tenants.metering.unpaid import unpaid_cap_nanousd
-from tenants.models import PlanVersion, Tenant
-from tenants.public import (
-    MemberRequest,
-    Permission,
-    access_of,
-    action_view,
-    member_required,
-    requires,
-    subscriptions,
-)
+from metering import plans
+from metering.allowance import make_allowance
+from metering.ledger import usage_of
+from metering.models import PlanVersion
+from metering.proration import MonthTerms
+from metering.unpaid import unpaid_cap_nanousd
+from tenants.access import MemberRequest, access_of, member_required
+from tenants.action_view import action_view
+from tenants.models import Tenant
+from tenants.roles import Permission, requires
 
 
 @require_GET

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_GET
 from adapters.public import describe_styles
 from billing import plan_text
 from core.money import usd
-from tenants.metering import plans, price_book, trainings
-from tenants.metering.forms import MILLION
-from tenants.metering.price_book import Entry, Schedule
+from metering import plans, price_book, trainings
+from metering.forms import MILLION
+from metering.price_book import Entry, Schedule
 
 
 @require_GET

@@ -16,10 +16,10 @@ from core import months
 from core.errors import Conflict
 from core.money import usd, usd_at_a_glance
 from core.page_parts import render_page_or_part
-from tenants.metering import request_details, request_log, trainings, usage
-from tenants.metering.forms import MILLION
+from metering import request_details, request_log, trainings, usage
+from metering.forms import MILLION
+from tenants.access import MemberRequest, member_required
 from tenants.models import ApiKey, Tenant
-from tenants.public import MemberRequest, member_required
 
 BYS: tuple[str, ...] = get_args(usage_sums.By.__value__)
 DAY_COUNTS = (7, 30, 90)  # until today, that a page sums

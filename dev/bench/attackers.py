@@ -25,8 +25,10 @@ from adapters.catalog.selection import select_style  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
 from adapters.public import found_workspace, publish_library  # noqa: E402
 from inference.tasks import drain  # noqa: E402
-from tenants.models import UsageEvent, User  # noqa: E402
-from tenants.public import access_of_person, create_key  # noqa: E402
+from keys.actions import create_key  # noqa: E402
+from metering.models import UsageEvent  # noqa: E402
+from tenants.access import access_of_person  # noqa: E402
+from tenants.models import User  # noqa: E402
 
 
 def create(number: str) -> list[dict[str, str]]:

@@ -29,8 +29,9 @@ from billing.invoices import closing, invoices  # noqa: E402
 from billing.tasks import draft_invoices, finalize_invoices  # noqa: E402
 from config.celery import app  # noqa: E402
 from core import months  # noqa: E402
+from metering.models import Invoice, LedgerEntry  # noqa: E402
 from stack import application  # noqa: E402
-from tenants.models import Invoice, LedgerEntry, Tenant  # noqa: E402
+from tenants.models import Tenant  # noqa: E402
 
 TIMES = 7
 GIVE_UP_S = 1200
@@ -46,7 +47,7 @@ def measure_preview(tenant: Tenant, period: str) -> dict[str, float]:
         taken.append(1000 * (time.perf_counter() - began))
     with CaptureQueriesContext(connection) as asked:
         invoices.preview_invoice(tenant, period)
-    reads_events = any("tenants_usageevent" in query["sql"] for query in asked)
+    reads_events = any("metering_usageevent" in query["sql"] for query in asked)
     entries = LedgerEntry.objects.filter(tenant=tenant, period=period).count()
     return {
         "reads_events": reads_events,
@@ -115,12 +116,12 @@ def _take_back(period: str) -> None:
     """Delete a month's invoices with all that finalizing wrote; the database's own guards are off for it."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute("DELETE FROM tenants_outboxevent WHERE type LIKE 'invoice.%'")
-        cursor.execute("DELETE FROM tenants_ledgerentry WHERE source_id LIKE 'invoice %'")
-        invoices_of_it = "SELECT id FROM tenants_invoice WHERE period = %s"
-        cursor.execute(f"DELETE FROM tenants_invoiceline WHERE invoice_id IN ({invoices_of_it})", [period])
-        cursor.execute("DELETE FROM tenants_invoice WHERE period = %s", [period])
-        cursor.execute("UPDATE tenants_invoicenumber SET last = 0")
+        cursor.execute("DELETE FROM events_outboxevent WHERE type LIKE 'invoice.%'")
+        cursor.execute("DELETE FROM metering_ledgerentry WHERE source_id LIKE 'invoice %'")
+        invoices_of_it = "SELECT id FROM metering_invoice WHERE period = %s"
+        cursor.execute(f"DELETE FROM metering_invoiceline WHERE invoice_id IN ({invoices_of_it})", [period])
+        cursor.execute("DELETE FROM metering_invoice WHERE period = %s", [period])
+        cursor.execute("UPDATE metering_invoicenumber SET last = 0")
 
 
 def main(parts: Collection[str]) -> None:

@@ -119,7 +119,7 @@ async def measure_attack(name: str, client: ChatClient, neighbour: Neighbour) ->
 
 def _late_s(ended_at: dict[str, float]) -> float | None:
     """Return how long after its end a request stood in the ledger at the latest; None if one never did."""
-    query = "SELECT request_id, recorded_at FROM tenants_usageevent WHERE request_id = ANY(%s)"
+    query = "SELECT request_id, recorded_at FROM metering_usageevent WHERE request_id = ANY(%s)"
     until_s = time.monotonic() + CALM_S
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database:
         while time.monotonic() < until_s:

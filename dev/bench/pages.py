@@ -30,8 +30,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse  # noqa: 
 from bench import report, workspace  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from core import months  # noqa: E402
-from tenants.models import PlanVersion, User  # noqa: E402
-from tenants.public import access_of_person, create_key  # noqa: E402
+from keys.actions import create_key  # noqa: E402
+from metering.models import PlanVersion  # noqa: E402
+from tenants.access import access_of_person  # noqa: E402
+from tenants.models import User  # noqa: E402
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 REQUESTS = 20  # of each address
@@ -110,7 +112,7 @@ def prepare_console() -> Work:
         place = model._meta.label_lower.replace(".", "_")
         found[str(model._meta.verbose_name_plural)] = [reverse(f"admin:{place}_changelist")]
     for name, (label, query) in CONSOLE_LISTS.items():
-        found[name] = [f"{reverse(f'admin:tenants_{label}_changelist')}?{urlencode(query)}"]
+        found[name] = [f"{reverse(f'admin:metering_{label}_changelist')}?{urlencode(query)}"]
     return client, found
 
 

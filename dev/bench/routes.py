@@ -29,6 +29,7 @@ from django.core.management import call_command  # noqa: E402
 from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from accounts.workspaces import first_party_tenant  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Selection, Status, Style  # noqa: E402
 from adapters.public import set_public  # noqa: E402
 from adapters.releases import aliases  # noqa: E402
@@ -39,7 +40,6 @@ from inference.contract.route import BASE_NAME, Route  # noqa: E402
 from inference.proxy.runtime import Gateway  # noqa: E402
 from labs import machine  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
-from tenants.public import first_party_tenant  # noqa: E402
 
 PROMISED_WORKSPACES = 10_000  # a run with fewer writes no results
 WORKSPACES = int(os.environ.get("BENCH_WORKSPACES", PROMISED_WORKSPACES))

@@ -22,14 +22,18 @@ from django.conf import settings  # noqa: E402
 from django.db.models import F  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from accounts.subscriptions import subscribe_tenant  # noqa: E402
+from accounts.workspaces import first_party_tenant  # noqa: E402
 from adapters.catalog.selection import select_style  # noqa: E402
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style  # noqa: E402
 from adapters.public import found_workspace, set_public  # noqa: E402
 from core import months, valkey  # noqa: E402
 from inference.tasks import drain  # noqa: E402
+from keys.actions import create_key  # noqa: E402
 from labs.fake_vllm.prepared_bytes import MODELS  # noqa: E402
-from tenants.models import Plan, PlanVersion, Tenant, UsageEvent, User  # noqa: E402  # noqa: E402
-from tenants.public import access_of_person, create_key, first_party_tenant, subscribe_tenant  # noqa: E402
+from metering.models import Plan, PlanVersion, UsageEvent  # noqa: E402  # noqa: E402
+from tenants.access import access_of_person  # noqa: E402
+from tenants.models import Tenant, User  # noqa: E402  # noqa: E402
 
 SLUG = "bench"
 # So large that nobody meets them, and checked for every request all the same.

@@ -27,14 +27,15 @@ from django.core.management import call_command  # noqa: E402
 from django.db import transaction  # noqa: E402
 from standardwebhooks import Webhook  # noqa: E402
 
+from accounts.workspaces import create_tenant  # noqa: E402
 from bench import report  # noqa: E402
+from events.models import EventType, WebhookDelivery, WebhookEndpoint  # noqa: E402
+from events.outbox import record_event  # noqa: E402
+from events.tasks import WEBHOOK_SWEEP_INTERVAL_S, WEBHOOK_THREADS, sweep_webhooks  # noqa: E402
+from events.webhooks import endpoints  # noqa: E402
 from labs import machine  # noqa: E402
-from tenants.accounts.access import access_of_person  # noqa: E402
-from tenants.accounts.workspaces import create_tenant  # noqa: E402
-from tenants.events.outbox import record_event  # noqa: E402
-from tenants.models import EventType, Tenant, User, WebhookDelivery, WebhookEndpoint  # noqa: E402
-from tenants.tasks import WEBHOOK_SWEEP_INTERVAL_S, WEBHOOK_THREADS, sweep_webhooks  # noqa: E402
-from tenants.webhooks import endpoints  # noqa: E402
+from tenants.access import access_of_person  # noqa: E402
+from tenants.models import Tenant, User  # noqa: E402
 
 EVENTS = int(os.environ.get("BENCH_EVENTS", "2000"))  # of each part
 PROMISED_PER_MINUTE = 1_000

@@ -17,6 +17,8 @@ from django.db.models import Value  # noqa: E402
 from django.db.models.functions import Concat  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from accounts.subscriptions import subscribe_tenant  # noqa: E402
+from accounts.workspaces import create_tenant  # noqa: E402
 from adapters.models import (  # noqa: E402
     AdapterVersion,
     BaseModel,
@@ -25,10 +27,10 @@ from adapters.models import (  # noqa: E402
     Status,
     Style,
 )
-from tenants.management import large  # noqa: E402
-from tenants.metering.plans import newest_plan_version  # noqa: E402
-from tenants.models import ApiKey, Membership, RefusedRequest, Tenant, UsageDaily, UsageEvent, User  # noqa: E402
-from tenants.public import create_tenant, subscribe_tenant  # noqa: E402
+from bench import large  # noqa: E402
+from metering.models import RefusedRequest, UsageDaily, UsageEvent  # noqa: E402
+from metering.plans import newest_plan_version  # noqa: E402
+from tenants.models import ApiKey, Membership, Tenant, User  # noqa: E402
 
 WORKSPACE = "large-0"
 TENANTS = 4  # with as many requests each

@@ -7,7 +7,20 @@ from typing import Any
 
 from stack.folders import ROOT
 
-APPS = ("tenants", "adapters", "inference", "provenance", "training", "billing", "platform")
+APPS = (
+    "core",
+    "tenants",
+    "events",
+    "metering",
+    "accounts",
+    "adapters",
+    "inference",
+    "keys",
+    "provenance",
+    "training",
+    "billing",
+    "platform",
+)
 MEASURED = ROOT / "var" / "coverage.json"
 RECORDED = ROOT / "dev" / "bench" / "results" / "tests.json"
 MAY_FALL = 0.5  # percentage points: what a run differs from another by chance

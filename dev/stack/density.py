@@ -15,7 +15,20 @@ from statistics import median
 
 from stack.folders import ROOT
 
-FLOORS = ("tenants", "adapters", "inference", "provenance", "training", "billing", "platform")
+FLOORS = (
+    "core",
+    "tenants",
+    "events",
+    "metering",
+    "accounts",
+    "adapters",
+    "inference",
+    "keys",
+    "provenance",
+    "training",
+    "billing",
+    "platform",
+)
 BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp, ast.match_case)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 HEAD = (

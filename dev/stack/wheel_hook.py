@@ -11,7 +11,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-TARGET = "core/project"  # platform/core/project_root.py finds it there
+TARGET = "core/project"  # core/project_root.py finds it there
 GENERATORS = ("locale/compile.py", "dev/stack/web_fonts.py")
 # As the Dockerfile copies them; and what trains, for a worker that has TRAINING_PYTHON.
 PACKAGED_FILES = (

@@ -14,13 +14,13 @@ from core import months, valkey
 SUMS = """
     SELECT tenant_id, period, sum(tokens)::bigint AS tokens, sum(nanousd)::bigint AS nanousd FROM (
         SELECT tenant_id, period, prompt_tokens::bigint + completion_tokens AS tokens,
-               cost_nanousd AS nanousd, 'events' AS book FROM tenants_usageevent
+               cost_nanousd AS nanousd, 'events' AS book FROM metering_usageevent
         UNION ALL
-        SELECT tenant_id, period, tokens, amount_nanousd, 'ledger' FROM tenants_ledgerentry
+        SELECT tenant_id, period, tokens, amount_nanousd, 'ledger' FROM metering_ledgerentry
         WHERE kind = 'usage'
         UNION ALL
         SELECT tenant_id, to_char(day, 'YYYY-MM'), prompt_tokens + completion_tokens, cost_nanousd, 'days'
-        FROM tenants_usagedaily
+        FROM metering_usagedaily
     ) AS entries
     WHERE tenant_id = ANY(%s::uuid[]) AND book = %s
     GROUP BY tenant_id, period
@@ -71,7 +71,7 @@ class UsageRecords:
     def spent_nanousd(self, tenant: str) -> int:
         """Return the month's cost of a tenant's requests and trainings as the ledger says."""
         [trained] = self._rows(
-            "SELECT coalesce(sum(amount_nanousd), 0)::bigint AS nanousd FROM tenants_ledgerentry "
+            "SELECT coalesce(sum(amount_nanousd), 0)::bigint AS nanousd FROM metering_ledgerentry "
             "WHERE kind = 'training' AND tenant_id = %s::uuid AND period = %s",
             tenant,
             months.current(),
@@ -86,7 +86,7 @@ class UsageRecords:
         """
         found: dict[str, list[Event]] = {}
         for row in self._rows(
-            "SELECT request_id, prompt_tokens, completion_tokens, outcome FROM tenants_usageevent "
+            "SELECT request_id, prompt_tokens, completion_tokens, outcome FROM metering_usageevent "
             "WHERE tenant_id = ANY(%s::uuid[]) AND prompt_tokens + completion_tokens > 0",
             list(tenants),
         ):
@@ -97,7 +97,7 @@ class UsageRecords:
     def prices(self, tenant: str) -> set[tuple[int, int, int]]:
         """Return the prices at which a tenant's requests were billed: input, cached input, output."""
         rows = self._rows(
-            "SELECT DISTINCT input_nanousd, cached_input_nanousd, output_nanousd FROM tenants_usageevent "
+            "SELECT DISTINCT input_nanousd, cached_input_nanousd, output_nanousd FROM metering_usageevent "
             "WHERE tenant_id = %s::uuid AND prompt_tokens + completion_tokens > 0",
             tenant,
         )
@@ -106,7 +106,7 @@ class UsageRecords:
     def costs_of_style(self, style: str, *, since: str, but_of: str) -> list[int]:
         """Return what each request for a style cost since a moment, but those of one tenant."""
         rows = self._rows(
-            "SELECT cost_nanousd FROM tenants_usageevent WHERE style = %s::uuid AND tenant_id <> %s::uuid "
+            "SELECT cost_nanousd FROM metering_usageevent WHERE style = %s::uuid AND tenant_id <> %s::uuid "
             "AND admitted_at >= %s::timestamptz AND prompt_tokens + completion_tokens > 0",
             style,
             but_of,
@@ -119,7 +119,7 @@ class UsageRecords:
         [row] = self._rows(
             "SELECT coalesce(sum(requests), 0)::bigint AS requests, "
             "coalesce(sum(share_nanousd), 0)::bigint AS nanousd "
-            "FROM tenants_authorearning WHERE author_id = %s::uuid",
+            "FROM metering_authorearning WHERE author_id = %s::uuid",
             author,
         )
         return row.requests, row.nanousd
@@ -131,15 +131,15 @@ class UsageRecords:
         """
         tenants = list(tenants)
         rows = self._rows(
-            "SELECT source_id FROM tenants_ledgerentry AS entry "
-            "LEFT JOIN tenants_usageevent AS event ON event.request_id = entry.source_id "
+            "SELECT source_id FROM metering_ledgerentry AS entry "
+            "LEFT JOIN metering_usageevent AS event ON event.request_id = entry.source_id "
             "WHERE entry.tenant_id = ANY(%s::uuid[]) AND kind = 'usage' "
             "GROUP BY source_id HAVING count(*) > 1 OR count(event.request_id) <> count(*)",
             tenants,
         )
         wrong = self._rows(
-            "SELECT source_id FROM tenants_ledgerentry AS entry "
-            "LEFT JOIN tenants_traininghold AS hold ON hold.training::text = entry.source_id "
+            "SELECT source_id FROM metering_ledgerentry AS entry "
+            "LEFT JOIN metering_traininghold AS hold ON hold.training::text = entry.source_id "
             "WHERE entry.tenant_id = ANY(%s::uuid[]) AND kind = 'training' AND (settled_at IS NULL "
             "OR amount_nanousd > nanousd OR amount_nanousd <> entry.tokens * token_nanousd)",
             tenants,
@@ -174,7 +174,7 @@ class UsageRecords:
         for tenant in tenants:
             found += self._open_of(tenant)
         open_trainings = self._rows(
-            "SELECT training FROM tenants_traininghold "
+            "SELECT training FROM metering_traininghold "
             "WHERE tenant_id = ANY(%s::uuid[]) AND settled_at IS NULL",
             tenants,
         )

@@ -133,7 +133,7 @@ class WebhookEndpoint(Leased):
     event_types = ArrayField(
         models.CharField(max_length=40), default=list, blank=True, help_text="Empty: all types."
     )
-    # Encrypted, not digested: each delivery is signed with it. tenants/webhooks/signing.py knows the key.
+    # Encrypted, not digested: each delivery is signed with it. events/webhooks/signing.py knows the key.
     sealed_secret = models.TextField(editable=False)
     sealed_previous_secret = models.TextField(blank=True, editable=False)
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)

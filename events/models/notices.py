@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.outgoing import Leased, LeasedQuerySet
-from tenants.models.events import OutboxEvent
+from events.models.events import OutboxEvent
 from tenants.models.people import Membership
 
 

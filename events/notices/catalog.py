@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from tenants.models import EventType, NoticeKind, OutboxEvent
+from events.models import EventType, NoticeKind, OutboxEvent
 
 # Nobody can switch these off, not even for themselves: an intruder in a session, an account or a key
 # would do that first. A person who leaves the workspace gets no more of them.
@@ -25,7 +25,7 @@ class Audience(Enum):
 
 @dataclass(frozen=True)
 class Notice:
-    """How people are notified of one type of event. A template in templates/tenants/mail/ has its name."""
+    """How people are notified of one type of event. A template in templates/events/mail/ has its name."""
 
     kind: NoticeKind
     audience: Audience

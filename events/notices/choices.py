@@ -8,10 +8,11 @@ from django.db import transaction
 from django.urls import reverse
 
 from core.errors import NotFound
-from tenants.models import Membership, NoticeKind
-from tenants.notices.catalog import CHOOSABLE
+from events.models import NoticeKind
+from events.notices.catalog import CHOOSABLE
+from tenants.models import Membership
 
-SALT = "tenants.notices.unsubscribe"
+SALT = "events.notices.unsubscribe"  # never changed: mails that were sent have links with it
 
 
 class BadLink(NotFound):
@@ -43,7 +44,7 @@ def switch(membership: Membership, kind: NoticeKind, *, is_wanted: bool) -> None
 def unsubscribe_url(membership: Membership, kind: NoticeKind) -> str:
     """Return an address that switches one kind off for one member: a POST to it does, without a login."""
     token = signing.dumps([membership.pk, kind.value], salt=SALT)
-    return settings.SITE_URL + reverse("tenants:unsubscribe", args=[token])
+    return settings.SITE_URL + reverse("events:unsubscribe", args=[token])
 
 
 def read_token(token: str) -> tuple[Membership, NoticeKind]:

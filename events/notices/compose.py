@@ -1,6 +1,6 @@
 """Write a notice: its subject, its text and its HTML from one template, and the headers that go with it.
 
-A template in templates/tenants/mail/ says each thing once, in blocks. It extends the layout that it is given:
+A template in templates/events/mail/ says each thing once, in blocks. It extends the layout that it is given:
 the subject's, the text's or the HTML's. Only the last one escapes, as only there names could be markup.
 Strangers' words never come in: of a workspace that shares a style with this one, only slugs are shown.
 """
@@ -24,13 +24,13 @@ from django.utils.translation import gettext, override
 from core import months
 from core.grammar import within_sentence
 from core.money import usd_about
-from tenants.metering.allowance import OveragePolicy
-from tenants.models import NoticeKind, NoticeMail, OutboxEvent, ReachedThreshold, Scope
-from tenants.notices.catalog import ALWAYS_SENT
-from tenants.notices.choices import unsubscribe_url
+from events.models import NoticeKind, NoticeMail, OutboxEvent, ReachedThreshold
+from events.notices.catalog import ALWAYS_SENT
+from events.notices.choices import unsubscribe_url
+from tenants.models import Scope
 
 Measure = ReachedThreshold.Measure
-FOLDER = "tenants/mail"
+FOLDER = "events/mail"
 LAYOUTS = ("subject.txt", "letter.txt", "letter.html")
 FINDINGS_SHOWN = 3
 # Mails whose readers may have a question that only support can answer.
@@ -191,7 +191,9 @@ def _usage_of(facts: dict[str, Any]) -> dict[str, str]:
         usage["used"] = gettext("%(count)s tokens") % {"count": intcomma(facts["used_tokens"])}
         usage["limit"] = intcomma(facts["limit_tokens"])
         usage["most"] = intcomma(facts.get("max_tokens", facts["limit_tokens"]))
-        has_further = facts["measure"] == Measure.TOKENS and facts.get("overage") != OveragePolicy.REFUSED
+        has_further = (
+            facts["measure"] == Measure.TOKENS and facts.get("overage") != "refused"
+        )  # metering/allowance.py
         usage["further"] = facts.get("overage", "") if has_further else ""
     else:
         usage["used"] = usd_about(facts["used_nanousd"])

@@ -3,7 +3,7 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from tenants.notices.catalog import CHOOSABLE
+from events.notices.catalog import CHOOSABLE
 
 
 class NoticesForm(forms.Form):

@@ -1,9 +1,10 @@
 """Who gets a mail about an event: a row each, in the transaction that records the event."""
 
-from tenants.accounts.roles import Permission, allowed_roles
-from tenants.models import Membership, NoticeMail, OutboxEvent
+from events.models import NoticeMail, OutboxEvent
+from events.notices.catalog import NOTICES, Audience
+from tenants.models import Membership
 from tenants.models.people import MembershipQuerySet
-from tenants.notices.catalog import NOTICES, Audience
+from tenants.roles import Permission, allowed_roles
 
 
 def queue_mails(event: OutboxEvent) -> None:

@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from core import locks
 from core.outgoing import RetrySchedule
-from tenants.models import Membership, NoticeMail
-from tenants.notices.compose import Mail, compose_mail
+from events.models import NoticeMail
+from events.notices.compose import Mail, compose_mail
+from tenants.models import Membership
 
 RETRIES = RetrySchedule((60, 300, 900, 1_800, 3_600), give_up_after=timedelta(days=1))
 SERVER_RETRIED_AFTER = timedelta(seconds=60)  # nothing else is tried before

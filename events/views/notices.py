@@ -9,14 +9,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from tenants.accounts import current
-from tenants.accounts.access import MemberRequest
-from tenants.accounts.action_view import action_view
-from tenants.accounts.roles import Permission
+from events.notices import choices
+from events.notices.catalog import ALWAYS_SENT, CHOOSABLE
+from events.notices.forms import NoticesForm
+from tenants import current
+from tenants.access import MemberRequest
+from tenants.action_view import action_view
 from tenants.models import Membership
-from tenants.notices import choices
-from tenants.notices.catalog import ALWAYS_SENT, CHOOSABLE
-from tenants.notices.forms import NoticesForm
+from tenants.roles import Permission
 
 
 def _notices_page(request: MemberRequest, form: NoticesForm | None) -> HttpResponse:
@@ -27,11 +27,11 @@ def _notices_page(request: MemberRequest, form: NoticesForm | None) -> HttpRespo
         "wanted_count": len(wanted),
         "always": sorted(ALWAYS_SENT),
     }
-    return render(request, "tenants/notices.html", context)
+    return render(request, "events/notices.html", context)
 
 
 @action_view(
-    Permission.READ, to_read=Permission.READ, form=NoticesForm, page=_notices_page, to="tenants:notices"
+    Permission.READ, to_read=Permission.READ, form=NoticesForm, page=_notices_page, to="events:notices"
 )
 def choose_notices(request: MemberRequest, form: NoticesForm) -> str:
     """Show and change which notices of the workspace a member gets."""
@@ -57,7 +57,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
         "is_wanted": kind not in membership.muted_notices,
         "is_done": request.method == "POST",
     }
-    return render(request, "tenants/unsubscribe.html", context)
+    return render(request, "events/unsubscribe.html", context)
 
 
 def _own_membership(request: MemberRequest) -> Membership:

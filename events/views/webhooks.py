@@ -14,14 +14,14 @@ from django.views.decorators.http import require_GET
 
 from core.page_failures import failures_shown
 from core.page_parts import is_part_wanted, render_page_or_part
-from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.action_view import action_view
-from tenants.accounts.roles import Permission, requires
-from tenants.models import WebhookDelivery, WebhookEndpoint
-from tenants.models.events import WebhookDeliveryQuerySet
-from tenants.webhooks import endpoints
-from tenants.webhooks.delivery import render_event
-from tenants.webhooks.forms import EndpointForm
+from events.models import WebhookDelivery, WebhookEndpoint
+from events.models.events import WebhookDeliveryQuerySet
+from events.webhooks import endpoints
+from events.webhooks.delivery import render_event
+from events.webhooks.forms import EndpointForm
+from tenants.access import MemberRequest, access_of, member_required
+from tenants.action_view import action_view
+from tenants.roles import Permission, requires
 
 DELIVERIES_SHOWN = 30
 RECEIVER = """from standardwebhooks import Webhook
@@ -40,7 +40,7 @@ def _endpoints_page(request: MemberRequest, form: EndpointForm | None = None) ->
         "form": form or EndpointForm(),
         "receiver": RECEIVER,
     }
-    return render(request, "tenants/webhooks.html", context)
+    return render(request, "events/webhooks.html", context)
 
 
 @require_GET
@@ -72,7 +72,7 @@ def _endpoint_page(
         "secret_lives_hours": int(endpoints.PREVIOUS_SECRET_LIVES.total_seconds() // 3600),
         **_deliveries_context(request, endpoint),
     }
-    return render(request, "tenants/webhook.html", context)
+    return render(request, "events/webhook.html", context)
 
 
 @require_GET
@@ -83,11 +83,11 @@ def show_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     if is_part_wanted(request):
         endpoint = _own_endpoint(request, endpoint_id)
         context = {"endpoint": endpoint, **_deliveries_context(request, endpoint)}
-        return render(request, "tenants/_deliveries.html", context)
+        return render(request, "events/_deliveries.html", context)
     return _endpoint_page(request, endpoint_id=endpoint_id)
 
 
-@action_view(Permission.MANAGE_WEBHOOKS, form=EndpointForm, page=_endpoint_page, to="tenants:webhook")
+@action_view(Permission.MANAGE_WEBHOOKS, form=EndpointForm, page=_endpoint_page, to="events:webhook")
 def edit_endpoint(request: MemberRequest, form: EndpointForm, endpoint_id: UUID) -> str:
     """Change an endpoint's address, description or events."""
     endpoint = _own_endpoint(request, endpoint_id)
@@ -96,35 +96,35 @@ def edit_endpoint(request: MemberRequest, form: EndpointForm, endpoint_id: UUID)
 
 
 @never_cache
-@action_view(Permission.MANAGE_WEBHOOKS, to="tenants:webhook")
+@action_view(Permission.MANAGE_WEBHOOKS, to="events:webhook")
 def rotate_secret(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
     """Give an endpoint a new secret and show it, this once."""
     secret = endpoints.rotate_secret(_own_endpoint(request, endpoint_id), by=access_of(request))
     return _endpoint_page(request, endpoint_id=endpoint_id, secret=secret)
 
 
-@action_view(Permission.MANAGE_WEBHOOKS, to="tenants:webhook")
+@action_view(Permission.MANAGE_WEBHOOKS, to="events:webhook")
 def send_test(request: MemberRequest, endpoint_id: UUID) -> str:
     """Send a test event."""
     endpoints.send_test(_own_endpoint(request, endpoint_id), by=access_of(request))
     return gettext("Test event sent. The response will appear below.")
 
 
-@action_view(Permission.MANAGE_WEBHOOKS, to="tenants:webhook")
+@action_view(Permission.MANAGE_WEBHOOKS, to="events:webhook")
 def enable_endpoint(request: MemberRequest, endpoint_id: UUID) -> str:
     """Send an endpoint events again."""
     endpoints.enable_endpoint(_own_endpoint(request, endpoint_id), by=access_of(request))
     return gettext("Endpoint enabled. It will receive new events.")
 
 
-@action_view(Permission.MANAGE_WEBHOOKS, to="tenants:webhook")
+@action_view(Permission.MANAGE_WEBHOOKS, to="events:webhook")
 def disable_endpoint(request: MemberRequest, endpoint_id: UUID) -> str:
     """Send an endpoint nothing until it is enabled again."""
     endpoints.disable_endpoint(_own_endpoint(request, endpoint_id), by=access_of(request))
     return gettext("Endpoint disabled.")
 
 
-@action_view(Permission.MANAGE_WEBHOOKS, to="tenants:webhooks")
+@action_view(Permission.MANAGE_WEBHOOKS, to="events:webhooks")
 def delete_endpoint(request: MemberRequest, endpoint_id: UUID) -> str:
     """Delete an endpoint with its deliveries."""
     endpoint = _own_endpoint(request, endpoint_id)
@@ -140,7 +140,7 @@ def show_delivery(request: MemberRequest, delivery_id: UUID) -> HttpResponse:
     sent = _own_delivery(request, delivery_id)
     body = json.dumps(json.loads(render_event(sent.event)), indent=2, ensure_ascii=False)
     context = {"delivery": sent, "endpoint": sent.endpoint, "body": body}
-    return render_page_or_part(request, "tenants/delivery.html", context)
+    return render_page_or_part(request, "events/delivery.html", context)
 
 
 @action_view(Permission.MANAGE_WEBHOOKS)
@@ -150,7 +150,7 @@ def redeliver(request: MemberRequest, delivery_id: UUID) -> HttpResponse:
     with failures_shown(request):
         endpoints.redeliver(sent, by=access_of(request))
         messages.success(request, gettext("The event will be sent again with the same id."))
-    return redirect("tenants:webhook", sent.endpoint_id)
+    return redirect("events:webhook", sent.endpoint_id)
 
 
 def _own_endpoint(request: MemberRequest, endpoint_id: UUID) -> WebhookEndpoint:

@@ -22,10 +22,10 @@ from django.utils.translation import override
 
 from core.messages import Message, MessageCode
 from core.outgoing import RetrySchedule
-from tenants.events.outbox import payload_of, record_event
-from tenants.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
-from tenants.models.events import WebhookDeliveryQuerySet
-from tenants.webhooks import signing, transport
+from events.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
+from events.models.events import WebhookDeliveryQuerySet
+from events.outbox import payload_of, record_event
+from events.webhooks import signing, transport
 
 RETRIES = RetrySchedule(
     (5, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200), give_up_after=timedelta(days=3)

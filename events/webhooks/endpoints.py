@@ -15,10 +15,11 @@ from django.utils.translation import gettext_noop as _
 from core import locks
 from core.errors import Conflict, Invalid
 from core.messages import Message, MessageCode
-from tenants.accounts.access import Access
-from tenants.events.outbox import record_event
-from tenants.models import EventType, Tenant, WebhookDelivery, WebhookEndpoint
-from tenants.webhooks import delivery, signing, transport
+from events.models import EventType, WebhookDelivery, WebhookEndpoint
+from events.outbox import record_event
+from events.webhooks import delivery, signing, transport
+from tenants.access import Access
+from tenants.models import Tenant
 
 # Each event becomes a row for each endpoint that wants it.
 MAX_ENDPOINTS = 10

@@ -7,9 +7,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from core.names import validate_text
-from tenants.models import EventType
-from tenants.models.events import MAX_URL_LENGTH
-from tenants.webhooks.endpoints import NOT_CHOSEN
+from events.models import EventType
+from events.models.events import MAX_URL_LENGTH
+from events.webhooks.endpoints import NOT_CHOSEN
 
 
 def _describe(event_type: EventType) -> str:

@@ -24,7 +24,7 @@ from django.utils.translation import gettext_noop as _
 
 from core.errors import DomainError, Invalid
 from core.messages import NO_MESSAGE, Message, MessageCode
-from tenants.models.events import MAX_URL_LENGTH
+from events.models.events import MAX_URL_LENGTH
 
 KIB = 1024
 EXAMPLE = "https://example.com/webhooks"

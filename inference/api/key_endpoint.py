@@ -13,7 +13,7 @@ from inference.facts import JsonObject
 from inference.proxy.runtime import Gateway, run_in_thread
 from inference.quota.admission import Caller
 from inference.quota.wallet import MonthUse, Wallet, read_wallet
-from tenants.public import report_usage_of_key
+from metering.usage_report import report_usage_of_key
 
 MONTHLY = {"monthly_tokens": ("used", "held"), "monthly_nanousd": ("spent", "reserved")}
 PER_MINUTE = {"requests_per_minute": "requests", "tokens_per_minute": "tokens"}

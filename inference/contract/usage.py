@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from inference.facts import JsonObject
-from tenants.metering.version_stats import EMPTY
+from metering.version_stats import EMPTY
 
 
 @dataclass

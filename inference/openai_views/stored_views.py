@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from inference.errors import BadRequest, NoSuchItem, NothingStored, UnknownPath
 from inference.facts import JsonObject
+from inference.models import Conversation, ConversationItem
 from inference.openai_views.base import OpenAiView, read_limit, unix_time
 from inference.openai_views.schema import AFTER, limit_of, operation
 from inference.openai_views.stored_shapes import (
@@ -27,7 +28,7 @@ from inference.openai_views.stored_shapes import (
 )
 from inference.responses import store
 from inference.responses.items import read_items
-from tenants.models import Conversation, ConversationItem, Scope
+from tenants.models import Scope
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 ORDER = OpenApiParameter(

@@ -25,9 +25,10 @@ from adapters.public import (
 from core.errors import DomainError
 from inference.facts import JsonObject
 from inference.playground.calls import Call, answer_call, open_caller, read_call
-from tenants.metering.plans import limits_of
+from metering.plans import limits_of
+from tenants.access import MemberRequest, access_of, member_required
 from tenants.models import User
-from tenants.public import MemberRequest, Permission, access_of, member_required, requires
+from tenants.roles import Permission, requires
 
 ANSWER_TOKENS = 160
 MAX_BODY_BYTES = 10_000

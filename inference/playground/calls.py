@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from accounts.workspaces import NoTenant, playground_key
 from core.errors import DomainError
 from core.request_ids import new_request_id
 from inference import telemetry
@@ -21,7 +22,8 @@ from inference.errors import BadRequest, TooLarge
 from inference.proxy.request import relay_request
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller
-from tenants.public import NoTenant, Permission, current_membership, playground_key, require_role
+from tenants.current import current_membership
+from tenants.roles import Permission, require_role
 
 MAX_CALL_BYTES = 256 * 1024  # a long conversation; the context of the model is shorter
 HIDDEN_NAME = "hidden"

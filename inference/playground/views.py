@@ -19,9 +19,10 @@ from adapters.public import ModelChoice, model_choices, name_default_style
 from inference.playground.calls import Call, answer_call, open_caller, read_call
 from inference.playground.continuing import read_continuation
 from inference.playground.documents import TooLong, write_docx, write_html
-from tenants.metering.plans import limits_of
-from tenants.metering.price_book import base_schedule, prices_now
-from tenants.public import MemberRequest, Permission, member_required, requires
+from metering.plans import limits_of
+from metering.price_book import base_schedule, prices_now
+from tenants.access import MemberRequest, member_required
+from tenants.roles import Permission, requires
 
 
 @dataclass(frozen=True)

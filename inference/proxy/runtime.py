@@ -36,7 +36,8 @@ from inference.quota.refusals import RefusalLimit
 from inference.quota.settlement import Settlement
 from inference.wire.http_client import HttpClient
 from inference.wire.valkey_client import ValkeyClient
-from tenants.public import digest_by_peppers, find_owner, is_published, is_well_formed, publish_snapshot
+from metering.quota_sync.snapshot import find_owner, is_published, publish_snapshot
+from tenants.key_secrets import digest_by_peppers, is_well_formed
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from inference.contract.route import read_provenance
 from inference.facts import Store
 from inference.quota.admission import read_prices
 from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS
-from tenants.metering.ledger import Event, find_moved, record_events, usage_of
+from metering.ledger import Event, find_moved, record_events, usage_of
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from inference.errors import ContextTooLong, TooManySequences
 from inference.facts import Store
 from inference.quota.admission import Caller
 from inference.quota.scripts import FORGET_REFUSALS
-from tenants.metering.request_log import Refusal, record_refusals
+from metering.request_log import Refusal, record_refusals
 
 # The keys and arguments with which the script that counts a refusal logs it.
 type LogEntry = tuple[tuple[str, str], tuple[str, ...]]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tenants.metering.pricing import payable_nanousd
+from metering.pricing import payable_nanousd
 
 BOTH, PREVIOUS, CURRENT = "b", "p", "c"  # the months that an amount pays
 

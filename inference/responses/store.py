@@ -25,8 +25,9 @@ from inference.errors import (
     TooLarge,
 )
 from inference.facts import JsonObject
+from inference.models import Conversation, ConversationItem, StoredBytes, StoredResponse
 from inference.proxy.bodies import BODY_MAX_BYTES
-from tenants.models import Conversation, ConversationItem, StoredBytes, StoredResponse, Tenant
+from tenants.models import Tenant
 
 RESPONSE, CONVERSATION = "resp_", "conv_"
 MIB = 1024 * 1024

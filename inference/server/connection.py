@@ -9,10 +9,10 @@ import httptools
 from core.addresses import network_of
 from core.disconnects import DISCONNECT
 from core.lazy_event import LazyEvent
-from httpserver.request import STATUS_LINES, Request, Scope
+from inference.server.request import STATUS_LINES, Request, Scope
 
 if TYPE_CHECKING:
-    from httpserver.server import Server
+    from inference.server.server import Server
 
 REASONS = {
     400: "Invalid HTTP request received.",

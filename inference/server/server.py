@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Iterable
 from email.utils import formatdate
 from typing import Any
 
-from httpserver.connection import READ_BYTES, HttpConnection
-from httpserver.limits import Limits
-from httpserver.proxies import Proxies
-from httpserver.request import App
+from inference.server.connection import READ_BYTES, HttpConnection
+from inference.server.limits import Limits
+from inference.server.proxies import Proxies
+from inference.server.request import App
 
 logger = logging.getLogger(__name__)
 DEFAULT_LIMITS = Limits()

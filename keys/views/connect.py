@@ -10,13 +10,13 @@ from django.views.decorators.http import require_GET, require_POST
 from core import rates
 from core.errors import DomainError
 from core.rest.errors import TooManyRequests
-from tenants.accounts import current
-from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.roles import Permission, requires
-from tenants.api_keys import device_logins
-from tenants.api_keys.actions import grantable_scopes
-from tenants.api_keys.device_logins import LoginOver, TooManyCodes, WaitingLogin
+from keys import device_logins
+from keys.actions import grantable_scopes
+from keys.device_logins import LoginOver, TooManyCodes, WaitingLogin
+from tenants import current
+from tenants.access import MemberRequest, access_of, member_required
 from tenants.models import Scope
+from tenants.roles import Permission, requires
 
 CODES_PER_MINUTE = 10  # that a person may try
 MAX_CODE = 20  # characters
@@ -61,7 +61,7 @@ def decide_login(request: MemberRequest) -> HttpResponse:
     except DomainError as failure:
         still_waits = None if isinstance(failure, LoginOver) else login
         return _page(request, still_waits, code=code, error=failure.message, status=400)
-    return redirect("website:keys")
+    return redirect("keys:keys")
 
 
 def _find(request: MemberRequest, code: str) -> WaitingLogin:
@@ -90,4 +90,4 @@ def _page(
         "left_out": [scope for scope in asked if scope not in grantable],
         "others": others,
     }
-    return render(request, "website/connect.html", context, status=status)
+    return render(request, "keys/connect.html", context, status=status)

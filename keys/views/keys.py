@@ -15,17 +15,18 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts import adapter
 from adapters.public import name_example_model
 from core import months
 from core.page_failures import failures_shown
-from tenants.accounts import adapter
-from tenants.accounts.access import MemberRequest, access_of, member_required
-from tenants.accounts.action_view import action_view
-from tenants.accounts.roles import Permission, requires
-from tenants.api_keys import actions
-from tenants.models import ApiKey, Scope, Tenant, UsageDaily
+from keys import actions
+from keys.forms import KeyForm, LimitsForm, RotateForm
+from metering.models import UsageDaily
+from tenants.access import MemberRequest, access_of, member_required
+from tenants.action_view import action_view
+from tenants.models import ApiKey, Scope, Tenant
+from tenants.roles import Permission, requires
 from website import snippets
-from website.key_forms import KeyForm, LimitsForm, RotateForm
 from website.welcome import FIRST_PROMPT
 
 PAGE_SIZE = 50
@@ -73,7 +74,7 @@ def _keys_page(
         "first_call": snippets.python_call(api_base, "base", FIRST_PROMPT),
         **extra_context,
     }
-    return render(request, "website/keys.html", context, status=status)
+    return render(request, "keys/keys.html", context, status=status)
 
 
 def _month_rows(tenant: Tenant, keys: list[ApiKey], now: datetime) -> list[KeyRow]:
@@ -113,7 +114,7 @@ def issue_key(request: MemberRequest, form: KeyForm) -> HttpResponse:
 def _limits_page(request: MemberRequest, form: LimitsForm | None, key_id: UUID) -> HttpResponse:
     key = _find_manageable(request, key_id)
     context = {"key": key, "form": form or LimitsForm(tenant=request.tenant, key=key)}
-    return render(request, "website/key_limits.html", context)
+    return render(request, "keys/key_limits.html", context)
 
 
 @action_view(
@@ -122,7 +123,7 @@ def _limits_page(request: MemberRequest, form: LimitsForm | None, key_id: UUID) 
         request.POST, tenant=request.tenant, key=_find_manageable(request, key_id)
     ),
     page=_limits_page,
-    to="website:keys",
+    to="keys:keys",
     to_read=Permission.MAKE_KEYS,
 )
 def limit_key(request: MemberRequest, form: LimitsForm, key_id: UUID) -> str:
@@ -132,7 +133,7 @@ def limit_key(request: MemberRequest, form: LimitsForm, key_id: UUID) -> str:
     return gettext("Limits of “{key}” updated, effective immediately.").format(key=key.name)
 
 
-@action_view(Permission.MAKE_KEYS, to="website:keys")
+@action_view(Permission.MAKE_KEYS, to="keys:keys")
 def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse | str:
     """Revoke a key once its name was typed."""
     key = get_object_or_404(ApiKey.objects.shown(), pk=key_id, tenant=request.tenant)
@@ -146,12 +147,12 @@ def revoke_key(request: MemberRequest, key_id: UUID) -> HttpResponse | str:
 
 def _rotate_page(request: MemberRequest, form: RotateForm | None, key_id: UUID) -> HttpResponse:
     key = _find_manageable(request, key_id, replaced_by=None)
-    return render(request, "website/key_rotate.html", {"key": key, "form": form or RotateForm()})
+    return render(request, "keys/key_rotate.html", {"key": key, "form": form or RotateForm()})
 
 
 @never_cache
 @action_view(
-    Permission.MAKE_KEYS, form=RotateForm, page=_rotate_page, to="website:keys", to_read=Permission.MAKE_KEYS
+    Permission.MAKE_KEYS, form=RotateForm, page=_rotate_page, to="keys:keys", to_read=Permission.MAKE_KEYS
 )
 def rotate_key(request: MemberRequest, form: RotateForm, key_id: UUID) -> HttpResponse:
     """Ask how long the old secret is to work on; then show a new one, this once."""
@@ -166,7 +167,7 @@ def rotate_key(request: MemberRequest, form: RotateForm, key_id: UUID) -> HttpRe
 def end_review(request: MemberRequest) -> HttpResponse:
     """Take away the notice that asks a person to review the account's keys."""
     adapter.end_review_of_keys(request.user)
-    return redirect("website:keys")
+    return redirect("keys:keys")
 
 
 def _find_manageable(request: MemberRequest, key_id: UUID, **facts: Any) -> ApiKey:

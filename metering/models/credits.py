@@ -5,7 +5,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from core.message_fields import MessageField
-from tenants.models.invoices import Invoice
+from metering.models.invoices import Invoice
 from tenants.models.people import Tenant
 
 MAX_SOURCE_ID = 66  # as long as the ids of Stripe's checkout sessions; with the source it fits the ledger's

@@ -11,7 +11,7 @@ from tenants.models.people import Tenant
 class UsageEvent(models.Model):
     """One served request, recorded once. The engine counted the tokens.
 
-    The table is partitioned by `period` (tenants/metering/partitions.py), so the database's primary key and
+    The table is partitioned by `period` (metering/partitions.py), so the database's primary key and
     the unique request id have the period in them. That a request is billed once, in whatever month, is the
     ledger's own constraint.
     """

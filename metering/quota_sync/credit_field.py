@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core import months
-from tenants.metering import plans
-from tenants.metering.credits import MAX_CREDIT_NANOUSD, Credit, open_charges, open_credits, settle_charges
-from tenants.metering.pricing import payable_nanousd
-from tenants.metering.trainings import TrainingCosts, read_costs
-from tenants.metering.unpaid import owed_before_nanousd, unpaid_cap_nanousd
-from tenants.models import Invoice, PlanVersion, Tenant
+from metering import plans
+from metering.credits import MAX_CREDIT_NANOUSD, Credit, open_charges, open_credits, settle_charges
+from metering.models import Invoice, PlanVersion
+from metering.pricing import payable_nanousd
+from metering.trainings import TrainingCosts, read_costs
+from metering.unpaid import owed_before_nanousd, unpaid_cap_nanousd
+from tenants.models import Tenant
 
 type Entry = tuple[int, str]  # nano-USD, and the months that it pays
 BOTH, PREVIOUS, CURRENT, UNPAID = "b", "p", "c", "u"

@@ -16,9 +16,9 @@ from uuid import UUID
 from django.db import DatabaseError
 
 from core import months, valkey
-from tenants.metering import plans
+from metering import plans
+from metering.quota_sync.snapshot import COMING_KNOWN_BEFORE, publish_snapshot
 from tenants.models import Tenant
-from tenants.quota_sync.snapshot import COMING_KNOWN_BEFORE, publish_snapshot
 
 # redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
 type Store = Any

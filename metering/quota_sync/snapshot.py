@@ -17,11 +17,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core import months, valkey
-from tenants.metering import plans, trainings
-from tenants.metering.plan_limits import PLAN_LIMITS, By
-from tenants.models import ApiKey, EventType, OutboxEvent, Scope, Tenant
-from tenants.quota_sync.credit_field import credit_fields
-from tenants.quota_sync.generations import bump_generations, overtake_generation
+from events.models import EventType, OutboxEvent
+from metering import plans, trainings
+from metering.plan_limits import PLAN_LIMITS, By
+from metering.quota_sync.credit_field import credit_fields
+from metering.quota_sync.generations import bump_generations, overtake_generation
+from tenants.models import ApiKey, Scope, Tenant
 
 LIMITS = (
     *(limit.name for limit in PLAN_LIMITS if limit.by == By.ADMISSION),

@@ -30,14 +30,15 @@ from core import months, valkey
 from core.errors import Conflict, Unavailable
 from core.messages import Message, MessageCode
 from core.money import usd
-from tenants.metering import plans, trainings
-from tenants.metering.credits import lock_tenant
-from tenants.metering.ledger import usage_of
-from tenants.metering.unpaid import has_paid_invoice, unpaid_cap_nanousd
-from tenants.models import Invoice, LedgerEntry, Tenant, TrainingHold
-from tenants.quota_sync.credit_field import MonthCount, credits_beside
-from tenants.quota_sync.generations import bump_generations
-from tenants.quota_sync.snapshot import mark_changed, publish_snapshot, valkey_now
+from metering import plans, trainings
+from metering.credits import lock_tenant
+from metering.ledger import usage_of
+from metering.models import Invoice, LedgerEntry, TrainingHold
+from metering.quota_sync.credit_field import MonthCount, credits_beside
+from metering.quota_sync.generations import bump_generations
+from metering.quota_sync.snapshot import mark_changed, publish_snapshot, valkey_now
+from metering.unpaid import has_paid_invoice, unpaid_cap_nanousd
+from tenants.models import Tenant
 
 COUNTERS = ("used", "held", "spent", "reserved")
 

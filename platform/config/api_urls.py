@@ -4,8 +4,13 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts.api import InvitationViewSet, MemberViewSet
 from core.request_ids import new_request_id
 from core.rest.problems import CONTENT_TYPE
+from events.api import DeliveryViewSet, EndpointViewSet, EventViewSet
+from keys.api import KeyViewSet, LoginViewSet
+from metering.api import RequestViewSet, UsageViewSet
+from website.api.workspace import AuditViewSet, CurrentWorkspaceViewSet
 
 app_name = "api"
 
@@ -30,8 +35,17 @@ def unknown_address(request: HttpRequest) -> JsonResponse:
 urlpatterns = [
     path("", include("adapters.api.urls")),
     path("", include("training.api.urls")),
-    path("", include("tenants.api.urls")),
+    *EventViewSet.routes("events"),
+    *EndpointViewSet.routes("webhooks"),
+    *DeliveryViewSet.routes("webhooks/<uuid:endpoint_id>/deliveries"),
+    *UsageViewSet.routes("usage"),
+    *RequestViewSet.routes("requests"),
+    *MemberViewSet.routes("members", "int"),
+    *InvitationViewSet.routes("invitations"),
+    *KeyViewSet.routes("keys"),
+    *LoginViewSet.routes("logins"),
     path("", include("billing.api.urls")),
-    path("", include("website.api.urls")),
+    *CurrentWorkspaceViewSet.routes("workspace"),
+    *AuditViewSet.routes("workspace/audit-log"),
     re_path("", unknown_address),
 ]

@@ -6,7 +6,9 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.postgres",
-    "tenants.apps.TenantsConfig",
+    "tenants",
+    "events.apps.EventsConfig",
+    "metering.apps.MeteringConfig",
     "adapters.apps.AdaptersConfig",
     "inference",
 ]

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import uvloop
 
 from config import env
-from httpserver.limits import Limits
-from httpserver.server import Server, serve
+from inference.server.limits import Limits
+from inference.server.server import Server, serve
 
 FILE_PATHS = ("/v1/files",)
 LOOK_EVERY_S = 0.2

@@ -51,8 +51,12 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "tenants",
+    "events",
+    "metering",
+    "accounts",
     "adapters",
     "inference",
+    "keys",
     "billing",
     "provenance",
     "training",
@@ -137,17 +141,17 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "tenants.accounts.passwords.StrengthValidator"},
+    {"NAME": "accounts.passwords.StrengthValidator"},
 ]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_ADAPTER = "tenants.accounts.adapter.AccountAdapter"
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
-    "login": "tenants.accounts.forms.LogInForm",
-    "signup": "tenants.accounts.forms.SignUpForm",
-    "change_password": "tenants.accounts.forms.PasswordForm",
-    "reset_password_from_key": "tenants.accounts.forms.ResetPasswordForm",
+    "login": "accounts.forms.LogInForm",
+    "signup": "accounts.forms.SignUpForm",
+    "change_password": "accounts.forms.PasswordForm",
+    "reset_password_from_key": "accounts.forms.ResetPasswordForm",
 }
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # only in the browser that signed up
@@ -167,7 +171,7 @@ ACCOUNT_RATE_LIMITS = {  # counted in the cache, so for all processes together
     "change_password": "5/m/user",
     "reauthenticate": "10/m/user",
 }
-MFA_ADAPTER = "tenants.accounts.mfa.MFAAdapter"
+MFA_ADAPTER = "accounts.mfa.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE  # passkeys on http://localhost
@@ -229,12 +233,12 @@ CELERY_TASK_ROUTES = {
     "inference.tasks.sweep": {"queue": "housekeeping"},
     "inference.tasks.close_month": {"queue": "housekeeping"},
     "inference.tasks.open_next_month": {"queue": "housekeeping"},
-    "tenants.tasks.publish_planned_changes": {"queue": "housekeeping"},
+    "metering.tasks.publish_planned_changes": {"queue": "housekeeping"},
     "billing.tasks.check_thresholds": {"queue": "housekeeping"},
     "billing.tasks.decide_author_shares": {"queue": "billing"},
     "tenants.tasks.link_audit": {"queue": "housekeeping"},
-    "tenants.tasks.sweep_notices": {"queue": "housekeeping"},
-    "tenants.tasks.sweep_webhooks": {"queue": "housekeeping"},
+    "events.tasks.sweep_notices": {"queue": "housekeeping"},
+    "events.tasks.sweep_webhooks": {"queue": "housekeeping"},
     "adapters.tasks.advance_all": {"queue": "housekeeping"},
     "adapters.tasks.change_prices": {"queue": "housekeeping"},
     "adapters.tasks.end_sharing": {"queue": "housekeeping"},
@@ -245,7 +249,7 @@ CELERY_TASK_ROUTES = {
     "adapters.tasks.republish_stale": {"queue": "housekeeping"},
     "adapters.tasks.compare_routes": {"queue": "housekeeping"},
     "adapters.tasks.watch_canaries": {"queue": "housekeeping"},
-    "tenants.tasks.delete_workspaces": {"queue": "housekeeping"},
+    "accounts.tasks.delete_workspaces": {"queue": "housekeeping"},
     "operations.tasks.erase_workspaces": {"queue": "housekeeping"},
     "adapters.tasks.advance": {"queue": "uploads"},
     "adapters.tasks.erase": {"queue": "uploads"},
@@ -257,12 +261,12 @@ CELERY_TASK_ROUTES = {
     "billing.tasks.draft_invoices": {"queue": "billing"},
     "billing.tasks.draft_batch": {"queue": "billing"},
     "billing.tasks.finalize_batch": {"queue": "billing"},
-    "tenants.tasks.make_usage_partitions": {"queue": "billing"},  # may wait for a lock
+    "metering.tasks.make_usage_partitions": {"queue": "billing"},  # may wait for a lock
     "billing.tasks.finalize_invoices": {"queue": "billing"},
     "billing.tasks.sweep_payments": {"queue": "webhooks"},  # waits for the payment provider
     "billing.tasks.top_up": {"queue": "webhooks"},  # the same
-    "tenants.tasks.deliver_webhooks": {"queue": "webhooks"},  # waits for other people's servers
-    "tenants.tasks.send_notices": {"queue": "webhooks"},  # waits for the mail server
+    "events.tasks.deliver_webhooks": {"queue": "webhooks"},  # waits for other people's servers
+    "events.tasks.send_notices": {"queue": "webhooks"},  # waits for the mail server
     # Each engine has a queue of its own; who enqueues names it.
     "adapters.tasks.reconcile": {"queue": f"engine.{env.read('ENGINE_NAME')}"},
 }
@@ -281,11 +285,11 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 # name → (task, seconds between two messages)
 _BEAT = {
-    "sweep-webhooks": ("tenants.tasks.sweep_webhooks", 2),
+    "sweep-webhooks": ("events.tasks.sweep_webhooks", 2),
     "drain": ("inference.tasks.drain", 2),
     "reconcile-engines": ("adapters.tasks.reconcile_all", 2),
     "link-audit": ("tenants.tasks.link_audit", 5),
-    "sweep-notices": ("tenants.tasks.sweep_notices", 5),
+    "sweep-notices": ("events.tasks.sweep_notices", 5),
     "drain-refusals": ("inference.tasks.drain_refusals", 5),
     "sweep-holds": ("inference.tasks.sweep", 5),
     "advance-versions": ("adapters.tasks.advance_all", 5),
@@ -297,20 +301,20 @@ _BEAT = {
     "end-sharing": ("adapters.tasks.end_sharing", 5),
     "watch-canaries": ("adapters.tasks.watch_canaries", 5),
     "open-next-month": ("inference.tasks.open_next_month", 20),
-    "publish-planned-changes": ("tenants.tasks.publish_planned_changes", 20),
+    "publish-planned-changes": ("metering.tasks.publish_planned_changes", 20),
     "change-prices": ("adapters.tasks.change_prices", 60),
     "sweep-retention": ("operations.tasks.sweep_retention", 60),
     "sample-service": ("operations.tasks.sample_service", 60),
     "sweep-payments": ("billing.tasks.sweep_payments", 60),
     "top-up": ("billing.tasks.top_up", 60),
     "check-thresholds": ("billing.tasks.check_thresholds", 60),
-    "delete-workspaces": ("tenants.tasks.delete_workspaces", 60),
+    "delete-workspaces": ("accounts.tasks.delete_workspaces", 60),
     "compare-routes": ("adapters.tasks.compare_routes", 180),
     "decide-author-shares": ("billing.tasks.decide_author_shares", 300),
     "record-hosted": ("adapters.tasks.record_hosted", 600),
     "close-month": ("inference.tasks.close_month", 3_600),
     "finalize-invoices": ("billing.tasks.finalize_invoices", 3_600),
-    "make-usage-partitions": ("tenants.tasks.make_usage_partitions", 3_600),
+    "make-usage-partitions": ("metering.tasks.make_usage_partitions", 3_600),
 }
 # A message that waits for its worker until beat sends the next one is superfluous.
 CELERY_BEAT_SCHEDULE = {
@@ -505,6 +509,7 @@ UNFOLD = {
 REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_THROTTLE_CLASSES": ["metering.throttle.ApiRequestsPerMinute"],
     "DEFAULT_SCHEMA_CLASS": "tenants.api.schema.ApiSchema",
     "DEFAULT_VERSIONING_CLASS": None,
     "UNAUTHENTICATED_USER": None,

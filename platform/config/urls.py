@@ -54,6 +54,9 @@ urlpatterns = [
     path("playground/", include("inference.playground.urls")),
     path("", include("billing.urls")),
     path("", include("website.urls")),
+    path("", include("keys.urls")),
+    path("", include("accounts.urls")),
+    path("", include("events.urls")),
     path("", include("tenants.urls")),
 ]
 

@@ -11,9 +11,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core.console import OperatorAdmin, operator_action
+from operations.models import FailedTask
 from operations.monitoring import failed_tasks
 from operations.monitoring.service_metrics import queue_names
-from tenants.models import FailedTask
 
 
 class QueueFilter(admin.SimpleListFilter):
@@ -61,7 +61,7 @@ class FailedTaskAdmin(OperatorAdmin):
         return False
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("tenants.change_failedtask")
+        return request.user.has_perm("operations.change_failedtask")
 
     @admin.display(description="traceback")
     def shown_traceback(self, failed: FailedTask) -> SafeString:

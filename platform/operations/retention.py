@@ -17,29 +17,20 @@ from django.contrib.sessions.models import Session
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import TruncHour
 
+from accounts.models import Founding
 from adapters.models import BlindVote, EngineSample
 from adapters.public import prune_storage, withdraw_old_conversions
 from billing.models import Payment, PaymentEvent
 from billing.public import drop_old_months
 from core import months, valkey
+from events.models import OutboxEvent, ReachedThreshold, WebhookEndpoint
 from inference.public import prune_consumers, prune_responses, prune_totals
-from tenants.metering.persons import end_memberships
-from tenants.models import (
-    CachedAnswer,
-    FailedTask,
-    FormerMember,
-    Founding,
-    Invitation,
-    Membership,
-    OutboxEvent,
-    ReachedThreshold,
-    RefusedRequest,
-    ServiceSample,
-    UsageMinute,
-    User,
-    WebhookEndpoint,
-)
-from tenants.public import prune_audit_log, prune_snapshots
+from metering.models import RefusedRequest, UsageMinute
+from metering.quota_sync.snapshot import prune_snapshots
+from operations.models import FailedTask, ServiceSample
+from tenants.audit.pruning import prune_log as prune_audit_log
+from tenants.models import CachedAnswer, FormerMember, Invitation, Membership, User
+from tenants.persons import end_memberships
 from training.public import prune_files, prune_trainings
 
 BATCH_SIZE = 1_000

@@ -16,6 +16,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
+from accounts.subscriptions import subscribe_tenant
+from accounts.workspaces import first_party_tenant
 from adapters.models import AdapterVersion, Style
 from adapters.public import (
     StyleDescription,
@@ -28,18 +30,14 @@ from adapters.public import (
     set_public,
 )
 from core.errors import DomainError, Unavailable
+from keys.actions import create_key
+from metering.plans import limits_of, newest_plan_version
 from operations.models import SampleData
 from operations.sample_data.seeding import add_sample_data
-from tenants.metering.plans import limits_of, newest_plan_version
+from tenants.access import access_of_person
+from tenants.audit import record_command
+from tenants.key_secrets import verify_key
 from tenants.models import Scope, Tenant, User
-from tenants.public import (
-    access_of_person,
-    create_key,
-    first_party_tenant,
-    record_command,
-    subscribe_tenant,
-    verify_key,
-)
 
 SHIPPED = settings.BASE_DIR / "engine" / "styles"
 EMAIL = "writer@polyscribe.example"

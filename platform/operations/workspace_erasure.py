@@ -5,10 +5,11 @@ from dataclasses import asdict
 
 from django.http import HttpResponse, JsonResponse
 
+from accounts.deleted_workspaces import STAYS as KEPT_OF_WORKSPACE
+from accounts.deleted_workspaces import list_to_erase, mark_erased
 from adapters.public import describe_styles_erasure, erase_some_styles, report_styles_erasure
 from inference.public import erase_responses
 from tenants.models import Tenant
-from tenants.public import KEPT_OF_WORKSPACE, list_to_erase, mark_erased
 from training.public import TextsErasure, list_texts_erasures
 
 

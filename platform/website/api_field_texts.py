@@ -6,7 +6,7 @@ a component where the general sentence would be wrong or too vague.
 
 from typing import Any
 
-from tenants.metering.plan_limits import PLAN_LIMITS
+from metering.plan_limits import PLAN_LIMITS
 
 FIELDS = {limit.name: limit.about for limit in PLAN_LIMITS if limit.about} | {
     "address": "Postal address.",

@@ -22,7 +22,20 @@ from website.guide_translations import changed_guides
 
 PROJECT_ROOT = Path(__file__).parents[2]
 LOCALE = PROJECT_ROOT / "locale"
-ROOTS = ("platform", "tenants", "adapters", "inference", "provenance", "training", "billing")
+ROOTS = (
+    "core",
+    "tenants",
+    "events",
+    "metering",
+    "accounts",
+    "adapters",
+    "inference",
+    "keys",
+    "provenance",
+    "training",
+    "billing",
+    "platform",
+)
 # Operators and programs read these, and they stay English; migrations only repeat models.
 LEFT_OUT = ("migrations", "management", "admin", "api", "backup", "doctor")
 CONSOLE_TEMPLATES = ("templates/admin/", "templates/unfold/")

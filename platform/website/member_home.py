@@ -11,20 +11,15 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from accounts.onboarding import Onboarding, hide_steps, onboarding_of
 from adapters.public import engine_readiness, newest_uploads, styles_in_use
 from billing.public import latest_requests, monthly_report
+from metering.refusals import RefusedLately
 from operations.sample_data.removal import has_sample_data
-from tenants.metering.refusals import RefusedLately
+from tenants.access import MemberRequest, member_required
+from tenants.action_view import action_view
 from tenants.models import Membership
-from tenants.public import (
-    MemberRequest,
-    Onboarding,
-    Permission,
-    action_view,
-    hide_steps,
-    member_required,
-    onboarding_of,
-)
+from tenants.roles import Permission
 from website import snippets
 from website.remedies import Remedy, find_remedy
 from website.welcome import FIRST_PROMPT
@@ -130,7 +125,7 @@ def _developer_steps(done: Onboarding) -> list[Step]:
         Step(
             gettext("Create an API key"),
             gettext("Connect your own program."),
-            reverse("website:keys"),
+            reverse("keys:keys"),
             done.has_key,
         ),
         Step(

@@ -7,7 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from tenants.public import Permission
+from tenants.roles import Permission
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Link:
     current: str
 
 
-KEYS = ("website:issue_key", "website:limit_key", "website:rotate_key", "website:revoke_key")
+KEYS = ("keys:issue_key", "keys:limit_key", "keys:rotate_key", "keys:revoke_key")
 INVOICES = ("billing:invoice", "billing:credit", "billing:pay", "billing:plan", "billing:change_plan")
 MONEY = (*INVOICES, "billing:keep_plan", "billing:top_up", "billing:auto_top_up", "billing:billing_details")
-TEAM = ("tenants:member", "tenants:invite", "tenants:change_role", "tenants:audit_")
-ACCOUNT = ("website:account", "website:delete", "tenants:notices", "account_", "mfa_", "usersessions")
+TEAM = ("accounts:member", "accounts:invite", "accounts:change_role", "tenants:audit_")
+ACCOUNT = ("website:account", "website:delete", "events:notices", "account_", "mfa_", "usersessions")
 
 GROUPS = (
     Group(
@@ -78,15 +78,13 @@ GROUPS = (
     Group(
         _("Build"),
         (
+            Page("keys:keys", pgettext_lazy("menu", "API keys"), "key-round", "k", below=KEYS, is_tab=True),
             Page(
-                "website:keys", pgettext_lazy("menu", "API keys"), "key-round", "k", below=KEYS, is_tab=True
-            ),
-            Page(
-                "tenants:webhooks",
+                "events:webhooks",
                 _("Webhooks"),
                 "webhook",
                 "w",
-                below=("tenants:webhook", "tenants:create_webhook", "tenants:edit_webhook"),
+                below=("events:webhook", "events:create_webhook", "events:edit_webhook"),
                 permission=Permission.READ_WEBHOOKS,
             ),
             Page(
@@ -113,7 +111,7 @@ GROUPS = (
                 below=(*MONEY, "billing:earnings", "billing:prices"),
                 permission=Permission.READ_BILLING,
             ),
-            Page("tenants:team", _("Team"), "users", "t", below=TEAM),
+            Page("accounts:team", _("Team"), "users", "t", below=TEAM),
             Page("website:settings", _("Settings"), "settings", "e", below=ACCOUNT),
         ),
     ),

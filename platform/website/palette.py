@@ -13,9 +13,9 @@ from django.views.decorators.http import require_GET
 
 from adapters.public import list_styles
 from core.page_parts import render_page_or_part
-from tenants.accounts.access import MemberRequest, member_required
-from tenants.accounts.roles import Permission, allows
+from tenants.access import MemberRequest, member_required
 from tenants.models import ApiKey
+from tenants.roles import Permission, allows
 from website import api_reference, guide_search
 from website.navigation import GROUPS, Page
 
@@ -80,7 +80,7 @@ FURTHER_PAGES = (
     FurtherPage(_("Trainings"), _("training train texts"), "feather", "training:list", is_of_training=True),
     FurtherPage(_("Requests"), _("log history"), "list", "billing:requests"),
     FurtherPage(_("Verify a text"), _("watermark check receipt"), "shield-check", "provenance:verify"),
-    FurtherPage(_("Notifications"), _("mail email notices"), "mail", "tenants:notices"),
+    FurtherPage(_("Notifications"), _("mail email notices"), "mail", "events:notices"),
     FurtherPage(_("Account settings"), _("account password name language delete"), "user", "website:account"),
     FurtherPage(_("Two-step login"), _("two-factor 2FA passkey security"), "shield", "mfa_index"),
     FurtherPage(_("Status"), _("outage health"), "activity", "status"),
@@ -106,7 +106,7 @@ ACTIONS = (
         _("Create an API key"),
         _("token secret new"),
         "key-round",
-        "website:keys",
+        "keys:keys",
         Permission.MAKE_KEYS,
         "create-key",
     ),
@@ -114,7 +114,7 @@ ACTIONS = (
         _("Invite a person"),
         _("member colleague team add"),
         "user-plus",
-        "tenants:team",
+        "accounts:team",
         Permission.MANAGE_MEMBERS,
         "invite",
     ),
@@ -122,7 +122,7 @@ ACTIONS = (
         _("Create a webhook"),
         _("endpoint event new"),
         "webhook",
-        "tenants:webhooks",
+        "events:webhooks",
         Permission.MANAGE_WEBHOOKS,
         "create-webhook",
     ),
@@ -230,7 +230,7 @@ def _find_styles(request: MemberRequest, question: str) -> list[Result]:
 
 def _find_keys(request: MemberRequest, question: str) -> list[Result]:
     found = ApiKey.objects.shown().filter(tenant=request.tenant).search(question).live_first(timezone.now())
-    url = reverse("website:keys")
+    url = reverse("keys:keys")
     return [
         Result(key.name, f"{url}?q={key.last4}", note=f"…{key.last4}", icon="key-round")
         for key in found[:MAX_KEYS]

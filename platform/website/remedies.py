@@ -23,7 +23,7 @@ class Remedy:
 
 _API_GUIDE = Remedy(_("Read the API reference"), "guide", ("api",))
 _STATUS = Remedy(_("Check the service status"), "status")
-_KEYS = Remedy(_("Open API keys"), "website:keys")
+_KEYS = Remedy(_("Open API keys"), "keys:keys")
 
 REMEDIES = {
     "insufficient_quota": Remedy(_("See your remaining limits"), "billing:usage"),

@@ -1,21 +1,13 @@
-"""Addresses of the pages that several apps share: keys, settings, a workspace's beginning."""
+"""Addresses of the pages that several apps share: settings, a workspace's beginning."""
 
 from django.urls import path
 
 from website import palette
-from website.views import api_keys, connect, sample_data, settings, workspace_erasure, workspaces
+from website.views import sample_data, settings, workspace_erasure, workspaces
 
 app_name = "website"
 
 urlpatterns = [
-    path("keys/", api_keys.list_keys, name="keys"),
-    path("keys/reviewed/", api_keys.end_review, name="keys_reviewed"),
-    path("keys/issue/", api_keys.issue_key, name="issue_key"),
-    path("keys/<uuid:key_id>/limits/", api_keys.limit_key, name="limit_key"),
-    path("keys/<uuid:key_id>/rotate/", api_keys.rotate_key, name="rotate_key"),
-    path("keys/<uuid:key_id>/revoke/", api_keys.revoke_key, name="revoke_key"),
-    path("connect/", connect.show_login, name="connect"),
-    path("connect/decide/", connect.decide_login, name="decide_login"),
     path("settings/", settings.show_settings, name="settings"),
     path("settings/account/", settings.show_account, name="account"),
     path("settings/workspace/", settings.edit_workspace, name="edit_workspace"),

@@ -6,9 +6,9 @@ from rest_framework.request import Request
 from core import rates
 from core.addresses import network_of
 from core.errors import NotAllowed
-from tenants.accounts.access import Access
-from tenants.accounts.current import current_membership
-from tenants.api_keys.actions import find_live_key
+from tenants.access import Access
+from tenants.current import current_membership
+from tenants.key_secrets import find_live_key
 from tenants.models import User
 
 UNKNOWN_KEYS_PER_MINUTE = 60  # from one address

@@ -18,7 +18,7 @@ from django.db import connection
 from django.utils import timezone
 
 from core.errors import Conflict, Invalid
-from tenants.accounts.access import Access
+from tenants.access import Access
 from tenants.models import CachedAnswer
 
 ANSWERS_KEPT = timedelta(hours=24)

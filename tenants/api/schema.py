@@ -20,9 +20,9 @@ from rest_framework import serializers
 from core.rest.bodies import StrictSerializer
 from core.rest.pages import DEFAULT_LIMIT, MAX_LIMIT
 from core.rest.problems import CONTENT_TYPE
-from tenants.accounts.roles import Permission, describe_allowed
 from tenants.api import idempotency
 from tenants.models import Scope
+from tenants.roles import Permission, describe_allowed
 
 JSON = "application/json"
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, cast
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
-from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -21,12 +20,11 @@ from core.rest.errors import TooManyRequests
 from core.rest.etags import etag_of, require_match
 from core.rest.pages import CursorPages
 from core.rest.problems import CONTENT_TYPE, answer_failure
-from tenants.accounts.access import Access
-from tenants.accounts.roles import Permission, needed_by_scope
+from tenants.access import Access
 from tenants.api import idempotency
 from tenants.api.authentication import KeyAuthentication, StudioAuthentication
-from tenants.metering.plans import api_requests_per_minute
 from tenants.models import Scope
+from tenants.roles import Permission, needed_by_scope
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 METHODS = {"get", "head", "post", "put", "patch", "delete"}
@@ -64,8 +62,6 @@ class WorkspaceView(APIView):
         super().initial(request, *args, **kwargs)
         if not isinstance(request.auth, Access):
             raise exceptions.NotAuthenticated
-        limit = api_requests_per_minute(self.access.tenant, timezone.now())
-        self._rate: rates.Rate | None = rates.take(f"api:{self.access.caller}", limit)
         handler = getattr(self, (request.method or "").lower(), None)
         scope: Scope | None = getattr(handler, "scope", None)
         if scope:
@@ -79,7 +75,7 @@ class WorkspaceView(APIView):
         request._encoding = None  # addresses are UTF-8, whatever charset a client names for its body
         api_request = super().initialize_request(request, *args, **kwargs)
         api_request.request_id = new_request_id()  # type: ignore[attr-defined]
-        self._rate = None
+        self.rate: rates.Rate | None = None  # DEFAULT_THROTTLE_CLASSES sets it
         return api_request
 
     def get_exception_handler(self) -> Any:
@@ -90,7 +86,7 @@ class WorkspaceView(APIView):
         """Answer a failure, with what is left of the rate."""
         rate = exc.facts.get("rate") if isinstance(exc, TooManyRequests) else None
         if isinstance(rate, rates.Rate):
-            self._rate = rate
+            self.rate = rate
         return super().handle_exception(exc)
 
     def finalize_response(self, request: Any, response: HttpResponseBase, *args: Any, **kwargs: Any) -> Any:
@@ -99,8 +95,8 @@ class WorkspaceView(APIView):
         request_id = getattr(request, "request_id", "")
         final["x-request-id"] = request_id
         final["Cache-Control"] = "no-store"
-        if self._rate:
-            for name, value in self._rate.headers().items():
+        if self.rate:
+            for name, value in self.rate.headers().items():
                 final[name] = value
         is_problem = isinstance(final, Response) and final.content_type == CONTENT_TYPE
         if is_problem and isinstance(final.data, dict):

@@ -20,10 +20,10 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSetMixin
 
 from core.rest.bodies import StrictSerializer
-from tenants.accounts.roles import Permission
 from tenants.api.schema import operation
 from tenants.api.views import WorkspaceView, idempotent, repeatable
 from tenants.models import Scope, Tenant
+from tenants.roles import Permission
 
 # Standard action → method, the operation's name, its summary.
 STANDARD = {

@@ -14,6 +14,8 @@ from django.utils.translation import gettext_lazy as _
 
 from core.names import validate_name
 
+GONE_DOMAIN = "deleted.invalid"  # of deleted accounts; no mail can be sent there (RFC 2606)
+
 
 class UserManager(BaseUserManager["User"]):
     """Creates users by e-mail address; there are no user names."""

@@ -14,16 +14,16 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.passwords import StrengthValidator
 from core import valkey as names
 from operations.retention import delete_old
-from tenants.accounts.passwords import StrengthValidator
 from tenants.models import Invitation, Tenant, User
 from tests.racing import race
 from tests.tenants.builders import issue_key
 
 PASSWORD = "a long winding road"
 PLACES = [
-    "website:keys",
+    "keys:keys",
     "billing:usage",
     "adapters:catalogue",
     "inference:playground",
@@ -64,11 +64,11 @@ def test_nothing_can_be_used_before_the_address_is_confirmed():
     assert not Tenant.objects.exists(), "a name is taken only by who can be reached"
 
     client.post(link_in(mail.outbox[0]))
-    assert client.get(reverse("website:keys"))["Location"] == reverse("website:create_workspace")
+    assert client.get(reverse("keys:keys"))["Location"] == reverse("website:create_workspace")
     client.post(reverse("website:create_workspace"), {"workspace": "Quill & Co"})
     tenant = Tenant.objects.of(User.objects.get(email="dora@example.org")).get()
     assert (tenant.name, tenant.slug) == ("Quill & Co", "quill-co")
-    assert "Quill &amp; Co" in client.get(reverse("website:keys")).text
+    assert "Quill &amp; Co" in client.get(reverse("keys:keys")).text
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_nothing_can_be_used_before_the_address_is_confirmed():
 )
 def test_a_second_name_of_a_mailbox_is_refused(address, alice_client, acme):
     assert sign_up(Client(), address).context["form"].errors["email"]
-    invited = alice_client.post(reverse("tenants:invite"), {"email": address, "role": "member"})
+    invited = alice_client.post(reverse("accounts:invite"), {"email": address, "role": "member"})
     assert invited.status_code == 400
     body = {"email": address, "role": "member"}
     invited = alice_client.post("/api/v1/invitations", body, content_type="application/json")
@@ -96,7 +96,7 @@ def test_an_address_has_one_spelling_wherever_it_is_typed(alice_client, acme):
     for spelling in (unicode, ascii_only):
         answer = Client().post(reverse("account_login"), {"login": spelling, "password": PASSWORD})
         assert answer.status_code == 302, spelling
-    alice_client.post(reverse("tenants:invite"), {"email": unicode, "role": "member"})
+    alice_client.post(reverse("accounts:invite"), {"email": unicode, "role": "member"})
     assert Invitation.objects.get().email == ascii_only
 
 
@@ -260,22 +260,22 @@ def test_a_reset_password_asks_to_review_the_keys_made_before():
     client = logged_in("alice@example.org")
     client.post(reverse("website:create_workspace"), {"workspace": "Acme"})
     key, _ = issue_key(Tenant.objects.get(), name="an old laptop", by=alice)
-    assert "Review your existing keys" not in client.get(reverse("website:keys")).text
+    assert "Review your existing keys" not in client.get(reverse("keys:keys")).text
 
     browser = Client()
     browser.post(reverse("account_reset_password"), {"email": "alice@example.org"})
     form = browser.get(link_in(mail.outbox[-1]), follow=True)
     new = "another winding river"
     browser.post(form.redirect_chain[-1][0], {"password1": new, "password2": new})
-    assert client.get(reverse("website:keys")).status_code == 302, "the old password's sessions end"
+    assert client.get(reverse("keys:keys")).status_code == 302, "the old password's sessions end"
 
     answer = browser.post(reverse("account_login"), {"login": "alice@example.org", "password": new})
-    assert answer["Location"] == reverse("website:keys")
-    page = browser.get(reverse("website:keys"))
+    assert answer["Location"] == reverse("keys:keys")
+    page = browser.get(reverse("keys:keys"))
     assert "Review your existing keys" in page.text
     assert list(page.context["to_review"]) == [key]
-    browser.post(reverse("website:keys_reviewed"))
-    assert "Review your existing keys" not in browser.get(reverse("website:keys")).text
+    browser.post(reverse("keys:keys_reviewed"))
+    assert "Review your existing keys" not in browser.get(reverse("keys:keys")).text
 
 
 def test_a_new_address_needs_the_password_tells_the_old_one_and_asks_to_review_keys():

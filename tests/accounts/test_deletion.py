@@ -9,11 +9,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import deletion, workspaces
+from events.models import NoticeMail
 from operations.retention import delete_old
-from tenants.accounts import deletion, workspaces
-from tenants.accounts.access import Access
-from tenants.accounts.roles import Role
-from tenants.models import ApiKey, AuditEntry, Invitation, Membership, NoticeMail, Tenant, User
+from tenants.access import Access
+from tenants.models import ApiKey, AuditEntry, Invitation, Membership, Tenant, User
+from tenants.roles import Role
 from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -56,7 +57,7 @@ def test_the_workspace_works_for_a_day_until_it_is_deleted(alice, alice_client, 
     assert timezone.now() - asked_at < timedelta(minutes=1)
     assert deletion.delete_due(acme.deletion_at - timedelta(seconds=1)) == 0
     assert Client().get("/api/v1/workspace", headers=headers).json()["deletion_at"]
-    members_page = bob_client.get(reverse("tenants:team")).text
+    members_page = bob_client.get(reverse("accounts:team")).text
     assert "will be deleted" in members_page
     assert "Stop deletion" not in members_page
     assert deletion.delete_due(acme.deletion_at) == 1
@@ -124,7 +125,7 @@ def test_a_deleted_workspace_opens_nothing_for_ever_and_its_books_stay(owner, al
     assert not ApiKey.objects.live(timezone.now()).filter(tenant=acme).exists()
     assert not Invitation.objects.exists()
     for client in (alice_client, bob_client):
-        assert client.get(reverse("tenants:team"))["Location"] == reverse("website:create_workspace")
+        assert client.get(reverse("accounts:team"))["Location"] == reverse("website:create_workspace")
     assert acme.invoices.exists()
     assert AuditEntry.objects.filter(tenant=acme, action="workspace.deleted").exists()
     workspaces.resume_tenant(acme)

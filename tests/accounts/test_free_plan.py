@@ -6,14 +6,16 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import account_deletion, deletion, invitations, members, workspaces
+from accounts.free_plan import FreePlanTaken, FreePlanUsed, OwnsOtherFreeWorkspace
+from accounts.subscriptions import subscribe_tenant
 from billing.plan_changes import change_plan
 from core import months
-from tenants.accounts import account_deletion, deletion, invitations, members, workspaces
-from tenants.accounts.free_plan import FreePlanTaken, FreePlanUsed, OwnsOtherFreeWorkspace
-from tenants.metering import plans
-from tenants.metering.persons import keep_person
-from tenants.models import Invitation, LedgerEntry, Membership, User
-from tenants.public import access_of_person, subscribe_tenant
+from metering import plans
+from metering.models import LedgerEntry
+from tenants.access import access_of_person
+from tenants.models import Invitation, Membership, User
+from tenants.persons import keep_person
 from tests.racing import race
 from tests.tenants.builders import browser_of
 
@@ -122,7 +124,7 @@ def test_the_page_of_an_invitation_says_why_its_owner_to_be_can_not_join(owner, 
     found(dora, "Dora's")
     invitations.invite(dora.email, "owner", by=owner)
     Invitation.objects.update(digest=invitations.digest_of("token"))
-    page = reverse("tenants:join", args=["token"])
+    page = reverse("accounts:join", args=["token"])
     answer = browser_of(dora).post(page, follow=True)
     assert answer.status_code == 200
     assert "you have one: Dora&#x27;s" in answer.text

@@ -10,11 +10,11 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import invitations
 from operations.retention import delete_old
-from tenants.accounts import invitations
-from tenants.accounts.access import Access
-from tenants.accounts.roles import Role, RoleNotAllowed
+from tenants.access import Access
 from tenants.models import AuditEntry, Invitation, Membership, User
+from tenants.roles import Role, RoleNotAllowed
 from tests.tenants.builders import browser_of
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +63,7 @@ def test_an_existing_account_joins_once_and_lands_in_the_workspace(invite, acme)
     assert dora.post(path).status_code == 302
     membership = Membership.objects.get(user__email="dora@example.org")
     assert (membership.tenant, membership.role) == (acme, Role.VIEWER)
-    assert "Acme" in dora.get(reverse("tenants:team")).text
+    assert "Acme" in dora.get(reverse("accounts:team")).text
     assert AuditEntry.objects.filter(action="member.joined", tenant=acme).count() == 1
     assert dora.post(path).status_code == 404
 
@@ -172,7 +172,7 @@ def test_a_mail_server_that_fails_leaves_an_invitation_to_send_again(invite, ali
     with pytest.raises(IndexError):
         invite("dora@example.org")
     assert Invitation.objects.get().mailed_at is None
-    assert "Not sent" in alice_client.get(reverse("tenants:team")).text
+    assert "Not sent" in alice_client.get(reverse("accounts:team")).text
 
 
 def test_old_invitations_are_pruned(invite):

@@ -4,10 +4,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tenants.accounts import invitations, members
-from tenants.accounts.access import Access, InsufficientScope, RoleAboveMaker
-from tenants.accounts.roles import Role, RoleNotAllowed
+from accounts import invitations, members
+from tenants.access import Access, InsufficientScope, RoleAboveMaker
 from tenants.models import AuditEntry, Membership
+from tenants.roles import Role, RoleNotAllowed
 from tests.tenants.builders import issue_key
 
 pytestmark = pytest.mark.django_db
@@ -20,10 +20,10 @@ def alices(alice, acme) -> Membership:
 
 def test_an_admin_makes_and_removes_no_owner(bob_client, bobs, alices):
     Membership.objects.filter(pk=bobs.pk).update(role=Role.ADMIN)
-    change = reverse("tenants:change_role", args=[alices.pk])
+    change = reverse("accounts:change_role", args=[alices.pk])
     assert bob_client.post(change, {"role": "viewer"}).status_code == 403
-    assert bob_client.post(reverse("tenants:remove_member", args=[alices.pk])).status_code == 403
-    own = reverse("tenants:change_role", args=[bobs.pk])
+    assert bob_client.post(reverse("accounts:remove_member", args=[alices.pk])).status_code == 403
+    own = reverse("accounts:change_role", args=[bobs.pk])
     assert bob_client.post(own, {"role": "owner"}).status_code == 400
     assert list(Membership.objects.order_by("pk").values_list("role", flat=True)) == ["owner", "admin"]
 
@@ -65,7 +65,7 @@ def test_a_key_assigns_no_role_above_the_one_that_its_maker_has_now(acme, alice,
 
 
 def test_the_workspace_is_handed_over(alice_client, alices, bobs):
-    address = reverse("tenants:transfer_ownership", args=[bobs.pk])
+    address = reverse("accounts:transfer_ownership", args=[bobs.pk])
     assert alice_client.post(address).status_code == 302
     roles = dict(Membership.objects.values_list("user__email", "role"))
     assert roles == {"alice@example.org": "admin", "bob@example.org": "owner"}
@@ -75,7 +75,7 @@ def test_the_workspace_is_handed_over(alice_client, alices, bobs):
 
 
 def test_the_last_owner_does_not_leave_and_others_do(alice_client, bob_client, bobs):
-    leave = reverse("tenants:leave_workspace")
+    leave = reverse("accounts:leave_workspace")
     alice_client.post(leave)
     bob_client.post(leave)
     assert list(Membership.objects.values_list("user__email", flat=True)) == ["alice@example.org"]
@@ -96,9 +96,9 @@ def test_the_api_hands_over_and_leaves_for_persons_alone(valkey, alice_client, b
 def test_the_team_page_shows_buttons_to_those_who_may_and_nothing_to_who_was_removed(
     alice_client, bob_client, bobs
 ):
-    team = reverse("tenants:team")
-    for address in (reverse("tenants:member", args=[bobs.pk]), reverse("tenants:invite")):
+    team = reverse("accounts:team")
+    for address in (reverse("accounts:member", args=[bobs.pk]), reverse("accounts:invite")):
         assert address in alice_client.get(team).text
         assert address not in bob_client.get(team).text
-    alice_client.post(reverse("tenants:remove_member", args=[bobs.pk]))
+    alice_client.post(reverse("accounts:remove_member", args=[bobs.pk]))
     assert bob_client.get(team)["Location"] == reverse("website:create_workspace")

@@ -5,7 +5,8 @@ import pytest
 from tenants.models import AuditEntry, Membership
 from tests.tenants.api.builders import problem
 
-pytestmark = pytest.mark.django_db
+# Each answer has a status that the OpenAPI document names.
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("documented_answers")]
 
 
 def test_a_role_is_changed_and_a_member_removed(admin, with_key, bobs, acme):

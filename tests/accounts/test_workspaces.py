@@ -4,12 +4,13 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import workspaces
+from accounts.models import Founding
+from accounts.subscriptions import subscribe_tenant
+from metering import plans
 from operations.retention import delete_old
-from tenants.accounts import workspaces
-from tenants.metering import plans
-from tenants.metering.persons import domain_of, normalize_address
-from tenants.models import Founding, Membership, Tenant, User
-from tenants.public import subscribe_tenant
+from tenants.models import Membership, Tenant, User
+from tenants.persons import domain_of, normalize_address
 
 
 def test_a_founder_owns_a_tenant_on_the_free_plan_with_a_studio_key(alice, acme):

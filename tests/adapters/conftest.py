@@ -1,10 +1,10 @@
 import pytest
 from kombu import Connection
 
+from accounts.workspaces import create_tenant
 from adapters.models import AdapterVersion, Engine, Style
 from config.celery import app
 from tenants.models import Tenant, User
-from tenants.public import create_tenant
 from tests.adapters.builders import described, known
 
 

@@ -12,15 +12,16 @@ from adapters.catalog.priced import find_style, prices_of
 from adapters.models import Style
 from adapters.public import model_choices
 from core.valkey import limits_key
-from tenants.metering import price_book
-from tenants.models import AuditEntry, Price, PriceBook, Tenant
-from tenants.quota_sync import snapshot
+from metering import price_book
+from metering.models import Price, PriceBook
+from metering.quota_sync import snapshot
+from tenants.models import AuditEntry, Tenant
 from tests.adapters.builders import known
 
 pytestmark = pytest.mark.usefixtures("valkey")
 
 BEGINS = datetime(2100, 1, 1, tzinfo=UTC)
-ADD = reverse("admin:tenants_pricebook_add")
+ADD = reverse("admin:metering_pricebook_add")
 
 
 def edition_form(begins: datetime, *prices: tuple[str, str, str, str], ended: str = "") -> dict[str, str]:
@@ -87,8 +88,8 @@ def test_an_edition_is_made_whole_in_dollars_and_with_a_reason(operator_client, 
     assert operator_client.post(ADD, later).status_code == 302
     book = PriceBook.objects.get(effective_from=BEGINS + timedelta(days=1))
     assert prices_in(book) == {"every style": (300, 100, 900), "the base model": (50, 10, 100)}
-    assert "$0.90" in operator_client.get(reverse("admin:tenants_pricebook_change", args=[book.pk])).text
-    assert "acme/noir" in operator_client.get(reverse("admin:tenants_price_changelist")).text
+    assert "$0.90" in operator_client.get(reverse("admin:metering_pricebook_change", args=[book.pk])).text
+    assert "acme/noir" in operator_client.get(reverse("admin:metering_price_changelist")).text
 
 
 def test_what_no_edition_can_be_is_said_beside_the_field(operator_client, noir):

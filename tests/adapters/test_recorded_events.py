@@ -12,7 +12,8 @@ from adapters.models import AdapterVersion, Status, Style
 from adapters.placement import transitions
 from adapters.releases import aliases
 from adapters.uploads import pipeline, sessions
-from tenants.models import OutboxEvent, Tenant, User
+from events.models import OutboxEvent
+from tenants.models import Tenant, User
 from tests.adapters.builders import adapter_files, begin, known, uploaded
 from tests.adapters.erasure.conftest import erase
 

@@ -8,15 +8,16 @@ from django.test import Client
 from django.urls import reverse
 from pypdf import PdfReader
 
+from accounts.subscriptions import subscribe_tenant
 from billing.invoices import invoices
 from core import months
 from core.money import NANO
 from labs import fake_stripe
-from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.metering.credits import grant_credit
-from tenants.metering.ledger import record_events
-from tenants.metering.plans import newest_plan_version
-from tenants.models import Plan, PlanVersion, Price, PriceBook, Subscription, Tenant
+from metering.credits import grant_credit
+from metering.ledger import record_events
+from metering.models import Plan, PlanVersion, Price, PriceBook, Subscription
+from metering.plans import newest_plan_version
+from tenants.models import Tenant
 from tests.tenants.builders import issue_key, make_event
 
 OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)

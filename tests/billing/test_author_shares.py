@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from accounts.workspaces import create_tenant
 from billing import author_shares
-from billing.earned_shares import decide_shares
-from billing.reconciliation import compare_earnings
-from tenants.accounts.workspaces import create_tenant
-from tenants.metering.ledger import record_events
-from tenants.models import AuthorEarning, CreditGrant, Invoice, LedgerEntry, User
+from metering.earned_shares import decide_shares
+from metering.ledger import record_events
+from metering.models import AuthorEarning, CreditGrant, Invoice, LedgerEntry
+from metering.reconciliation import compare_earnings
+from tenants.models import User
 from tests.billing.builders import OCTOBER, PAYDAY, STYLE, api_client, include, share
 from tests.profiles import examples
 from tests.racing import race

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from accounts.workspaces import create_tenant
 from billing.invoices import closing, invoices
-from billing.reconciliation import compare_credits, compare_invoices
 from core import months
-from tenants.accounts.workspaces import create_tenant
-from tenants.metering import credits
-from tenants.models import CreditBurn, Invoice, LedgerEntry, User
+from metering import credits
+from metering.models import CreditBurn, Invoice, LedgerEntry
+from metering.reconciliation import compare_credits, compare_invoices
+from tenants.models import User
 from tests.billing.builders import CENT, NOVEMBER, OCTOBER, backdate, grant, put_on, use
 from tests.profiles import examples
 

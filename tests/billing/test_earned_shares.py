@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from accounts import members
+from accounts.workspaces import create_tenant
 from billing import author_shares
-from billing.earned_shares import decide_shares
 from billing.invoices import invoices
-from tenants.accounts import members
-from tenants.accounts.access import Access
-from tenants.accounts.workspaces import create_tenant
-from tenants.models import AuthorEarning, Invoice, LedgerEntry, Membership, Tenant, User
+from metering.earned_shares import decide_shares
+from metering.models import AuthorEarning, Invoice, LedgerEntry
+from tenants.access import Access
+from tenants.models import Membership, Tenant, User
 from tests.billing.builders import OCTOBER, PAYDAY, STYLE, grant, include, share, use
 from tests.profiles import examples
 

@@ -9,10 +9,11 @@ from django.utils import timezone
 from billing.invoices import invoices
 from billing.views import invoices as invoice_views
 from core.money import NANO
-from tenants.metering.ledger import record_events
-from tenants.metering.plans import newest_plan_version
-from tenants.models import NoticeMail, OutboxEvent, PlanVersion, Price, PriceBook
-from tenants.notices.compose import compose_mail
+from events.models import NoticeMail, OutboxEvent
+from events.notices.compose import compose_mail
+from metering.ledger import record_events
+from metering.models import PlanVersion, Price, PriceBook
+from metering.plans import newest_plan_version
 from tests.billing.builders import LAST_MONTH, api_client
 
 
@@ -100,7 +101,7 @@ def test_a_version_of_a_plan_that_is_to_come_is_announced_and_nobody_gets_it_yet
             form[field.name] = value
     form |= {"number": 3, "monthly_fee_nanousd": "13.37", "monthly_nanousd": "", "why": "A test"}
     form |= {"effective_from_0": "2100-01-01", "effective_from_1": "00:00:00"}
-    answer = operator_client.post(reverse("admin:tenants_planversion_add"), form)
+    answer = operator_client.post(reverse("admin:metering_planversion_add"), form)
     assert answer.status_code == 302, answer.context["errors"]
     assert newest_plan_version("writer") == before
     page = client.get(reverse("billing:prices")).text

@@ -14,8 +14,8 @@ from billing.invoices.credit_notes import issue_credit_note
 from billing.invoices.invoice_lines import LineText
 from core import months
 from core.money import NANO
-from tenants.metering.ledger import record_events
-from tenants.models import Invoice, InvoiceLine
+from metering.ledger import record_events
+from metering.models import Invoice, InvoiceLine
 from tests.billing.builders import LAST_MONTH, api_client, bill, read
 from tests.tenants.builders import owner_of
 

@@ -4,14 +4,14 @@ from uuid import uuid4
 
 import pytest
 
+from accounts.workspaces import edit_workspace
 from billing import plan_changes
 from billing.invoices import details
 from billing.payments import auto_top_up, payments
 from core.money import NANO
-from tenants.accounts.roles import RoleNotAllowed
-from tenants.accounts.workspaces import edit_workspace
+from tenants.access import Access
 from tenants.models import AuditEntry
-from tenants.public import Access
+from tenants.roles import RoleNotAllowed
 from tests.tenants.builders import owner_of
 
 ACTIONS = {

@@ -8,6 +8,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.subscriptions import subscribe_tenant
+from accounts.workspaces import create_tenant
 from adapters.models import BaseModel, Style
 from billing import plan_changes
 from billing.invoices import invoices
@@ -24,23 +26,13 @@ from billing.plan_changes import (
 )
 from core import months
 from core.money import NANO, usd
-from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.accounts.workspaces import create_tenant
-from tenants.metering import plans
-from tenants.metering.allowance import allowance_of
-from tenants.metering.plans import newest_plan_version
-from tenants.metering.unpaid import unpaid_cap_nanousd
-from tenants.models import (
-    AuditEntry,
-    Invoice,
-    LedgerEntry,
-    OutboxEvent,
-    Plan,
-    PlanVersion,
-    Subscription,
-    Tenant,
-    User,
-)
+from events.models import OutboxEvent
+from metering import plans
+from metering.allowance import allowance_of
+from metering.models import Invoice, LedgerEntry, Plan, PlanVersion, Subscription
+from metering.plans import newest_plan_version
+from metering.unpaid import unpaid_cap_nanousd
+from tenants.models import AuditEntry, Tenant, User
 from tests.billing.builders import CENT, api_client, bill, replace_version
 from tests.racing import race
 from tests.tenants.builders import owner_of

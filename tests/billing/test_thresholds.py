@@ -4,12 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from accounts.workspaces import playground_key
 from billing import thresholds
+from events import outbox
+from events.models import OutboxEvent, ReachedThreshold
+from metering.ledger import record_events
+from metering.models import CreditGrant, PlanVersion
 from operations.retention import delete_old
-from tenants.events import outbox
-from tenants.metering.ledger import record_events
-from tenants.models import CreditGrant, OutboxEvent, PlanVersion, ReachedThreshold, Tenant
-from tenants.public import playground_key
+from tenants.models import Tenant
 from tests.billing.builders import grant, put_on
 from tests.racing import race
 

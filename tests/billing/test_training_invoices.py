@@ -11,17 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from accounts.workspaces import create_tenant
 from billing import month_report, thresholds
 from billing.invoices import invoices
 from billing.invoices.closing import batches_to_draft
-from billing.reconciliation import compare_credits, compare_invoices, compare_trainings
 from billing.revenue import used_nanousd
 from core import months
 from core.money import NANO
-from tenants.accounts.workspaces import create_tenant
-from tenants.metering import credits
-from tenants.metering.ledger import record_events
-from tenants.models import LedgerEntry, OutboxEvent, Tenant, TrainingHold, User
+from events.models import OutboxEvent
+from metering import credits
+from metering.ledger import record_events
+from metering.models import LedgerEntry, TrainingHold
+from metering.reconciliation import compare_credits, compare_invoices, compare_trainings
+from tenants.models import Tenant, User
 from tests.billing.builders import NOVEMBER, OCTOBER, api_client, backdate, bill, grant, put_on, use
 from tests.profiles import examples
 
@@ -114,7 +116,7 @@ def test_reconcile_names_a_training_that_no_credit_covers_unless_it_was_held_in_
 
 def test_operators_see_what_was_held_for_a_training(october, operator_client):
     train(october, 1_000_000)
-    holds = operator_client.get(reverse("admin:tenants_traininghold_changelist"))
+    holds = operator_client.get(reverse("admin:metering_traininghold_changelist"))
     assert "$3.00" in holds.text
 
 

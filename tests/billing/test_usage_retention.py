@@ -9,13 +9,14 @@ from django.urls import reverse
 
 from billing import usage_retention
 from billing.invoices import invoices
-from billing.reconciliation import compare_earnings, compare_invoices, compare_usage
 from core import months
+from metering import partitions
+from metering.ledger import record_events, usage_of
+from metering.models import AuthorEarning, Invoice, LedgerEntry, Subscription, UsageDaily, UsageEvent
+from metering.reconciliation import compare_earnings, compare_invoices, compare_usage
+from metering.usage import UsageDeleted, UsageFilter, sum_usage, usage_events
 from operations.retention import delete_old
-from tenants.metering import partitions
-from tenants.metering.ledger import record_events, usage_of
-from tenants.metering.usage import UsageDeleted, UsageFilter, sum_usage, usage_events
-from tenants.models import AuthorEarning, Invoice, LedgerEntry, Subscription, Tenant, UsageDaily, UsageEvent
+from tenants.models import Tenant
 from tests.billing.builders import STYLE, bill, put_on, share
 from tests.racing import race
 from tests.tenants.builders import make_event

@@ -9,7 +9,7 @@ from django.utils import timezone
 from billing import usage_sums
 from billing.usage_sums import HEIGHT, SEGMENTS, WIDTH, days_span, month_span, sum_usage
 from core import months
-from tenants.metering.ledger import record_events, usage_of
+from metering.ledger import record_events, usage_of
 from tests.tenants.builders import issue_key
 
 NOON = datetime(2026, 11, 11, 12, tzinfo=UTC)

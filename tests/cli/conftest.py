@@ -21,11 +21,11 @@ from core.money import NANO
 from labs.broken_adapters import Adapter, tiny_base, valid_adapter
 from labs.fake_vllm import data_side
 from labs.fake_vllm.control_side import BASE
+from metering.credits import grant_credit
 from polyscribe import Client, RetryPolicy
 from polyscribe.commands.main import run
 from polyscribe.commands.session import Session
 from polyscribe.settings import Settings, save_settings
-from tenants.metering.credits import grant_credit
 from tests.adapters.builders import eager_tasks, known
 from tests.cli.service import BASE_URL, MOST_WAITS, GatewayThread, Service
 from tests.tenants.builders import issue_key

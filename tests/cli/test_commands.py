@@ -10,19 +10,19 @@ from django.utils import timezone
 
 from adapters.models import Style
 from core.money import NANO
+from metering import request_log
+from metering.ledger import record_events
+from metering.request_log import Refusal
 from polyscribe import settings
 from stack.folders import ROOT
-from tenants.metering import request_log
-from tenants.metering.ledger import record_events
-from tenants.metering.request_log import Refusal
+from tenants.key_secrets import verify_key
 from tenants.models import ApiKey
-from tenants.public import verify_key
 from tests.cli.service import BASE_URL, problem
 from tests.tenants.builders import issue_key, make_event
 
 PACKAGE = ROOT / "cli" / "src" / "polyscribe"
 PRODUCT = {
-    *("config", "website", "operations", "billing", "core", "tenants"),
+    *("config", "website", "operations", "billing", "core", "tenants", "accounts", "keys"),
     *("adapters", "inference", "stack", "labs", "django"),
 }
 

@@ -11,12 +11,13 @@ import typer
 from django.utils import timezone
 
 from core.money import NANO
+from events.models import WebhookEndpoint
+from metering.ledger import record_events
 from polyscribe.commands import raw, show
 from polyscribe.commands.choices import Scope
 from polyscribe.commands.main import app
 from polyscribe.commands.show import dollars, moment
-from tenants.metering.ledger import record_events
-from tenants.models import ApiKey, WebhookEndpoint
+from tenants.models import ApiKey
 from tenants.models import Scope as ServiceScope
 from tests.adapters.builders import known
 from tests.cli.conftest import Terminal

@@ -30,7 +30,7 @@ def decide(browser, alice_client):
         page = alice_client.get(browser[0])
         scopes = [scope.value for scope in page.context["scopes"]]
         facts = {"code": code, "decision": decision, "scopes": scopes}
-        assert alice_client.post(reverse("website:decide_login"), facts).status_code == 302
+        assert alice_client.post(reverse("keys:decide_login"), facts).status_code == 302
 
     return send
 

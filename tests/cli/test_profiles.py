@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
+from accounts.workspaces import create_tenant
 from polyscribe.settings import Settings, load_profiles, save_settings
-from tenants.accounts.workspaces import create_tenant
 from tests.cli.service import BASE_URL
 from tests.tenants.builders import issue_key
 

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from tenants.models import OutboxEvent, Tenant, WebhookDelivery, WebhookEndpoint
+from events.models import OutboxEvent, WebhookDelivery, WebhookEndpoint
+from tenants.models import Tenant
 
 NOON = datetime(2101, 1, 1, 12, tzinfo=UTC)  # its clock is wrong
 FORWARD = "http://localhost:9000/hook"

@@ -11,6 +11,7 @@ from django.apps import apps
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.subscriptions import subscribe_tenant
 from adapters import object_store
 from adapters.catalog import price_changes, sharing
 from adapters.catalog.terms import Terms
@@ -19,12 +20,13 @@ from adapters.releases import votes
 from billing.models import PaymentAccount
 from core import months
 from core.money import NANO
+from events.models import WebhookEndpoint
+from events.webhooks import delivery
+from keys import device_logins
+from metering.models import Invoice
+from metering.plans import newest_plan_version
 from operations.models import SampleData
-from tenants.api_keys import device_logins
-from tenants.metering.plans import newest_plan_version
-from tenants.models import AuditEntry, Invoice, Membership, Tenant, User, WebhookEndpoint
-from tenants.public import subscribe_tenant
-from tenants.webhooks import delivery
+from tenants.models import AuditEntry, Membership, Tenant, User
 from tests.config.rows import Rows, read_rows
 from tests.config.things import LOGGED_BEFORE, Arguments
 from training import storage as training_storage
@@ -59,7 +61,7 @@ VOLATILE = {
     "last_used_at",
     "last_seen_at",
 }
-APPS = ("tenants", "adapters", "billing", "training")
+APPS = ("tenants", "events", "metering", "accounts", "keys", "adapters", "billing", "training")
 LOGS = {"AuditEntry", "OutboxEvent", "NoticeMail", "VersionStep", "CachedAnswer", "TrainingEvent"}
 
 
@@ -298,32 +300,32 @@ FORMS = {
     "hide_steps": Change(unaudited="Which steps a person wants to see is that person's own matter."),
     "try_styles": Change(audits="style.selected", prepare=public_style),
     "choose_style": Change({"prompt": "Describe the rain."}, "style.selected", prepare=public_style),
-    "website:issue_key": Change(
+    "keys:issue_key": Change(
         {"name": "newsletter", "lifetime_days": "", "scopes": ["inference"]}, "api_key.created"
     ),
-    "website:limit_key": Change({"requests_per_minute": 5}, "api_key.edited"),
-    "website:rotate_key": Change({"old_secret_hours": "1"}, "api_key.rotated"),
-    "website:revoke_key": Change({"name": "laptop"}, "api_key.revoked"),
-    "website:keys_reviewed": Change(
+    "keys:limit_key": Change({"requests_per_minute": 5}, "api_key.edited"),
+    "keys:rotate_key": Change({"old_secret_hours": "1"}, "api_key.rotated"),
+    "keys:revoke_key": Change({"name": "laptop"}, "api_key.revoked"),
+    "keys:keys_reviewed": Change(
         prepare=review_of_keys, unaudited="It takes a notice to one person away; no key changes."
     ),
-    "website:decide_login": Change(
+    "keys:decide_login": Change(
         {"code": LOGIN_CODE, "decision": "approved", "scopes": ["inference"]},
         "login.approved",
         login_begun,
         each_time=IN_VALKEY,
     ),
-    "tenants:create_webhook": Change({"url": "https://example.org/hook"}, "webhook_endpoint.created"),
-    "tenants:edit_webhook": Change(
+    "events:create_webhook": Change({"url": "https://example.org/hook"}, "webhook_endpoint.created"),
+    "events:edit_webhook": Change(
         {"url": "https://example.com/", "description": "Chat"}, "webhook_endpoint.edited"
     ),
-    "tenants:rotate_webhook_secret": Change(audits="webhook_endpoint.secret_rotated", each_time=NEW_SECRET),
-    "tenants:test_webhook": Change(audits="webhook_endpoint.tested", each_time=ASKED_AGAIN),
-    "tenants:enable_webhook": Change(audits="webhook_endpoint.enabled", prepare=disabled),
-    "tenants:disable_webhook": Change(audits="webhook_endpoint.disabled"),
-    "tenants:delete_webhook": Change(audits="webhook_endpoint.deleted"),
-    "tenants:redeliver_webhook": Change(audits="webhook_endpoint.redelivered", each_time=ASKED_AGAIN),
-    "tenants:notices": Change({"kinds": []}, unaudited=OWN_MAIL),
+    "events:rotate_webhook_secret": Change(audits="webhook_endpoint.secret_rotated", each_time=NEW_SECRET),
+    "events:test_webhook": Change(audits="webhook_endpoint.tested", each_time=ASKED_AGAIN),
+    "events:enable_webhook": Change(audits="webhook_endpoint.enabled", prepare=disabled),
+    "events:disable_webhook": Change(audits="webhook_endpoint.disabled"),
+    "events:delete_webhook": Change(audits="webhook_endpoint.deleted"),
+    "events:redeliver_webhook": Change(audits="webhook_endpoint.redelivered", each_time=ASKED_AGAIN),
+    "events:notices": Change({"kinds": []}, unaudited=OWN_MAIL),
     "billing:set_budget": Change({"budget": "5"}, "workspace.edited"),
     "billing:billing_details": Change({"name": "Acme Ltd", "tax_id": "GB1"}, "billing_details.edited"),
     "billing:top_up": Change(
@@ -339,13 +341,13 @@ FORMS = {
     "website:switch_workspace": Change(
         {"workspace": "third"}, unaudited="It changes only which of their workspaces a person looks at."
     ),
-    "tenants:invite": Change({"email": "dora@example.org", "role": "member"}, "invitation.created"),
-    "tenants:resend_invitation": Change(audits="invitation.resent"),
-    "tenants:withdraw_invitation": Change(audits="invitation.withdrawn"),
-    "tenants:change_role": Change({"role": "owner"}, "member.edited", teammate),
-    "tenants:remove_member": Change(audits="member.removed", prepare=teammate),
-    "tenants:transfer_ownership": Change(audits="workspace.transferred", prepare=teammate),
-    "tenants:leave_workspace": Change(audits="member.left", prepare=second_owner),
+    "accounts:invite": Change({"email": "dora@example.org", "role": "member"}, "invitation.created"),
+    "accounts:resend_invitation": Change(audits="invitation.resent"),
+    "accounts:withdraw_invitation": Change(audits="invitation.withdrawn"),
+    "accounts:change_role": Change({"role": "owner"}, "member.edited", teammate),
+    "accounts:remove_member": Change(audits="member.removed", prepare=teammate),
+    "accounts:transfer_ownership": Change(audits="workspace.transferred", prepare=teammate),
+    "accounts:leave_workspace": Change(audits="member.left", prepare=second_owner),
     "website:edit_workspace": Change({"name": "Acme Letters"}, "workspace.edited"),
     "website:limit_new_keys": Change({"monthly_tokens": "5"}, "workspace.edited"),
     "website:edit_profile": Change({"language": "de"}, "profile.edited"),

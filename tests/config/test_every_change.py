@@ -11,7 +11,7 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
-from tenants.accounts.access import NOTHING_DONE
+from tenants.access import NOTHING_DONE
 from tenants.models import AuditEntry
 from tests.config.addresses import PAGES, address_of
 from tests.config.changes import FORMS, OPERATIONS, logged, operations, prepared, state
@@ -35,13 +35,13 @@ CHANGE_NOTHING = {
 }
 
 
-# What needs no key, and has no workspace before a member has confirmed it: tests/website/api/test_logins.py.
+# What needs no key, and has no workspace before a member has confirmed it: tests/keys/test_logins.py.
 OPEN_OPERATIONS = {"logins.begin", "logins.redeem"}
 
 # What stores nothing: tests/adapters/evidence/test_api.py.
 IDLE_OPERATIONS = {"styles.check_draft"}
 
-# What only a person can do: tests/tenants/accounts/test_members.py does it.
+# What only a person can do: tests/accounts/test_members.py does it.
 PERSONS_OPERATIONS = {"members.leave", "members.transfer"}
 
 

@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from django.urls import resolve
 
-from tenants.accounts.roles import ALLOWED, Permission, Role, needed_by_scope
 from tenants.models import Membership, Tenant, User
+from tenants.roles import ALLOWED, Permission, Role, needed_by_scope
 from tests.config.addresses import PAGES, address_of
 from tests.config.changes import FORMS, OPERATIONS, logged, operations, prepared, state, two_versions
 from tests.config.rows import changes_between, undone
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "ready")]
 # They are about the person, who may have no workspace at all.
 PERSONAL = {"website:create_workspace", "website:switch_workspace", "website:delete_account"}
 # The first is of owners of a deleted workspace, the others of whoever made the key.
-OF_SOME = {"website:workspace_erasure", "website:limit_key", "website:rotate_key"}
+OF_SOME = {"website:workspace_erasure", "keys:limit_key", "keys:rotate_key"}
 FORM = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*\baction="([^"?#]*)[^"]*"[^>]*>(.*?)</form>', re.DOTALL)
 
 
@@ -111,13 +111,13 @@ def test_an_operation_asks_the_table(people, of_acme, subtests):
 
 
 LEAST = {
-    "website:issue_key": Role.MEMBER,
+    "keys:issue_key": Role.MEMBER,
     "adapters:describe": Role.MEMBER,
-    "tenants:create_webhook": Role.ADMIN,
+    "events:create_webhook": Role.ADMIN,
     "website:edit_workspace": Role.ADMIN,
     "billing:billing_details": Role.BILLING,
     "billing:change_plan": Role.BILLING,
-    "tenants:notices": Role.VIEWER,
+    "events:notices": Role.VIEWER,
 }
 
 

@@ -21,7 +21,7 @@ NOT_LOADED = (
     "numpy",
     "rest_framework",
     "stripe",
-    "tenants.webhooks",
+    "events.webhooks",
     "typst",
 )
 

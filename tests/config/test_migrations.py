@@ -13,7 +13,20 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 # The first ones make new tables, which nobody reads yet.
-BEFORE = {"tenants": 1, "adapters": 1, "billing": 1, "operations": 0, "training": 2}
+BEFORE = dict.fromkeys(
+    (
+        "tenants",
+        "events",
+        "metering",
+        "accounts",
+        "adapters",
+        "inference",
+        "billing",
+        "training",
+        "operations",
+    ),
+    1,
+)
 TAKEN_AWAY = (
     migrations.RemoveField,
     migrations.DeleteModel,

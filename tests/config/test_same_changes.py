@@ -10,7 +10,8 @@ import pytest
 from django.db.models import Model, QuerySet
 from django.test import Client
 
-from tenants.models import AuditEntry, OutboxEvent, User
+from events.models import OutboxEvent
+from tenants.models import AuditEntry, User
 from tests.config.addresses import address_of
 from tests.config.changes import FORMS, OPERATIONS, Change, operations, prepared
 from tests.config.rows import undone
@@ -30,23 +31,23 @@ ON_A_PAGE = {
     "billing.change_plan": "billing:change_plan",
     "billing.keep_plan": "billing:keep_plan",
     "invoices.pay": "billing:pay_invoice",
-    "keys.create": "website:issue_key",
-    "keys.edit": "website:limit_key",
-    "keys.revoke": "website:revoke_key",
-    "keys.rotate": "website:rotate_key",
-    "members.edit": "tenants:change_role",
-    "members.remove": "tenants:remove_member",
-    "invitations.create": "tenants:invite",
-    "invitations.resend": "tenants:resend_invitation",
-    "invitations.withdraw": "tenants:withdraw_invitation",
-    "webhooks.create": "tenants:create_webhook",
-    "webhooks.edit": "tenants:edit_webhook",
-    "webhooks.rotate": "tenants:rotate_webhook_secret",
-    "webhooks.test": "tenants:test_webhook",
-    "webhooks.enable": "tenants:enable_webhook",
-    "webhooks.disable": "tenants:disable_webhook",
-    "webhooks.delete": "tenants:delete_webhook",
-    "webhooks.redeliver": "tenants:redeliver_webhook",
+    "keys.create": "keys:issue_key",
+    "keys.edit": "keys:limit_key",
+    "keys.revoke": "keys:revoke_key",
+    "keys.rotate": "keys:rotate_key",
+    "members.edit": "accounts:change_role",
+    "members.remove": "accounts:remove_member",
+    "invitations.create": "accounts:invite",
+    "invitations.resend": "accounts:resend_invitation",
+    "invitations.withdraw": "accounts:withdraw_invitation",
+    "webhooks.create": "events:create_webhook",
+    "webhooks.edit": "events:edit_webhook",
+    "webhooks.rotate": "events:rotate_webhook_secret",
+    "webhooks.test": "events:test_webhook",
+    "webhooks.enable": "events:enable_webhook",
+    "webhooks.disable": "events:disable_webhook",
+    "webhooks.delete": "events:delete_webhook",
+    "webhooks.redeliver": "events:redeliver_webhook",
     "styles.delete": "adapters:delete_style",
     "styles.offer": "adapters:offer",
     "styles.ask_price": "adapters:ask_price",

@@ -6,23 +6,15 @@ from uuid import uuid4
 
 from django.utils import timezone
 
+from accounts.workspaces import create_tenant
 from adapters.models import AdapterVersion, BaseModel, Share, Style
 from billing.models import CreditNote, Payment
 from core.money import NANO
+from events.models import OutboxEvent, WebhookDelivery, WebhookEndpoint
+from metering.ledger import record_events
+from metering.models import Invoice, RefusedRequest
 from tenants.audit.log import record_audit
-from tenants.metering.ledger import record_events
-from tenants.models import (
-    Invitation,
-    Invoice,
-    Membership,
-    OutboxEvent,
-    RefusedRequest,
-    Tenant,
-    User,
-    WebhookDelivery,
-    WebhookEndpoint,
-)
-from tenants.public import create_tenant
+from tenants.models import Invitation, Membership, Tenant, User
 from tests.adapters.evidence.cases import lay_evaluation
 from tests.tenants.builders import issue_key, make_event
 from training.models import Training

@@ -15,7 +15,21 @@ def test_the_standard_platform_module_still_works():
 
 
 @pytest.mark.parametrize(
-    "floor", ["config", "website", "operations", "billing", "core", "tenants", "adapters", "inference"]
+    "floor",
+    [
+        "config",
+        "website",
+        "operations",
+        "billing",
+        "core",
+        "tenants",
+        "events",
+        "metering",
+        "accounts",
+        "keys",
+        "adapters",
+        "inference",
+    ],
 )
 def test_a_floor_is_ours_and_not_a_package_of_that_name(floor):
     assert Path(import_module(floor).__file__).is_relative_to(ROOT)

@@ -5,7 +5,7 @@ import logging
 
 from core import log_lines
 from inference.telemetry import EventLogger
-from tenants.api_keys.actions import new_secret
+from tenants.key_secrets import new_secret
 
 
 def line_of(record: logging.LogRecord) -> dict:

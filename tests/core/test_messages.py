@@ -28,14 +28,25 @@ from core.messages import (
     read_message,
     write_message,
 )
+from events.models import WebhookEndpoint
+from events.webhooks.delivery import DeliveryFault
+from events.webhooks.endpoints import DisabledReason
 from inference.errors import EngineUnavailable as ModelServerUnavailable
+from metering.credits import GrantReason
 from stack.folders import ROOT
-from tenants.metering.credits import GrantReason
-from tenants.models import WebhookEndpoint
-from tenants.webhooks.delivery import DeliveryFault
-from tenants.webhooks.endpoints import DisabledReason
 
-OURS = ("core", "tenants", "adapters", "inference", "billing", "website")  # commands alone say the rest
+OURS = (
+    "core",
+    "tenants",
+    "events",
+    "metering",
+    "accounts",
+    "keys",
+    "adapters",
+    "inference",
+    "billing",
+    "website",
+)  # commands alone say the rest
 WEB_PROCESS = """
 import config.asgi
 from config.preloading import load_pages

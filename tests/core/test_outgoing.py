@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from billing.payments import backoff
 from core.outgoing import RetrySchedule
-from tenants.models import WebhookEndpoint
-from tenants.notices import sending
-from tenants.webhooks import delivery
+from events.models import WebhookEndpoint
+from events.notices import sending
+from events.webhooks import delivery
 from tests.racing import race
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)

@@ -3,8 +3,9 @@
 import pytest
 from django.db import transaction
 
-from tenants.events import outbox
-from tenants.models import EventType, OutboxEvent, Tenant
+from events import outbox
+from events.models import EventType, OutboxEvent
+from tenants.models import Tenant
 
 
 @pytest.fixture

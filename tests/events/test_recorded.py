@@ -5,13 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils.module_loading import import_string
 
+from accounts.workspaces import playground_key, resume_tenant, suspend_tenant
 from core.rest.objects import present
-from tenants.accounts.workspaces import resume_tenant, suspend_tenant
-from tenants.api.presenters import KeyObject
-from tenants.api_keys.actions import create_key, edit_key, revoke_key, rotate_key
-from tenants.events import outbox
-from tenants.models import OutboxEvent
-from tenants.public import playground_key
+from events import outbox
+from events.models import OutboxEvent
+from keys.actions import create_key, edit_key, revoke_key, rotate_key
+from keys.presenters import KeyObject
 from tests.tenants.builders import owner_of
 
 pytestmark = pytest.mark.django_db

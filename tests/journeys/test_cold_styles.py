@@ -40,7 +40,9 @@ def room_for(adapters: int) -> Iterator[psycopg.Connection]:
 def last_used() -> str:
     """Return which style was asked for last, as the planner knows it."""
     with psycopg.connect(os.environ["DATABASE_URL"]) as database:
-        rows = database.execute("SELECT style_name FROM tenants_usageevent ORDER BY admitted_at DESC LIMIT 1")
+        rows = database.execute(
+            "SELECT style_name FROM metering_usageevent ORDER BY admitted_at DESC LIMIT 1"
+        )
         return rows.fetchone()[0]
 
 

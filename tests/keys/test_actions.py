@@ -5,14 +5,14 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from accounts.workspaces import WatermarkRequired, playground_key
 from core.valkey import key_key, owner_key
-from tenants.accounts.access import Access, InsufficientScope
-from tenants.accounts.roles import RoleNotAllowed
-from tenants.accounts.workspaces import WatermarkRequired
-from tenants.api_keys import actions
+from keys import actions
+from metering.quota_sync.snapshot import find_owner
+from tenants import key_secrets
+from tenants.access import Access, InsufficientScope
 from tenants.models import ApiKey, AuditEntry, Membership
-from tenants.public import playground_key
-from tenants.quota_sync.snapshot import find_owner
+from tenants.roles import RoleNotAllowed
 from tests.tenants.builders import issue_key, owner_of
 
 
@@ -22,8 +22,8 @@ def test_the_secret_is_stored_nowhere(alice, acme):
         cursor.execute("SELECT to_jsonb(k)::text FROM tenants_apikey AS k")
         stored = " ".join(row for (row,) in cursor.fetchall())
     assert secret not in stored
-    assert secret[len(actions.PREFIX) + 4 : -4] not in stored
-    assert actions.digest_key(secret) in stored
+    assert secret[len(key_secrets.PREFIX) + 4 : -4] not in stored
+    assert key_secrets.digest_key(secret) in stored
     assert (key.prefix, key.last4) == (secret[:10], secret[-4:])
 
 
@@ -31,8 +31,8 @@ def test_a_key_from_before_a_new_pepper_is_still_found(acme, settings):
     settings.API_KEY_PEPPERS = {1: b"old"}
     key, secret = issue_key(acme, name="laptop", by=None)
     settings.API_KEY_PEPPERS = {1: b"old", 2: b"new"}
-    newest, older = actions.digest_by_peppers(secret)
-    assert newest == actions.digest_key(secret) != older
+    newest, older = key_secrets.digest_by_peppers(secret)
+    assert newest == key_secrets.digest_key(secret) != older
     assert [find_owner(newest), find_owner(older)] == [None, (acme.pk, key.pk)]
     assert issue_key(acme, name="desk", by=None)[0].pepper == 2
 
@@ -40,7 +40,7 @@ def test_a_key_from_before_a_new_pepper_is_still_found(acme, settings):
 @pytest.mark.django_db(transaction=True)
 def test_a_revoke_is_in_valkey_when_it_returns(acme, valkey):
     key, secret = issue_key(acme, name="laptop", by=None)
-    assert valkey.get(owner_key(actions.digest_key(secret))) == f"{acme.pk}:{key.pk}"
+    assert valkey.get(owner_key(key_secrets.digest_key(secret))) == f"{acme.pk}:{key.pk}"
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "live"
     actions.revoke_by_operator(key)
     assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"

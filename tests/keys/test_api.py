@@ -10,13 +10,15 @@ from django.db import connection
 from django.utils import timezone
 
 from core import valkey as valkey_names
+from keys import actions
 from operations.retention import delete_old
-from tenants.api_keys import actions
+from tenants import key_secrets
 from tenants.models import ApiKey, AuditEntry, CachedAnswer
 from tests.tenants.api.builders import problem
 from tests.tenants.builders import issue_key
 
-pytestmark = pytest.mark.django_db
+# Each answer has a status that the OpenAPI document names.
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("documented_answers")]
 
 
 def test_a_key_lives_from_its_making_to_its_revoke(admin, acme):
@@ -25,7 +27,7 @@ def test_a_key_lives_from_its_making_to_its_revoke(admin, acme):
     )
     assert made.status_code == 201
     new = made.json()
-    assert actions.is_well_formed(new["secret"])
+    assert key_secrets.is_well_formed(new["secret"])
     assert new["limits"]["monthly_tokens"] == 50
     path = f"keys/{new['id']}"
     got = admin.get(path)

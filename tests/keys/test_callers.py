@@ -11,10 +11,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from events.models import EventType, OutboxEvent
+from keys import actions
 from polyscribe.commands.main import run
 from polyscribe.commands.session import Session
-from tenants.api_keys import actions
-from tenants.models import ApiKey, AuditEntry, EventType, OutboxEvent
+from tenants.models import ApiKey, AuditEntry
 from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -43,10 +44,10 @@ def make(*, caller, alice_client, admin, monkeypatch, tmp_path, capsys) -> Calla
 
     def on_the_page(name: str) -> Outcome:
         offered = {}
-        for field in alice_client.get(reverse("website:keys")).context["form"]:
+        for field in alice_client.get(reverse("keys:keys")).context["form"]:
             if field.value() not in (None, ""):
                 offered[field.name] = field.value()
-        answer = alice_client.post(reverse("website:issue_key"), {**offered, "name": name})
+        answer = alice_client.post(reverse("keys:issue_key"), {**offered, "name": name})
         return Outcome(answer.status_code == 200, unescape(answer.text))
 
     def over_the_api(name: str) -> Outcome:
@@ -61,7 +62,7 @@ def make(*, caller, alice_client, admin, monkeypatch, tmp_path, capsys) -> Calla
     def by_its_login(name: str) -> Outcome:
         begun = send("logins", name=name).json()
         facts = {"code": begun["user_code"], "decision": "approved", "scopes": ["inference"]}
-        assert alice_client.post(reverse("website:decide_login"), facts).status_code == 302
+        assert alice_client.post(reverse("keys:decide_login"), facts).status_code == 302
         answer = send("logins/redeem", device_code=begun["device_code"])
         return Outcome(answer.status_code == 200, answer.text)
 
@@ -96,7 +97,7 @@ def test_one_key_too_many_of_a_day_is_refused_in_words(make, acme, monkeypatch):
 def test_the_page_loses_nothing_of_one_key_too_many(alice_client, acme, monkeypatch):
     monkeypatch.setattr(actions, "MAX_NEW_KEYS_PER_DAY", 0)
     sent = {"name": "bot", "lifetime_days": "30", "monthly_tokens": "50", "scopes": ["inference"]}
-    page = alice_client.post(reverse("website:issue_key"), sent)
+    page = alice_client.post(reverse("keys:issue_key"), sent)
     assert page.status_code == 400
     assert "data-open-now" in page.text
     assert {name: page.context["form"][name].value() for name in sent} == sent
@@ -155,7 +156,7 @@ def test_a_change_is_audited_alike_on_the_page_and_over_the_api(change, alice_cl
     view, form, method, path, body = CHANGES[change]
     keys = [issue_key(acme, name=name, by=alice)[0] for name in ("bot", "robot")]
     for _ in range(2):  # the second time, there is nothing left to do
-        alice_client.post(reverse(f"website:{view}", args=[keys[0].pk]), form)
+        alice_client.post(reverse(f"keys:{view}", args=[keys[0].pk]), form)
         admin.request(method, f"keys/{keys[1].pk}{path}", body)
     logged = []
     for entry in AuditEntry.objects.filter(tenant=acme).order_by("id"):

@@ -9,13 +9,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core import valkey
-from tenants.api_keys import device_logins
+from keys import device_logins
+from keys.api import BEGUN_PER_MINUTE, POLLS_PER_MINUTE
+from tenants.key_secrets import verify_key
 from tenants.models import ApiKey, AuditEntry, Membership, Tenant
-from tenants.public import verify_key
 from tests.tenants.api.builders import problem
-from website.api.keys import BEGUN_PER_MINUTE, POLLS_PER_MINUTE
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "documented_answers")]
 
 ASKED = ["inference", "styles:read", "keys:write"]
 
@@ -37,7 +37,7 @@ def redeem(begun: dict[str, str]):
 
 def decide(client: Client, begun: dict[str, str], decision: str = "approved", *, scopes=("inference",)):
     facts = {"code": begun["user_code"], "decision": decision, "scopes": list(scopes)}
-    return client.post(reverse("website:decide_login"), facts)
+    return client.post(reverse("keys:decide_login"), facts)
 
 
 def test_a_confirmed_login_becomes_a_key_of_that_workspace_once(alice_client, acme):
@@ -108,7 +108,7 @@ def test_a_login_is_decided_once(alice_client, bob_client, charlie_client, acme)
 
 def test_nobody_gives_what_they_may_not_give(bob_client, acme, bob):
     begun = begin(scopes=["inference", "admin"])
-    page = bob_client.get(reverse("website:connect"), {"code": begun["user_code"]}).text
+    page = bob_client.get(reverse("keys:connect"), {"code": begun["user_code"]}).text
     assert 'value="admin"' not in page
     refused = decide(bob_client, begun, scopes=["inference", "admin"])
     assert refused.status_code == 400
@@ -136,12 +136,12 @@ def test_a_suspended_workspace_gives_no_key(alice_client, acme):
 def test_a_form_of_another_workspace_does_nothing(alice_client, acme):
     begun = begin()
     facts = {"code": begun["user_code"], "decision": "approved", "workspace": "other"}
-    assert alice_client.post(reverse("website:decide_login"), facts).status_code == 404
+    assert alice_client.post(reverse("keys:decide_login"), facts).status_code == 404
     assert redeem(begun).json()["status"] == "pending"
 
 
 def test_codes_are_guessed_slowly(alice_client, acme):
-    address = reverse("website:connect")
+    address = reverse("keys:connect")
     answers = [alice_client.get(address, {"code": "BCDF-GHJK"}).text for _ in range(11)]
     assert "is unknown" in answers[9]
     assert "Too many attempts" in answers[10]

@@ -11,18 +11,19 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts import workspaces
+from accounts.workspaces import playground_key
 from adapters.catalog import queries
 from adapters.catalog.selection import select_style
 from adapters.models import BaseModel, Style
 from core.money import NANO, usd
-from tenants.accounts import workspaces
-from tenants.api_keys import actions
-from tenants.metering.forms import DollarsField
-from tenants.metering.ledger import record_events
+from keys import actions
+from keys.forms import LimitsForm
+from metering.forms import DollarsField
+from metering.ledger import record_events
+from tenants import key_secrets
 from tenants.models import ApiKey, Tenant, User
-from tenants.public import playground_key
 from tests.tenants.builders import issue_key
-from website.key_forms import LimitsForm
 
 KNOWN_STYLES = queries.style_choices
 POETRY, LEGAL, CHARLIES_OWN = uuid4(), uuid4(), uuid4()
@@ -47,10 +48,10 @@ def key(acme, alice) -> ApiKey:
 
 
 def test_members_see_their_tenants_keys_and_others_dont(bob_client, charlie_client, key):
-    page = bob_client.get(reverse("website:keys"))
+    page = bob_client.get(reverse("keys:keys"))
     assert list(page.context["keys"]) == [key]
     assert f"{key.prefix}…{key.last4}" in page.text
-    assert key.last4 not in charlie_client.get(reverse("website:keys")).text
+    assert key.last4 not in charlie_client.get(reverse("keys:keys")).text
 
 
 def test_a_secret_is_shown_once_and_its_key_has_the_limits_that_were_chosen(bob_client, bob):
@@ -65,12 +66,12 @@ def test_a_secret_is_shown_once_and_its_key_has_the_limits_that_were_chosen(bob_
         "styles": [str(POETRY), str(LEGAL)],
         "scopes": ["inference", "styles:read"],
     }
-    page = bob_client.post(reverse("website:issue_key"), facts)
+    page = bob_client.post(reverse("keys:issue_key"), facts)
     secret = page.context["secret"]
     key = ApiKey.objects.shown().get()
     assert secret in page.text
     assert "no-store" in page["Cache-Control"]
-    assert (key.digest, key.created_by) == (actions.digest_key(secret), bob)
+    assert (key.digest, key.created_by) == (key_secrets.digest_key(secret), bob)
     assert key.scopes == ["inference", "styles:read"]
     assert round((key.expires_at - key.created_at).total_seconds() / 86400) == 30
     assert key.own_limits == [
@@ -82,7 +83,7 @@ def test_a_secret_is_shown_once_and_its_key_has_the_limits_that_were_chosen(bob_
         "2 styles only",
     ]
     assert all(words in page.text for words in key.own_limits)
-    assert secret not in bob_client.get(reverse("website:keys")).text
+    assert secret not in bob_client.get(reverse("keys:keys")).text
 
 
 @given(st.integers(1, 9_000_000 * NANO))
@@ -108,7 +109,7 @@ def test_an_amount_that_cant_be_is_refused_in_words(acme, written, said):
 
 
 def test_a_keys_limits_are_changed_shown_and_taken_away(alice_client, key):
-    address = reverse("website:limit_key", args=[key.pk])
+    address = reverse("keys:limit_key", args=[key.pk])
     assert alice_client.get(address).status_code == 200
     facts = {"monthly_nanousd": "0.5", "parallel_requests": "3", "styles": [str(LEGAL)]}
     assert alice_client.post(address, facts).status_code == 302
@@ -117,7 +118,7 @@ def test_a_keys_limits_are_changed_shown_and_taken_away(alice_client, key):
     page = alice_client.get(address)
     assert 'value="0.50"' in page.text
     assert page.context["form"]["styles"].value() == [LEGAL]
-    assert "1 style only" in alice_client.get(reverse("website:keys")).text
+    assert "1 style only" in alice_client.get(reverse("keys:keys")).text
     alice_client.post(address, {})
     key.refresh_from_db()
     assert key.own_limits == []
@@ -128,7 +129,7 @@ def test_a_keys_limits_are_changed_shown_and_taken_away(alice_client, key):
 )
 def test_a_key_is_bound_only_to_styles_that_its_tenant_may_use(alice_client, acme, key, style):
     facts = {"name": "bot", "styles": [str(POETRY), style]}
-    for address in (reverse("website:issue_key"), reverse("website:limit_key", args=[key.pk])):
+    for address in (reverse("keys:issue_key"), reverse("keys:limit_key", args=[key.pk])):
         page = alice_client.post(address, facts)
         assert page.status_code == 400
         assert "Choose from the styles below" in page.text
@@ -154,7 +155,7 @@ def test_a_style_that_went_away_keeps_its_key_bound(alice_client, acme, key):
     """Without its tick, saving another limit would open the key to every style."""
     gone = uuid4()
     ApiKey.objects.filter(pk=key.pk).update(styles=[gone])
-    address = reverse("website:limit_key", args=[key.pk])
+    address = reverse("keys:limit_key", args=[key.pk])
     form = alice_client.get(address).context["form"]
     assert form["styles"].value() == [gone]
     assert str(gone) in str(form["styles"])
@@ -168,8 +169,8 @@ def test_only_a_key_in_use_has_limits_to_change_and_the_studios_has_none(alice_c
     studio = playground_key(acme)
     actions.revoke_by_operator(key)
     for one in (key, over, studio):
-        assert alice_client.get(reverse("website:limit_key", args=[one.pk])).status_code == 404
-    revoke = reverse("website:revoke_key", args=[studio.pk])
+        assert alice_client.get(reverse("keys:limit_key", args=[one.pk])).status_code == 404
+    revoke = reverse("keys:revoke_key", args=[studio.pk])
     assert alice_client.post(revoke, {"name": studio.name}).status_code == 404
 
 
@@ -184,7 +185,7 @@ def test_only_a_key_in_use_has_limits_to_change_and_the_studios_has_none(alice_c
     ],
 )
 def test_a_wrong_form_makes_no_key_and_loses_nothing(alice_client, key, facts):
-    page = alice_client.post(reverse("website:issue_key"), facts)
+    page = alice_client.post(reverse("keys:issue_key"), facts)
     assert page.status_code == 400
     assert page.context["form"].errors
     for field, written in facts.items():
@@ -193,7 +194,7 @@ def test_a_wrong_form_makes_no_key_and_loses_nothing(alice_client, key, facts):
 
 
 def test_revoking_asks_for_the_name(alice_client, key):
-    address = reverse("website:revoke_key", args=[key.pk])
+    address = reverse("keys:revoke_key", args=[key.pk])
     page = alice_client.post(address, {"name": "desktop"})
     assert page.status_code == 400
     assert page.context["revoke_error"]["sentence"] in unescape(page.text)
@@ -201,31 +202,31 @@ def test_revoking_asks_for_the_name(alice_client, key):
     assert alice_client.get(address).status_code == 405
     assert alice_client.post(address, {"name": " laptop "}).status_code == 302
     assert ApiKey.objects.shown().get().revoked_at
-    assert "Revoked" in alice_client.get(reverse("website:keys")).text
+    assert "Revoked" in alice_client.get(reverse("keys:keys")).text
 
 
 def test_a_person_without_a_workspace_creates_one_first_and_an_operator_need_not(operator_client, client):
     client.force_login(User.objects.create_user("new@example.org"))
-    assert client.get(reverse("website:keys"))["Location"] == reverse("website:create_workspace")
-    assert operator_client.get(reverse("website:keys"))["Location"] == reverse("admin:index")
+    assert client.get(reverse("keys:keys"))["Location"] == reverse("website:create_workspace")
+    assert operator_client.get(reverse("keys:keys"))["Location"] == reverse("admin:index")
     assert operator_client.get(reverse("website:create_workspace")).status_code == 200
     assert operator_client.post(reverse("website:create_workspace"), {"workspace": ""}).status_code == 400
     assert operator_client.post(reverse("website:create_workspace"), {"workspace": "Desk"}).status_code == 302
-    assert operator_client.get(reverse("website:keys")).status_code == 200
+    assert operator_client.get(reverse("keys:keys")).status_code == 200
     assert "Create another workspace" in operator_client.get(reverse("website:create_workspace")).text
 
 
 def test_the_menu_leads_operators_alone_to_the_console(alice, alice_client):
     console = f'href="{reverse("admin:index")}"'
-    assert console not in alice_client.get(reverse("website:keys")).text
+    assert console not in alice_client.get(reverse("keys:keys")).text
     User.objects.filter(pk=alice.pk).update(is_staff=True)
-    assert console in alice_client.get(reverse("website:keys")).text
+    assert console in alice_client.get(reverse("keys:keys")).text
 
 
 def test_every_page_of_a_suspended_workspace_says_so(alice_client, acme):
-    assert "is suspended" not in alice_client.get(reverse("website:keys")).text
+    assert "is suspended" not in alice_client.get(reverse("keys:keys")).text
     workspaces.suspend_tenant(acme)
-    for page in ("website:keys", "billing:usage", "adapters:catalogue"):
+    for page in ("keys:keys", "billing:usage", "adapters:catalogue"):
         assert "is suspended" in alice_client.get(reverse(page)).text
 
 
@@ -233,20 +234,20 @@ def test_live_keys_stand_above_dead_ones(alice_client, acme):
     issue_key(acme, name="old-and-live", by=None)
     new, _ = issue_key(acme, name="new-and-dead", by=None)
     actions.revoke_by_operator(new)
-    page = alice_client.get(reverse("website:keys")).text
+    page = alice_client.get(reverse("keys:keys")).text
     assert page.index("old-and-live") < page.index("new-and-dead")
 
 
 def test_a_key_is_rotated_and_both_secrets_work_for_a_while(alice_client, acme, key):
-    address = reverse("website:rotate_key", args=[key.pk])
+    address = reverse("keys:rotate_key", args=[key.pk])
     page = alice_client.post(address, {"old_secret_hours": "24"})
     secret = page.context["secret"]
     assert "no-store" in page["Cache-Control"]
-    assert actions.verify_key(secret, acme)
+    assert key_secrets.verify_key(secret, acme)
     key.refresh_from_db()
     assert key.replaced_by.name == key.name
     assert timedelta(hours=23) < key.expires_at - timezone.now() <= timedelta(hours=24)
-    assert secret not in alice_client.get(reverse("website:keys")).text
+    assert secret not in alice_client.get(reverse("keys:keys")).text
     again = alice_client.post(address, {"old_secret_hours": "24"})
     assert again.status_code == 404
     assert ApiKey.objects.shown().count() == 2
@@ -256,7 +257,7 @@ def test_a_member_rotates_own_keys_within_own_rights(bob_client, bob, acme, key)
     mine, _ = issue_key(acme, name="mine", by=bob)
     strong, _ = issue_key(acme, name="strong", by=bob, scopes=["admin"])
     for one, status in ((mine, 200), (strong, 403), (key, 403)):
-        answer = bob_client.post(reverse("website:rotate_key", args=[one.pk]), {"old_secret_hours": "0"})
+        answer = bob_client.post(reverse("keys:rotate_key", args=[one.pk]), {"old_secret_hours": "0"})
         assert answer.status_code == status
 
 
@@ -271,22 +272,22 @@ def test_two_hundred_keys_are_paged_and_searched_with_few_queries(
     keys[199].revoked_at = now
     ApiKey.objects.bulk_create(keys)
     with django_assert_max_num_queries(12):
-        page = alice_client.get(reverse("website:keys"))
+        page = alice_client.get(reverse("keys:keys"))
     assert len(page.context["keys"]) == 50
-    last = alice_client.get(reverse("website:keys"), {"page": "4"})
+    last = alice_client.get(reverse("keys:keys"), {"page": "4"})
     assert last.context["keys"][-1] == keys[199]
-    found = alice_client.get(reverse("website:keys"), {"q": "KEY 17"})
+    found = alice_client.get(reverse("keys:keys"), {"q": "KEY 17"})
     assert {one.name for one in found.context["keys"]} == {"key 17", *(f"key {n}" for n in range(170, 180))}
-    assert [one.name for one in alice_client.get(reverse("website:keys"), {"q": "0042"}).context["keys"]] == [
+    assert [one.name for one in alice_client.get(reverse("keys:keys"), {"q": "0042"}).context["keys"]] == [
         "key 42"
     ]
     for query in ({"q": "\x00"}, {"q": "%"}, {"page": "x"}, {"page": "-1"}, {"page": "99"}):
-        assert alice_client.get(reverse("website:keys"), query).status_code == 200
+        assert alice_client.get(reverse("keys:keys"), query).status_code == 200
 
 
 def test_a_key_shows_what_it_cost_this_month(alice_client, acme, key, event):
     record_events([event(acme, admitted_at=timezone.now(), key=key) for _ in range(3)])
-    page = alice_client.get(reverse("website:keys"))
+    page = alice_client.get(reverse("keys:keys"))
     [row] = page.context["rows"]
     assert row.requests == 3
     assert row.cost_nanousd == sum(one.cost_nanousd for one in key.usage_events.all())

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from core import valkey as valkey_names
 from core.money import NANO
-from tenants.metering import credits
-from tenants.metering.credits import Burn, Credit, burn_credits, grant_credit
-from tenants.models import CreditBurn, CreditGrant, LedgerEntry, OutboxEvent
+from events.models import OutboxEvent
+from metering import credits
+from metering.credits import Burn, Credit, burn_credits, grant_credit
+from metering.models import CreditBurn, CreditGrant, LedgerEntry
 from tests.racing import race
 
 OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)

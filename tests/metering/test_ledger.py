@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import months
-from tenants.metering.ledger import record_events, usage_of
-from tenants.metering.plans import limits_of
-from tenants.metering.pricing import cost_nanousd
-from tenants.models import ApiKey, Invoice, LedgerEntry, UsageDaily, UsageEvent
+from metering.ledger import record_events, usage_of
+from metering.models import Invoice, LedgerEntry, UsageDaily, UsageEvent
+from metering.plans import limits_of
+from metering.pricing import cost_nanousd
+from tenants.models import ApiKey
 from tests.profiles import examples
 from tests.racing import race
 from tests.tenants.builders import issue_key
@@ -21,8 +22,8 @@ from tests.tenants.builders import issue_key
 # What `used` must equal: the ledger itself, which would be slow to read for millions of requests.
 LEDGER_BY_KEY = """
     SELECT event.key_id, sum(entry.tokens)::bigint, sum(entry.amount_nanousd)::bigint
-    FROM tenants_ledgerentry AS entry
-    JOIN tenants_usageevent AS event ON event.request_id = entry.source_id
+    FROM metering_ledgerentry AS entry
+    JOIN metering_usageevent AS event ON event.request_id = entry.source_id
     WHERE entry.tenant_id = %s AND entry.period = %s AND entry.kind = 'usage'
     GROUP BY event.key_id
 """
@@ -125,7 +126,7 @@ def test_used_reads_days_and_no_event(acme, event, django_assert_num_queries):
     record_events([event(acme) for _ in range(3)])
     with django_assert_num_queries(1) as asked:
         assert usage_of(acme.pk, "2026-11").tokens == 390
-    assert "tenants_usageevent" not in asked[0]["sql"]
+    assert "metering_usageevent" not in asked[0]["sql"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connection, transaction
 
-from tenants.metering import partitions
-from tenants.metering.ledger import record_events
-from tenants.models import LedgerEntry, UsageEvent
+from metering import partitions
+from metering.ledger import record_events
+from metering.models import LedgerEntry, UsageEvent
 from tests.racing import race
 from tests.tenants.builders import make_event
 
@@ -30,7 +30,7 @@ def no_partition(transactional_db):
 def tables_of(*request_ids) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT tableoid::regclass::text FROM tenants_usageevent WHERE request_id = ANY(%s) ORDER BY id",
+            "SELECT tableoid::regclass::text FROM metering_usageevent WHERE request_id = ANY(%s) ORDER BY id",
             [list(request_ids)],
         )
         return [name for (name,) in cursor.fetchall()]
@@ -39,10 +39,10 @@ def tables_of(*request_ids) -> list[str]:
 def test_an_event_of_a_month_without_a_partition_waits_in_the_rest_and_moves(acme):
     event = make_event(acme, admitted_at=MAY)
     record_events([event])
-    assert tables_of(event.request_id) == ["tenants_usageevent_rest"]
+    assert tables_of(event.request_id) == ["metering_usageevent_rest"]
     before = UsageEvent.objects.values().get()
     assert partitions.make_partition(MONTH)
-    assert tables_of(event.request_id) == ["tenants_usageevent_2031_05"]
+    assert tables_of(event.request_id) == ["metering_usageevent_2031_05"]
     assert UsageEvent.objects.values().get() == before
     record_events([event])
     assert UsageEvent.objects.count() == LedgerEntry.objects.count() == 1
@@ -54,7 +54,7 @@ def test_a_replay_lies_with_its_first_recording_whatever_the_clock_says(acme):
     event = make_event(acme, admitted_at=MAY)
     other_clock = replace(event, admitted_at=datetime(2031, 6, 1, tzinfo=UTC))
     assert [record_events([one]) for one in (event, other_clock, event)] == [1, 0, 0]
-    assert tables_of(event.request_id) == ["tenants_usageevent_2031_05"]
+    assert tables_of(event.request_id) == ["metering_usageevent_2031_05"]
 
 
 def test_a_request_is_billed_once_even_if_another_month_is_told(acme):
@@ -89,12 +89,12 @@ def test_many_drains_write_while_a_partition_is_made(acme):
     made, *recorded = race(lambda: partitions.make_partition(MONTH), *[drain] * 4)
     assert made
     assert sum(recorded) == LedgerEntry.objects.count() == 100
-    assert set(tables_of(*[event.request_id for event in events])) == {"tenants_usageevent_2031_05"}
+    assert set(tables_of(*[event.request_id for event in events])) == {"metering_usageevent_2031_05"}
 
 
 def test_a_months_query_reads_its_partition_alone(acme):
     partitions.make_partitions(MAY)
     plan = UsageEvent.objects.filter(tenant=acme, period=MONTH).explain()
-    assert "tenants_usageevent_2031_05" in plan
+    assert "metering_usageevent_2031_05" in plan
     assert "rest" not in plan
     assert "2031_06" not in plan

@@ -3,11 +3,11 @@
 from dataclasses import fields
 
 from billing.api.billing import LimitsObject
+from metering.models import PlanVersion
+from metering.plan_limits import PLAN_LIMITS, By
+from metering.plans import TenantLimits
+from metering.quota_sync import snapshot
 from stack.folders import ROOT
-from tenants.metering.plan_limits import PLAN_LIMITS, By
-from tenants.metering.plans import TenantLimits
-from tenants.models import PlanVersion
-from tenants.quota_sync import snapshot
 
 # Of a plan version, what limits nothing.
 OTHERS = {"id", "plan", "number", "monthly_fee_nanousd", "effective_from", "overage_allowed", "created_at"}

@@ -6,8 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core import months
-from tenants.metering.proration import CENT, Stay, month_terms
-from tenants.models import Plan, PlanVersion
+from metering.models import Plan, PlanVersion
+from metering.proration import CENT, Stay, month_terms
 
 START, END = months.bounds("2026-11")
 USD = 10**9

@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from core import months
 from core.money import dollars
+from metering import request_log
+from metering.ledger import record_events
+from metering.models import LedgerEntry, RefusedRequest
+from metering.request_log import Cursor, LogFilter, Refusal
 from operations.retention import delete_old
-from tenants.metering import request_log
-from tenants.metering.ledger import record_events
-from tenants.metering.request_log import Cursor, LogFilter, Refusal
-from tenants.models import LedgerEntry, RefusedRequest
 from tests.tenants.builders import issue_key, read_stream
 
 NOON = datetime(2026, 11, 12, 12, tzinfo=UTC)

@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from tenants.metering.style_usage import style_usage
-from tenants.models import UsageDaily
-from tenants.public import playground_key
+from accounts.workspaces import playground_key
+from metering.models import UsageDaily
+from metering.style_usage import style_usage
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

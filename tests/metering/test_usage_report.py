@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from tenants.api.usage_report import BadParameters, read_query
+from metering.usage_report import BadParameters, read_query
 
 
 def test_parameters_are_read_and_have_defaults():

@@ -1,8 +1,8 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from tenants.metering.ledger import record_events
-from tenants.metering.version_stats import VersionFigures, version_figures
+from metering.ledger import record_events
+from metering.version_stats import VersionFigures, version_figures
 from tests.tenants.builders import NOW
 
 

@@ -6,11 +6,11 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
+from accounts.workspaces import playground_key
 from adapters.models import BaseModel, Engine
 from core.request_ids import new_request_id
-from tenants.metering.ledger import Event, record_events
+from metering.ledger import Event, record_events
 from tenants.models import Tenant, User
-from tenants.public import playground_key
 
 
 class Page(HTMLParser):

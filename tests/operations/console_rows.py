@@ -10,24 +10,16 @@ from django.contrib import admin
 from django.db.models import Field, Model
 from django.utils import timezone
 
+from accounts.workspaces import create_tenant
 from adapters.errors import Finding
 from adapters.models import AdapterVersion, Style
 from core import months
 from core.message_fields import MessageField
 from core.messages import Message
 from core.money import NANO
-from tenants.metering.ledger import record_events
-from tenants.models import (
-    ApiKey,
-    LedgerEntry,
-    Membership,
-    Subscription,
-    Tenant,
-    UsageDaily,
-    UsageEvent,
-    User,
-)
-from tenants.public import create_tenant
+from metering.ledger import record_events
+from metering.models import LedgerEntry, Subscription, UsageDaily, UsageEvent
+from tenants.models import ApiKey, Membership, Tenant, User
 from tests.adapters.builders import LAYERS, WIDTH, module_names
 from tests.tenants.builders import issue_key, make_event
 
@@ -53,13 +45,13 @@ WANTED: dict[str, Callable[[int], Values]] = {
         "before": {"name": "Acme"},
         "after": {"name": "Acme & Co"},
     },
-    "tenants.CreditGrant": lambda n: {"last_period": "", "amount_nanousd": NANO},
-    "tenants.Invoice": lambda n: {"state": "finalized", "number": 1000 + n, "total_nanousd": 9 * NANO},
-    "tenants.OutboxEvent": lambda n: {"type": "webhook.test", "object": {}},
+    "metering.CreditGrant": lambda n: {"last_period": "", "amount_nanousd": NANO},
+    "metering.Invoice": lambda n: {"state": "finalized", "number": 1000 + n, "total_nanousd": 9 * NANO},
+    "events.OutboxEvent": lambda n: {"type": "webhook.test", "object": {}},
     "billing.Payment": lambda n: {"invoice": None, "amount_nanousd": 5 * NANO},
-    "tenants.TrainingHold": lambda n: {"token_nanousd": 3_000, "most_tokens": n, "nanousd": 3_000 * n},
+    "metering.TrainingHold": lambda n: {"token_nanousd": 3_000, "most_tokens": n, "nanousd": 3_000 * n},
     "tenants.User": lambda n: {"default_workspace": None},
-    "tenants.WebhookEndpoint": lambda n: {"url": f"https://hooks.example.com/{n}", "sealed_secret": "none"},
+    "events.WebhookEndpoint": lambda n: {"url": f"https://hooks.example.com/{n}", "sealed_secret": "none"},
 }
 
 

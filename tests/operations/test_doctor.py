@@ -21,13 +21,13 @@ from adapters.models import Engine
 from config import celery
 from core import valkey as names
 from core.sizes import GIB
+from metering.ledger import record_events
 from operations import settings_checks
 from operations.doctor import checkup, databases, machine, queues, storage, watermark
 from operations.doctor import engines as engine_checks
 from operations.doctor import setup as setup_checks
 from operations.doctor import training as training_checks
 from operations.monitoring import health, task_counts
-from tenants.metering.ledger import record_events
 from tenants.models import ApiKey
 from tests.operations.builders import new_engine
 from tests.tenants.builders import issue_key, make_event
@@ -52,7 +52,7 @@ def an_engine() -> Engine:
 def working(valkey, monkeypatch) -> None:
     """Workers did all tasks just now; what other tests sent, and nobody took, is not seen."""
     monkeypatch.setattr(queues, "read_queue_lengths", lambda names: dict.fromkeys(names, 0))
-    for task in ("inference.tasks.drain", "adapters.tasks.advance", "tenants.tasks.deliver_webhooks"):
+    for task in ("inference.tasks.drain", "adapters.tasks.advance", "events.tasks.deliver_webhooks"):
         task_counts.count_task(valkey, task, is_success=True, busy_s=0)
 
 
@@ -241,7 +241,7 @@ def test_only_what_sends_mail_refuses_to_start_without_a_mail_server(settings):
     settings_checks.refuse_half_configured()
     with pytest.raises(SystemExit, match="EMAIL_URL is empty"):
         settings_checks.refuse_half_configured(sends_mail=True)
-    assert settings.CELERY_TASK_ROUTES["tenants.tasks.send_notices"]["queue"] == celery.MAIL_QUEUE
+    assert settings.CELERY_TASK_ROUTES["events.tasks.send_notices"]["queue"] == celery.MAIL_QUEUE
     for queue in ("billing", celery.MAIL_QUEUE):
         worker = Mock()
         worker.app.amqp.queues.consume_from = {queue: Mock()}

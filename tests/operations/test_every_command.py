@@ -9,6 +9,7 @@ import pytest
 from django.core.management import call_command, get_commands, load_command_class
 from django.urls import reverse
 
+from accounts.workspaces import first_party_tenant
 from adapters.models import BaseModel, Style
 from adapters.placement import registering
 from core import months
@@ -17,9 +18,8 @@ from operations.backup.manifest import Manifest
 from operations.management.commands import backup, restore
 from tenants.audit import record_command
 from tenants.models import AuditEntry
-from tenants.public import first_party_tenant
 
-OURS = {"operations", "tenants", "adapters", "inference", "billing"}
+OURS = {"operations", "tenants", "accounts", "metering", "adapters", "inference", "billing"}
 COMMANDS = {name: load_command_class(app, name) for name, app in get_commands().items() if app in OURS}
 # What each command declares: the action of its entry in the log, None if it changes nothing.
 ACTIONS = {name: getattr(command, "audit_action", "undeclared") for name, command in COMMANDS.items()}

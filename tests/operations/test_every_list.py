@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from core.console import ListAdmin
 from core.estimated_paginator import MAX_COUNTED
-from tenants.admin.lists import LongList
+from metering.console import LongList
 from tenants.models import ApiKey
 from tests.operations.console_rows import Rows
 

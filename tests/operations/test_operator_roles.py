@@ -5,7 +5,8 @@ from django.contrib.admin import site
 from django.test import Client
 from django.urls import reverse
 
-from tenants.models import CreditGrant, Tenant
+from metering.models import CreditGrant
+from tenants.models import Tenant
 from tests.operations.builders import clerk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -17,12 +18,12 @@ CHANGES = {
     "Support": {
         "tenants.apikey": False,
         "tenants.tenant": True,
-        "tenants.webhookendpoint": False,
+        "events.webhookendpoint": False,
         "adapters.adapterversion": False,
         "adapters.share": False,
         "adapters.style": True,
     },
-    "Finance": {"tenants.tenant": True, "tenants.creditgrant": True, "tenants.pricebook": True},
+    "Finance": {"tenants.tenant": True, "metering.creditgrant": True, "metering.pricebook": True},
     "Engineer": {"adapters.engine": True},
     "Admin": {"tenants.tenant": True, "adapters.engine": True, "adapters.style": True},
 }
@@ -63,8 +64,8 @@ def test_each_role_sees_its_own_lists_and_none_gives_rights():
         assert not found[role] & SUPERUSERS_ONLY, role
     assert found["Admin"] == labels() - SUPERUSERS_ONLY
     assert "adapters.engine" not in found["Finance"]
-    assert "tenants.invoice" not in found["Engineer"]
-    assert {"tenants.user", "adapters.style", "tenants.invoice"} <= found["Support"]
+    assert "metering.invoice" not in found["Engineer"]
+    assert {"tenants.user", "adapters.style", "metering.invoice"} <= found["Support"]
 
 
 def test_each_role_changes_what_its_work_needs():
@@ -80,7 +81,7 @@ def test_support_suspends_a_workspace_and_grants_nothing(acme):
     sent = {"action": "suspend", "_selected_action": [acme.pk], **SURE}
     client.post(address("tenants.tenant"), sent)
     assert Tenant.objects.get(pk=acme.pk).suspended_at
-    assert client.get(address("tenants.creditgrant", "add")).status_code == 403
+    assert client.get(address("metering.creditgrant", "add")).status_code == 403
     assert not CreditGrant.objects.exists()
 
 

@@ -14,24 +14,13 @@ from adapters.models import BaseModel, Style
 from adapters.public import found_workspace
 from core import months
 from core.money import usd
+from events.models import WebhookDelivery, WebhookEndpoint
+from metering.models import AuthorEarning, Invoice, LedgerEntry, UsageDaily, UsageEvent
 from operations import seeding
 from operations.models import SampleData
 from operations.sample_data.seeding import DOMAIN, NotADemo, add_sample_data
-from tenants.models import (
-    ApiKey,
-    AuditEntry,
-    AuthorEarning,
-    Invoice,
-    LedgerEntry,
-    Membership,
-    Tenant,
-    UsageDaily,
-    UsageEvent,
-    User,
-    WebhookDelivery,
-    WebhookEndpoint,
-)
-from tenants.public import verify_key
+from tenants.key_secrets import verify_key
+from tenants.models import ApiKey, AuditEntry, Membership, Tenant, User
 from tests.operations.builders import used
 from tests.tenants.builders import browser_of, issue_key
 

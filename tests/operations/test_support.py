@@ -6,12 +6,12 @@ import pytest
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from accounts import workspaces
 from billing.plan_changes import UnpaidInvoice
 from core.errors import DomainError
 from core.project_root import PROJECT_ROOT
 from inference import errors
 from operations.settings_checks import find_gaps
-from tenants.accounts import workspaces
 from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -30,7 +30,7 @@ def test_pages_about_money_the_footer_and_error_pages_name_it(settings, alice_cl
         assert LINK in render_to_string(name), name
     assert alice_client.get("/nowhere/").text.count(LINK) == 1
     workspaces.suspend_tenant(acme)
-    assert alice_client.get(reverse("website:keys")).text.count(LINK) == 2
+    assert alice_client.get(reverse("keys:keys")).text.count(LINK) == 2
 
 
 def test_without_it_pages_say_nothing(settings, alice_client, acme):

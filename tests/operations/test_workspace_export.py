@@ -10,9 +10,10 @@ from django.test import Client
 from django.urls import reverse
 
 from adapters.models import BaseModel, Style
+from events.models import WebhookEndpoint
+from metering.ledger import record_events
 from operations import tasks
-from tenants.metering.ledger import record_events
-from tenants.models import ApiKey, AuditEntry, Tenant, WebhookEndpoint
+from tenants.models import ApiKey, AuditEntry, Tenant
 from tests.operations.builders import clerk
 from tests.tenants.builders import issue_key, make_event
 

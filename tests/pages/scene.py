@@ -11,6 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.invitations import digest_of
+from accounts.subscriptions import subscribe_tenant
 from adapters.errors import Finding
 from adapters.models import (
     AdapterVersion,
@@ -29,24 +31,11 @@ from adapters.models import (
 from billing.models import BillingDetails, Payment, PaymentAccount
 from core import months
 from core.money import NANO
-from tenants.accounts.invitations import digest_of
-from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.api_keys.actions import revoke_by_operator, rotate_key
-from tenants.metering.plans import newest_plan_version
-from tenants.models import (
-    ApiKey,
-    AuthorEarning,
-    CreditGrant,
-    EventType,
-    Invitation,
-    Invoice,
-    Membership,
-    OutboxEvent,
-    Tenant,
-    User,
-    WebhookDelivery,
-    WebhookEndpoint,
-)
+from events.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
+from keys.actions import revoke_by_operator, rotate_key
+from metering.models import AuthorEarning, CreditGrant, Invoice
+from metering.plans import newest_plan_version
+from tenants.models import ApiKey, Invitation, Membership, Tenant, User
 from tests.adapters.builders import known
 from tests.tenants.builders import issue_key, owner_of
 
@@ -333,9 +322,9 @@ def lay_keys(acme: Tenant, alice: User) -> list[str]:
     for number in range(60):
         issue_key(acme, name=f"program {number}", by=alice)
     User.objects.filter(pk=alice.pk).update(review_keys_since=now)
-    keys = reverse("website:keys")
+    keys = reverse("keys:keys")
     addresses = [keys, f"{keys}?page=2", f"{keys}?q=program", f"{keys}?q=nothing"]
-    addresses += [reverse(f"website:{name}", args=[limited.pk]) for name in ("limit_key", "rotate_key")]
+    addresses += [reverse(f"keys:{name}", args=[limited.pk]) for name in ("limit_key", "rotate_key")]
     return [*addresses, reverse("member_home"), reverse("home_developers"), reverse("website:settings")]
 
 
@@ -359,9 +348,9 @@ def lay_team(acme: Tenant, alice: User) -> list[str]:
         facts = {"user": alice, "ip": "203.0.113.7", "user_agent": agent}
         UserSession.objects.update_or_create(session_key=key, defaults=facts)
     log = reverse("tenants:audit_log")
-    addresses = [reverse("tenants:team"), reverse("tenants:member", args=[member.pk]), log]
+    addresses = [reverse("accounts:team"), reverse("accounts:member", args=[member.pk]), log]
     addresses += [f"{log}?person=nobody", reverse("usersessions_list")]
-    return [*addresses, reverse("tenants:notices"), reverse("website:delete_account")]
+    return [*addresses, reverse("events:notices"), reverse("website:delete_account")]
 
 
 def lay_webhooks(acme: Tenant) -> list[str]:
@@ -386,5 +375,5 @@ def lay_webhooks(acme: Tenant) -> list[str]:
             answered |= {"status_code": 502, "failure": "The answer was 502."}
         attempted = {"status": status, "attempts": number % 3, "attempted_at": now}
         WebhookDelivery.objects.create(endpoint=failing, event=event, **attempted, **answered)
-    addresses = [reverse("tenants:webhook", args=[endpoint.pk]) for endpoint in (failing, off)]
-    return [reverse("tenants:webhooks"), *addresses]
+    addresses = [reverse("events:webhook", args=[endpoint.pk]) for endpoint in (failing, off)]
+    return [reverse("events:webhooks"), *addresses]

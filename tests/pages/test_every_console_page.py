@@ -32,12 +32,17 @@ from tests.pages.walking import (
 ROWS = 2  # of each list
 SHOWN = ("changelist", "add", "change", "history")
 OF_A_MODEL = (*SHOWN, "delete")  # operators delete nothing
-APPS = ("tenants", "adapters", "billing", "auth")
-REFUSED = ("tenants_pricebook_add", "adapters_engine_add")
+APPS = ("tenants", "events", "metering", "operations", "adapters", "billing", "auth")
+REFUSED = ("metering_pricebook_add", "adapters_engine_add")
 ENDS = tuple(f"_{model._meta.model_name}_{page}" for model in admin.site._registry for page in OF_A_MODEL)
 # What is no page of its own: parts of pages, files, and addresses that only take a form.
 OF_DJANGO = {"search", "login", "logout", "autocomplete", "jsi18n", "view_on_site"}
-OURS = {"tenants_tenant_end_look", "tenants_auditentry_export", "workspace_erasure", "tenants_invoice_credit"}
+OURS = {
+    "tenants_tenant_end_look",
+    "tenants_auditentry_export",
+    "workspace_erasure",
+    "metering_invoice_credit",
+}
 PASSWORDS = {"auth_user_password_change", "password_change"}  # people reset their own, on everybody's page
 NO_PAGES = OF_DJANGO | OURS | PASSWORDS
 # Transitions would let axe measure colours half way from one theme to the other.

@@ -14,8 +14,8 @@ from django.utils import timezone
 from playwright.sync_api import BrowserContext, Route
 
 from core import months
-from tenants.metering.ledger import record_events
-from tenants.metering.request_log import Refusal, record_refusals
+from metering.ledger import record_events
+from metering.request_log import Refusal, record_refusals
 from tenants.models import Tenant
 from tests.config.addresses import ALL, API, SEEN_BY_ALL, address_of
 from tests.pages.builders import is_whole_page
@@ -41,15 +41,15 @@ IN_GERMAN = [
     "training:new",
     "training:texts",
     "inference:playground",
-    "website:keys",
+    "keys:keys",
     "billing:usage",
     "billing:requests",
     "billing:plan",
     "billing:invoices",
-    "tenants:team",
+    "accounts:team",
     "website:settings",
-    "tenants:notices",
-    "tenants:webhooks",
+    "events:notices",
+    "events:webhooks",
 ]
 FIRST_PAINT = """new Promise((done) => {
     new PerformanceObserver(() => done()).observe({ type: "paint", buffered: true });
@@ -128,7 +128,7 @@ def test_nothing_moves_when_the_fonts_come_late(members):
     page = members.new_page()
     held: list[Route] = []
     page.route("**/*.woff2", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks the function)
-    for address in (reverse("website:keys"), reverse("billing:usage")):
+    for address in (reverse("keys:keys"), reverse("billing:usage")):
         page.goto(address, wait_until="domcontentloaded")
         page.evaluate(FIRST_PAINT)
         assert held

@@ -15,12 +15,13 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, Route, expect
 
+from accounts.workspaces import create_tenant
 from adapters.models import Style
+from events.models import NoticeKind
+from events.notices.choices import unsubscribe_url
+from metering.ledger import record_events
 from stack.folders import ROOT
-from tenants.metering.ledger import record_events
-from tenants.models import Membership, NoticeKind, User
-from tenants.notices.choices import unsubscribe_url
-from tenants.public import create_tenant
+from tenants.models import Membership, User
 from tests.pages import scene, training_scene
 from tests.pages.builders import PASSWORD, give_password
 from tests.pages.walking import Axe, Fault, Walk, assert_no_faults, check_state, enter, prove_who_it_is
@@ -29,11 +30,11 @@ from tests.training.builders import answer_for_the_base
 
 OF_BILLING = ("usage", "requests", "invoices", "plan", "credits", "billing_details", "earnings")
 ROOMS = [
-    *("member_home", "website:keys", "website:settings"),
+    *("member_home", "keys:keys", "website:settings"),
     *("adapters:catalogue", "adapters:upload", "adapters:deleted"),
     *("inference:playground", "inference:blind"),
     *(f"billing:{name}" for name in OF_BILLING),
-    *("tenants:webhooks", "tenants:team", "tenants:audit_log", "tenants:notices"),
+    *("events:webhooks", "accounts:team", "tenants:audit_log", "events:notices"),
 ]
 MARKED = {"watermark": "gumbel; epoch=1"}
 USAGE = {"prompt_tokens": 12, "completion_tokens": 40}
@@ -134,10 +135,10 @@ def test_where_mails_lead(alice, bob_client, browser, live_server, walk):
     confirm = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
     member = Membership.objects.get(user=alice)
     stop = unsubscribe_url(member, NoticeKind.USAGE).removeprefix(settings.SITE_URL)
-    join = reverse("tenants:join", args=[scene.TOKEN])
+    join = reverse("accounts:join", args=[scene.TOKEN])
     visitor = Walk(browser.new_context(base_url=live_server.url), "visitor", is_brief=True)
     visitor.see([join, confirm, stop, reverse("account_email_verification_sent")], status=200)
-    gone = [reverse("tenants:join", args=["x"]), reverse("account_confirm_email", args=["x"])]
+    gone = [reverse("accounts:join", args=["x"]), reverse("account_confirm_email", args=["x"])]
     visitor.see(
         [*gone, reverse("account_reset_password_done"), reverse("account_reset_password_from_key_done")]
     )
@@ -284,11 +285,11 @@ def test_without_javascript_pages_read_forms_post_and_what_needs_it_says_so(
             faults.append(f"{address} does not say that it needs JavaScript")
     assert faults == [], "\n".join(faults)
 
-    page.goto(reverse("website:keys"))
+    page.goto(reverse("keys:keys"))
     page.get_by_label("Name", exact=True).fill("by hand")
     page.get_by_role("button", name="Create key").click()
     expect(page.locator("#secret")).to_have_text(re.compile("^sk-ps-"))
-    page.goto(reverse("website:keys"))
+    page.goto(reverse("keys:keys"))
     revoke = dialog_of(page, "Revoke “by hand”?")
     revoke.get_by_role("textbox").fill("by hand")
     revoke.get_by_role("button", name="Revoke key").click()
@@ -302,7 +303,7 @@ def dialog_of(page: Page, heading: str) -> Locator:
 
 def test_shortcuts_lead_somewhere_and_can_be_turned_off(acme, alice_client, browser, live_server):
     page = enter(browser, live_server, alice_client).new_page()
-    page.goto(reverse("website:keys"))
+    page.goto(reverse("keys:keys"))
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
@@ -334,7 +335,7 @@ def test_the_search_finds_pages_actions_and_styles_and_keys_walk_through_it(
     page.keyboard.press("ArrowDown")
     expect(create).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(reverse("website:keys")))
+    expect(page).to_have_url(re.compile(reverse("keys:keys")))
     expect(page.get_by_role("dialog", name="Create API key")).to_be_visible()
 
 

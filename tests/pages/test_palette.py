@@ -15,7 +15,7 @@ def page(browser, live_server, alice_client) -> Page:
 
 
 def test_one_escape_closes_the_search_and_a_theme_is_chosen_from_it(page):
-    page.goto(reverse("website:keys"))
+    page.goto(reverse("keys:keys"))
     page.keyboard.press("Control+k")
     palette = page.get_by_role("dialog", name="Search or jump to")
     page.keyboard.type("invoice")

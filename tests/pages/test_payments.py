@@ -14,8 +14,9 @@ from core import months
 from core.money import NANO
 from labs import fake_stripe
 from labs.fake_stripe import FakeStripe
-from tenants.metering.credits import credits_left
-from tenants.models import Invoice, PlanVersion, Subscription, Tenant
+from metering.credits import credits_left
+from metering.models import Invoice, PlanVersion, Subscription
+from tenants.models import Tenant
 from tests.billing.builders import bill, deliver
 from tests.chromium import look
 from tests.pages.walking import PHONE, check_width, enter, hear_errors

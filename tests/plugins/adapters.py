@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from accounts.workspaces import first_party_tenant
 from adapters.catalog import sharing
 from adapters.evidence import drafts
 from adapters.models import BaseModel, Engine, Style
 from adapters.routing import publisher
 from labs.fake_vllm.control_side import BASE, FakeVllm
 from tenants.models import Tenant
-from tenants.public import first_party_tenant
 from tests.adapters.builders import LAYERS, WIDTH, known, module_names
 from tests.adapters.evidence.cases import EqualWords
 

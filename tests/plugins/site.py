@@ -4,9 +4,10 @@ import pytest
 
 from billing.payments import payments
 from billing.payments.manual_provider import ManualProvider
+from events.models import WebhookEndpoint
+from events.webhooks import signing
 from provenance import checks
-from tenants.models import Tenant, User, WebhookEndpoint
-from tenants.webhooks import signing
+from tenants.models import Tenant, User
 from tests.config.things import Arguments, lay_things
 from tests.provenance.marked import KEY, encode
 

@@ -8,9 +8,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from metering.ledger import Event
+from tenants.access import Access
 from tenants.api.views import WorkspaceView
-from tenants.metering.ledger import Event
-from tenants.models import ApiKey, Tenant, User
+from tenants.models import ApiKey, Membership, Tenant, User
 from tests.tenants.api.builders import ApiClient
 from tests.tenants.builders import Clock, issue_key, make_event
 from website import api_schema
@@ -66,3 +67,21 @@ def documented_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(WorkspaceView, "finalize_response", finalize_documented)
     yield
     assert not undocumented
+
+
+@pytest.fixture
+def owner(alice, acme) -> Access:
+    """Alice, acting in Acme."""
+    return Access(tenant=acme, user=alice, role=Membership.Role.OWNER)
+
+
+@pytest.fixture
+def stranger(charlie, charlies) -> Access:
+    """Charlie, acting in a workspace of his own."""
+    return Access(tenant=charlies, user=charlie, role=Membership.Role.OWNER)
+
+
+@pytest.fixture
+def bobs(bob, acme) -> Membership:
+    """Bob's place in Acme."""
+    return Membership.objects.get(user=bob, tenant=acme)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from adapters.models import BaseModel
+from tenants.access import Access, access_of_person
 from tenants.models import Tenant
-from tenants.public import Access, access_of_person
 from tests.adapters.builders import adapter_files
 from tests.training.builders import make_text, read_all
 from training import actions

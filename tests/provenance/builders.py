@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from inference.public import digest_text
+from metering.ledger import record_events
 from provenance.receipts import Receipt
-from tenants.metering.ledger import record_events
 from tests.tenants.builders import make_event
 
 TEXT = "The gentleman had fallen asleep\nat the head of the train."

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
+from metering.ledger import record_events
 from provenance import views
 from provenance.checks import ENOUGH_WORDS, USUALLY_FOUND_WORDS
 from provenance.receipts import sign_receipt, verify_receipt
 from provenance.watermark.detector import USUALLY_FOUND_TOKENS
-from tenants.metering.ledger import record_events
 from tests.provenance.builders import RECEIPT, TEXT
 from tests.provenance.marked import write
 from tests.tenants.builders import make_event

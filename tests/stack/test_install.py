@@ -15,7 +15,7 @@ from stack.folders import ROOT
 
 NEEDED = (
     "install.sh", ".env.example", "docker-compose.yml", "docker-compose.digests.yml", "Dockerfile",
-    "dev/stack/env_file.py", "deploy/upgrade.sh", "deploy/replace.sh", "platform/core/version.py",
+    "dev/stack/env_file.py", "deploy/upgrade.sh", "deploy/replace.sh", "core/version.py",
 )  # fmt: skip
 DOCKER = """#!/bin/sh
 echo "$*" >> "$DOCKER_LOG"

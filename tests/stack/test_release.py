@@ -46,7 +46,7 @@ def test_the_provenance_names_each_file_the_commit_and_the_base_images(tmp_path)
 @pytest.mark.parametrize(("options", "pushed"), [((), 0), (("--push", "registry.example.com"), 2)])
 def test_docker_attests_only_what_it_pushes(tmp_path, options, pushed):
     """An attestation has the time in it, and an archive is the same whenever it is built."""
-    for name in ("deploy/release.sh", "Dockerfile", "deploy/training.Dockerfile", "platform/core/version.py"):
+    for name in ("deploy/release.sh", "Dockerfile", "deploy/training.Dockerfile", "core/version.py"):
         copy = tmp_path / "tree" / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, copy)

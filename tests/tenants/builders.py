@@ -9,14 +9,16 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
+from accounts.workspaces import playground_key
 from core import months
-from tenants.api_keys import actions
-from tenants.events.outbox import record_event
-from tenants.metering.ledger import Event
-from tenants.metering.plans import limits_of
-from tenants.metering.pricing import cost_nanousd
-from tenants.models import ApiKey, EventType, Membership, Scope, Tenant, User
-from tenants.public import Access, playground_key
+from events.models import EventType
+from events.outbox import record_event
+from keys import actions
+from metering.ledger import Event
+from metering.plans import limits_of
+from metering.pricing import cost_nanousd
+from tenants.access import Access
+from tenants.models import ApiKey, Membership, Scope, Tenant, User
 
 NOW = datetime(2026, 11, 12, 12, tzinfo=UTC)
 

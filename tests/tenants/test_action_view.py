@@ -11,7 +11,7 @@ Role = Membership.Role
 
 
 def test_a_refusal_stands_beside_its_field_and_nothing_typed_is_lost(alice_client, bob):
-    answer = alice_client.post(reverse("tenants:invite"), {"email": bob.email, "role": Role.VIEWER})
+    answer = alice_client.post(reverse("accounts:invite"), {"email": bob.email, "role": Role.VIEWER})
     assert answer.status_code == 400
     form = answer.context["form"]
     assert form.errors == {"email": [f"{bob.email} is already a member."]}
@@ -20,15 +20,15 @@ def test_a_refusal_stands_beside_its_field_and_nothing_typed_is_lost(alice_clien
 
 
 def test_a_form_that_is_wrong_calls_nothing(alice_client):
-    answer = alice_client.post(reverse("tenants:invite"), {"email": "eve", "role": Role.VIEWER})
+    answer = alice_client.post(reverse("accounts:invite"), {"email": "eve", "role": Role.VIEWER})
     assert (answer.status_code, answer.context["form"]["email"].value()) == (400, "eve")
     assert not Invitation.objects.exists()
 
 
 def test_without_a_form_the_next_page_says_why_it_was_refused(alice, alice_client):
     own = Membership.objects.get(user=alice)
-    answer = alice_client.post(reverse("tenants:remove_member", args=[own.pk]))
-    assert answer["Location"] == reverse("tenants:member", args=[own.pk])
+    answer = alice_client.post(reverse("accounts:remove_member", args=[own.pk]))
+    assert answer["Location"] == reverse("accounts:member", args=[own.pk])
     [said] = get_messages(answer.wsgi_request)
     assert (said.level_tag, "at least one owner" in said.message) == ("error", True)
 
@@ -36,10 +36,10 @@ def test_without_a_form_the_next_page_says_why_it_was_refused(alice, alice_clien
 def test_what_a_person_may_not_do_is_a_403_that_says_who_can(alice, acme, bob, bob_client):
     Membership.objects.filter(user=bob).update(role=Role.ADMIN)
     owner = Membership.objects.get(user=alice, tenant=acme)
-    answer = bob_client.post(reverse("tenants:remove_member", args=[owner.pk]))
+    answer = bob_client.post(reverse("accounts:remove_member", args=[owner.pk]))
     assert answer.status_code == 403
     assert "Only owners can" in answer.text
 
 
 def test_it_takes_forms_alone(alice_client):
-    assert alice_client.get(reverse("tenants:invite")).status_code == 405
+    assert alice_client.get(reverse("accounts:invite")).status_code == 405

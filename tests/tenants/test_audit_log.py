@@ -9,9 +9,9 @@ from asgiref.sync import async_to_sync
 from django.urls import reverse
 from django.utils import timezone
 
-from tenants.accounts.access import Access
+from tenants import views as page
+from tenants.access import Access
 from tenants.models import AuditEntry
-from tenants.views import audit_log as page
 from tests.tenants.builders import issue_key, read_stream
 
 pytestmark = pytest.mark.django_db

@@ -4,10 +4,23 @@ import ast
 import re
 from pathlib import Path
 
-from tenants.accounts.audit_words import describe_action
+from tenants.audit_words import describe_action
 
-ROOT = Path(__file__).parents[3]
-APPS = ("tenants", "adapters", "inference", "training", "billing", "platform")
+ROOT = Path(__file__).parents[2]
+APPS = (
+    "core",
+    "tenants",
+    "events",
+    "metering",
+    "accounts",
+    "adapters",
+    "inference",
+    "keys",
+    "provenance",
+    "training",
+    "billing",
+    "platform",
+)
 AUDITS = {"audit", "record_audit", "record_command", "record_audits"}
 CODE = re.compile(r"[a-z_]+\.[a-z_]+")
 

@@ -11,14 +11,14 @@ from django.urls import reverse
 
 from core import estimated_paginator, months
 from core.estimated_paginator import EstimatedPaginator
+from metering.ledger import record_events
+from metering.models import LedgerEntry, UsageEvent, UsageMinute
+from metering.version_stats import VersionFigures, version_figures
 from operations.retention import delete_old
-from tenants.metering.ledger import record_events
-from tenants.metering.version_stats import VersionFigures, version_figures
-from tenants.models import LedgerEntry, UsageEvent, UsageMinute
 from tests.tenants.builders import NOW
 
 EVENTS = 600
-TABLES = {"tenants_usageevent", "tenants_ledgerentry", "tenants_usagedaily"}
+TABLES = {"metering_usageevent", "metering_ledgerentry", "metering_usagedaily"}
 
 QUERIES = [
     ("usageevent", {}),
@@ -50,7 +50,7 @@ def long(acme, event) -> None:
 
 
 def address(model: str) -> str:
-    return reverse(f"admin:tenants_{model}_changelist")
+    return reverse(f"admin:metering_{model}_changelist")
 
 
 def scanned(sql: str) -> set[str]:

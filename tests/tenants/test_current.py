@@ -6,11 +6,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tenants.accounts import current, workspaces
-from tenants.accounts.workspaces import create_tenant
-from tenants.metering.plans import newest_plan_version
+from accounts import workspaces
+from accounts.subscriptions import subscribe_tenant
+from accounts.workspaces import create_tenant
+from metering.plans import newest_plan_version
+from tenants import current
 from tenants.models import Membership, Tenant
-from tenants.public import subscribe_tenant
 from tests.tenants.builders import browser_of, issue_key
 
 pytestmark = pytest.mark.django_db
@@ -29,9 +30,9 @@ def test_a_switch_holds_in_the_session_and_begins_the_next_one(alice, alice_clie
     assert heading(alice_client) == "acme"
     heading(browser_of(alice))
     answer = alice_client.post(
-        reverse("website:switch_workspace"), {"workspace": "beta", "next": reverse("tenants:team")}
+        reverse("website:switch_workspace"), {"workspace": "beta", "next": reverse("accounts:team")}
     )
-    assert answer["Location"] == reverse("tenants:team")
+    assert answer["Location"] == reverse("accounts:team")
     assert heading(alice_client) == "beta"
     assert heading(browser_of(alice)) == "beta"
 
@@ -58,7 +59,7 @@ def test_a_form_without_any_cookie_says_so_and_leads_to_the_login():
 def test_pages_and_the_api_are_of_the_open_workspace(valkey, alice_client, acme, beta):
     issue_key(beta, name="of beta", by=None)
     alice_client.post(reverse("website:switch_workspace"), {"workspace": "beta"})
-    assert "of beta" in alice_client.get(reverse("website:keys")).text
+    assert "of beta" in alice_client.get(reverse("keys:keys")).text
     assert alice_client.get("/api/v1/workspace").json()["slug"] == "beta"
 
 
@@ -76,7 +77,7 @@ def test_a_switch_leads_to_no_other_site(alice_client, beta):
 
 def test_a_page_of_another_own_workspace_offers_the_switch(alice_client, charlie_client, beta):
     key, _ = issue_key(beta, name="of beta", by=None)
-    address = reverse("website:limit_key", args=[key.pk])
+    address = reverse("keys:limit_key", args=[key.pk])
     missing = alice_client.get(address)
     assert missing.status_code == 404
     assert "Switch to Beta" in missing.text
@@ -85,11 +86,11 @@ def test_a_page_of_another_own_workspace_offers_the_switch(alice_client, charlie
 
 
 def test_a_link_that_names_another_own_workspace_offers_the_switch(alice_client, charlie_client, beta):
-    link = reverse("website:keys") + "?workspace=beta"
+    link = reverse("keys:keys") + "?workspace=beta"
     page = alice_client.get(link)
     assert "Switch to Beta?" in page.text
     assert f'value="{link}"' in page.text
-    assert alice_client.get(reverse("website:keys") + "?workspace=acme").context["keys"] == []
+    assert alice_client.get(reverse("keys:keys") + "?workspace=acme").context["keys"] == []
     assert charlie_client.get(link).status_code == 404
 
 
@@ -117,17 +118,17 @@ def test_a_person_owns_only_so_many(alice, beta, monkeypatch):
 
 
 def test_last_seen_is_written_once_in_ten_minutes(alice_client, acme, django_assert_num_queries):
-    alice_client.get(reverse("tenants:team"))
+    alice_client.get(reverse("accounts:team"))
     seen_at = Membership.objects.get().last_seen_at
     assert seen_at
-    alice_client.get(reverse("tenants:team"))
+    alice_client.get(reverse("accounts:team"))
     assert Membership.objects.get().last_seen_at == seen_at
     Membership.objects.update(last_seen_at=timezone.now() - current.SEEN_EVERY)
-    alice_client.get(reverse("tenants:team"))
+    alice_client.get(reverse("accounts:team"))
     assert Membership.objects.get().last_seen_at > seen_at
 
 
 def test_a_page_asks_once_for_all_workspaces(alice_client, beta, django_assert_max_num_queries):
-    alice_client.get(reverse("tenants:team"))
+    alice_client.get(reverse("accounts:team"))
     with django_assert_max_num_queries(6):
-        alice_client.get(reverse("tenants:team"))
+        alice_client.get(reverse("accounts:team"))

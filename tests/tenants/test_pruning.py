@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from core import months
 from core.valkey import account_key, bucket_key
+from metering.quota_sync import snapshot
 from operations.retention import delete_old
 from tenants.models import ApiKey
-from tenants.quota_sync import snapshot
 from tests.tenants.builders import issue_key
 
 pytestmark = pytest.mark.django_db

@@ -4,10 +4,10 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
+from accounts import workspaces
 from core import names
-from tenants.accounts import workspaces
-from tenants.accounts.roles import ALLOWED, NEEDED_TO_GRANT, Permission, Role
 from tenants.models import ApiKey, Membership, Scope, Tenant
+from tenants.roles import ALLOWED, NEEDED_TO_GRANT, Permission, Role
 from tests.tenants.builders import issue_key
 
 
@@ -25,12 +25,12 @@ def people(alice, bob, alice_client, bob_client):
 def test_pages_do_what_the_table_says(people, role, action, whose, allowed):
     (person, client), (other, _client) = people if role == Role.OWNER else people[::-1]
     key, _ = issue_key(Tenant.objects.get(), name="laptop", by=person if whose == "own" else other)
-    address = reverse(f"website:{action}_key", args=[key.pk])
+    address = reverse(f"keys:{action}_key", args=[key.pk])
     answer = client.post(address, {"name": "laptop", "parallel_requests": "3"})
     key.refresh_from_db()
     assert answer.status_code == (302 if allowed else 403)
     assert bool(key.revoked_at or key.parallel_requests) is allowed
-    assert (address in client.get(reverse("website:keys")).text) is (allowed and not key.revoked_at)
+    assert (address in client.get(reverse("keys:keys")).text) is (allowed and not key.revoked_at)
 
 
 def test_the_table_is_as_decided():
@@ -52,9 +52,9 @@ def test_the_table_is_as_decided():
 def test_an_admin_makes_no_key_that_could_make_owners(bob, bob_client, acme):
     Membership.objects.filter(user=bob).update(role=Role.ADMIN)
     sent = {"name": "all", "lifetime_days": "", "scopes": ["admin"]}
-    assert bob_client.post(reverse("website:issue_key"), sent).status_code == 400
+    assert bob_client.post(reverse("keys:issue_key"), sent).status_code == 400
     sent["scopes"] = ["members:write"]
-    assert bob_client.post(reverse("website:issue_key"), sent).status_code == 200
+    assert bob_client.post(reverse("keys:issue_key"), sent).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_forms_of_names_refuse_such_marks(alice_client, operator_client, acme):
         reverse("website:create_workspace"),
         reverse("admin:tenants_tenant_change", args=[acme.pk]),
     )
-    assert alice_client.post(reverse("website:issue_key"), {"name": "lap\u200btop"}).status_code == 400
+    assert alice_client.post(reverse("keys:issue_key"), {"name": "lap\u200btop"}).status_code == 400
     assert operator_client.post(create, {"workspace": "De\u200bsk"}).status_code == 400
     inline = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
     operator_client.post(change, {"name": "Ac\u200bme", "why": "A test", **inline})

@@ -1,8 +1,8 @@
 import pytest
 
 from core.money import NANO
-from tenants.metering.credits import grant_credit
-from tenants.public import Access
+from metering.credits import grant_credit
+from tenants.access import Access
 from tests.training.builders import answer_for_the_base
 from training import actions, pipeline
 from training.models import Training

@@ -8,9 +8,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from metering.models import TrainingHold
 from operations.console.jobs import jobs_context
 from operations.monitoring import service_metrics
-from tenants.models import AuditEntry, TrainingHold, User
+from tenants.models import AuditEntry, User
 from tests.training.builders import make_text
 from training import summary
 from training.models import Status, StopRequest, Training

@@ -14,8 +14,9 @@ from adapters.errors import VersionNotShareable
 from adapters.evidence import UnsupportedLanguage
 from adapters.models import AdapterVersion, Erasure, Evaluation, EvaluationFailure, EvaluationStatus
 from adapters.releases import review
-from tenants.models import AuditEntry, OutboxEvent
-from tenants.public import Access
+from events.models import OutboxEvent
+from tenants.access import Access
+from tenants.models import AuditEntry
 from tests.adapters.builders import known
 from tests.tenants.builders import issue_key
 from tests.training.builders import make_text, read_all

@@ -12,10 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters.models import BaseModel, Style
-from tenants.metering import trainings as charges
-from tenants.models import EventType
-from tenants.notices import sending
-from tenants.public import record_event
+from events.models import EventType
+from events.notices import sending
+from events.outbox import record_event
+from metering import trainings as charges
 from tests.adapters.builders import known
 from tests.training.builders import read_all
 from training import pipeline

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from core import valkey
-from tenants.public import access_of_person
+from tenants.access import access_of_person
 from training import actions, documents
 from training.errors import StillReading
 from training.models import Document, Training

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from core.sizes import MIB
-from tenants.models import PlanVersion
+from metering.models import PlanVersion
 from tests.training.builders import read_all
 from training import actions, storage_quota
 from training.errors import StorageFull

@@ -12,9 +12,9 @@ from adapters.models.notes import UploadNote
 from adapters.uploads import pipeline as upload_pipeline
 from core.messages import Message
 from core.money import NANO
-from tenants.metering.credits import grant_credit
-from tenants.models import LedgerEntry, TrainingHold
-from tenants.public import access_of_person
+from metering.credits import grant_credit
+from metering.models import LedgerEntry, TrainingHold
+from tenants.access import access_of_person
 from tests.training.builders import list_stored, make_text, read_all
 from training import actions, erasure, pipeline, preparation, results, starting
 from training.corpus.canaries import CANARIES

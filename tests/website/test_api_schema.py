@@ -25,7 +25,8 @@ from schemathesis.specs.openapi import checks as openapi_checks
 
 from adapters.models import BaseModel
 from inference.contract.fields import FORMS
-from tenants.models import PlanVersion, Scope
+from metering.models import PlanVersion
+from tenants.models import Scope
 from tests.tenants.builders import issue_key
 from website import api_schema
 

@@ -24,7 +24,7 @@ RUN_BY = {
     ("cli/README.md", "python"): "tests/cli/test_documents.py",
     ("cli/README.md", "sh"): "tests/cli/test_documents.py",
     ("docs/adapters.md", "sh"): "tests/adapters/test_commands.py",
-    ("docs/api.md", "json"): "tests/tenants/webhooks/test_documents.py",
+    ("docs/api.md", "json"): "tests/events/webhooks/test_documents.py",
     ("docs/api.md", "python"): "tests/journeys/test_documents.py",
     ("docs/api.md", "sh"): "tests/journeys/test_documents.py",
     ("docs/capacity.md", "sh"): "tests/adapters/test_commands.py",

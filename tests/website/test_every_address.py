@@ -32,7 +32,7 @@ def test_pages_are_private_and_addresses_of_forms_say_what_they_are(alice_client
                 assert "//cdn" not in page.text
                 assert "no-store" in page.headers["Cache-Control"]
     assert {"billing:set_budget", "adapters:select", "inference:playground_stream"} <= refused
-    assert {"member_home", "training:list", "website:keys", "inference:playground"} <= shown
+    assert {"member_home", "training:list", "keys:keys", "inference:playground"} <= shown
 
 
 def statuses(client: Client, address: str) -> set[int]:

@@ -13,14 +13,16 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.subscriptions import subscribe_tenant
+from accounts.workspaces import playground_key
 from adapters.catalog import home_styles, sharing
 from adapters.engines import readiness
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.public import found_workspace
-from tenants.metering.plans import newest_plan_version
-from tenants.metering.request_log import Refusal, record_refusals
-from tenants.models import AuditEntry, Invoice, Membership, Tenant
-from tenants.public import playground_key, subscribe_tenant
+from metering.models import Invoice
+from metering.plans import newest_plan_version
+from metering.request_log import Refusal, record_refusals
+from tenants.models import AuditEntry, Membership, Tenant
 from tests.adapters.builders import known
 from tests.adapters.routes import routes_of
 from tests.operations.builders import used
@@ -73,7 +75,7 @@ def test_styles_of_others_and_those_that_leave_are_not_selected_from_the_start(
 def test_the_call_on_the_keys_page_names_a_style_that_answers(alice, alice_client, acme, poetry, engine):
     def called(**facts: str) -> str:
         facts = {"scopes": ["inference"], "lifetime_days": "", **facts}
-        page = alice_client.post(reverse("website:issue_key"), facts).text
+        page = alice_client.post(reverse("keys:issue_key"), facts).text
         assert "Copy" in page
         return unescape(page.partition("-d '")[2].partition("'")[0])
 

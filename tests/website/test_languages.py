@@ -195,10 +195,10 @@ def test_the_browser_chooses_the_language_and_the_setting_before_it(client, alic
 
     alice.language = "en"
     alice.save()
-    assert '<html lang="en">' in alice_client.get(reverse("website:keys"), headers=GERMAN).text
+    assert '<html lang="en">' in alice_client.get(reverse("keys:keys"), headers=GERMAN).text
     alice.language = "de"
     alice.save()
-    assert '<html lang="de">' in alice_client.get(reverse("website:keys")).text
+    assert '<html lang="de">' in alice_client.get(reverse("keys:keys")).text
 
 
 @pytest.mark.django_db
@@ -220,7 +220,7 @@ def test_numbers_and_money_are_written_as_in_the_language_and_for_programs_as_ev
 @pytest.mark.django_db
 @pytest.mark.usefixtures("valkey")
 def test_numbers_in_fields_stay_readable_for_browsers(alice_client):
-    alice_client.get(reverse("website:keys"))
+    alice_client.get(reverse("keys:keys"))
     page = alice_client.get(reverse("inference:playground"), headers=GERMAN).text
     values = re.findall(r'type="number"[^>]*? (?:value|min|max|step)="([^"]*)"', page)
     assert values

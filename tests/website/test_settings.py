@@ -79,7 +79,7 @@ def test_new_keys_end_when_the_workspace_lets_them(alice_client, acme):
 
     assert acme.key_lifetime_days == 365, "of a new workspace"
     alice_client.post(reverse("website:limit_new_keys"), {"lifetime_days": "90"})
-    form = alice_client.get(reverse("website:keys")).context["form"]
+    form = alice_client.get(reverse("keys:keys")).context["form"]
     assert form["lifetime_days"].value() == 90
     assert lives_days(post("/api/v1/keys", {"name": "laptop"})) in (89, 90)
     assert post("/api/v1/keys", {"name": "for ever", "expires_at": None})["expires_at"] is None
@@ -96,9 +96,9 @@ def test_new_keys_end_when_the_workspace_lets_them(alice_client, acme):
 
 def test_a_key_that_ends_soon_is_marked(alice_client, acme, alice):
     issue_key(acme, name="laptop", by=alice, expires_at=timezone.now() + timedelta(days=13))
-    assert "Expires soon" in alice_client.get(reverse("website:keys")).text
+    assert "Expires soon" in alice_client.get(reverse("keys:keys")).text
     ApiKey.objects.update(expires_at=timezone.now() + timedelta(days=15))
-    assert "Expires soon" not in alice_client.get(reverse("website:keys")).text
+    assert "Expires soon" not in alice_client.get(reverse("keys:keys")).text
 
 
 def test_new_keys_start_with_the_workspaces_limits(alice_client, acme):
@@ -112,7 +112,7 @@ def test_new_keys_start_with_the_workspaces_limits(alice_client, acme):
     acme.refresh_from_db()
     limits = {"monthly_nanousd": 5 * NANO, "monthly_tokens": 1000, "parallel_requests": 2}
     assert acme.key_limits == limits
-    form = alice_client.get(reverse("website:keys")).context["form"]
+    form = alice_client.get(reverse("keys:keys")).context["form"]
     shown = [form[name].value() for name in ("monthly_nanousd", "monthly_tokens", "requests_per_minute")]
     assert shown == ["5.00", 1000, None]
     assert form.has_limits, "its disclosure is open"

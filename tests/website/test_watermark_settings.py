@@ -33,7 +33,7 @@ def test_what_the_operator_decides_is_not_offered(alice_client, acme, settings):
 
 def test_a_key_for_programs_alone_turns_it_off(alice_client, acme, valkey):
     key, _ = issue_key(acme, name="batch", by=None)
-    address = reverse("website:limit_key", args=[key.pk])
+    address = reverse("keys:limit_key", args=[key.pk])
     for sent, is_watermarked in [({}, True), (SHOWN, False), ({**SHOWN, "is_watermarked": "on"}, True)]:
         assert alice_client.post(address, sent).status_code == 302
         assert ApiKey.objects.get(pk=key.pk).is_watermarked is is_watermarked

@@ -12,8 +12,8 @@ from django.utils.timesince import timesince
 
 from core.console import Figure, Level
 from core.money import usd
-from tenants.metering import trainings as metering
-from tenants.models import TrainingHold
+from metering import trainings as metering
+from metering.models import TrainingHold
 from training import summary
 from training.models import Document, Training, TrainingEvent
 

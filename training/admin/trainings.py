@@ -16,8 +16,8 @@ from django.utils.timesince import timesince
 
 from core.console import DescribedRow, OperatorAdmin, operator_action, state_column
 from core.money import usd
+from metering.models import LedgerEntry, TrainingHold
 from tenants.console import NoDelete
-from tenants.models import LedgerEntry, TrainingHold
 from training import endings, summary
 from training.admin.training_page import describe_progress, describe_training
 from training.models import Training

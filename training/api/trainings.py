@@ -16,7 +16,7 @@ from adapters.models import AdapterVersion
 from core.money import dollars
 from core.rest.bodies import StrictSerializer, TextField
 from core.rest.messages import MessageText
-from tenants.metering.trainings import price_at
+from metering.trainings import price_at
 from tenants.models import Scope
 from tenants.rest import WorkspaceViewSet, described, get, post
 from training import actions

@@ -25,8 +25,8 @@ from core.streaming import StreamedResponse
 from inference.openai_views.base import unix_time
 from inference.openai_views.schema import AFTER, limit_of, operation
 from inference.public import BadRequest
+from tenants.access import Access
 from tenants.models import Scope
-from tenants.public import Access
 from training import file_actions
 from training.errors import FileTooLarge
 from training.files import store

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from core.rest.bodies import StrictSerializer, TextField
 from inference.public import BadRequest
-from tenants.public import Access
+from tenants.access import Access
 from training.file_actions import JobRequest
 from training.models import File
 from training.models.trainings import MAX_EPOCHS

@@ -13,8 +13,8 @@ from adapters.errors import StyleRefused
 from core.public_ids import read_id
 from inference.openai_views.schema import AFTER, limit_of, operation
 from inference.public import BadRequest
+from tenants.access import Access
 from tenants.models import Scope
-from tenants.public import Access
 from tenants.rest import IDEMPOTENCY_KEY, idempotent, repeatable
 from training import actions, file_actions
 from training.actions import Action

@@ -48,8 +48,8 @@ from adapters.models import (
 from adapters.models import Status as VersionStatus
 from core.errors import Unavailable
 from core.messages import NO_MESSAGE, Message
-from tenants.models import EventType
-from tenants.public import record_event
+from events.models import EventType
+from events.outbox import record_event
 from training import evaluations, storage
 from training.evaluations import EvaluationTexts
 from training.models import Training

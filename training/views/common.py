@@ -16,7 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from tenants.public import MemberRequest, Permission, member_required, requires
+from tenants.access import MemberRequest, member_required
+from tenants.roles import Permission, requires
 from training.models import Document, Status, Training
 
 type MemberView[**P] = Callable[Concatenate[MemberRequest, P], HttpResponseBase]

@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from core.errors import DomainError, FieldsRefused
 from core.money import NANO, usd
-from tenants.metering.plans import limits_of
-from tenants.metering.trainings import price_at
-from tenants.public import MemberRequest, access_of
+from metering.plans import limits_of
+from metering.trainings import price_at
+from tenants.access import MemberRequest, access_of
 from training import actions, erasure, starting
 from training.errors import RightsNotStated
 from training.models import Status, Training

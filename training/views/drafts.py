@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 
 from adapters.models import Style
 from core.page_failures import failures_shown
-from tenants.public import MemberRequest, access_of
+from tenants.access import MemberRequest, access_of
 from training import actions
 from training.models import Training
 from training.views.common import (

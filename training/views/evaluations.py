@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from adapters.models import AdapterVersion
 from core.page_failures import failures_shown
-from tenants.public import MemberRequest, access_of
+from tenants.access import MemberRequest, access_of
 from training import actions, erasure
 from training.models import Status
 from training.views.common import own_training, page_of, page_steps, training_form, training_page

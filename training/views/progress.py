@@ -18,8 +18,8 @@ from adapters.models import Status as VersionStatus
 from core.charts import LineChart, draw_lines
 from core.money import usd
 from core.page_failures import failures_shown
-from tenants.metering.trainings import charge_of, price_at
-from tenants.public import MemberRequest, access_of
+from metering.trainings import charge_of, price_at
+from tenants.access import MemberRequest, access_of
 from training import actions, erasure
 from training.actions import Action
 from training.models import Status, StopRequest, Training, TrainingEvent

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 
 from adapters.errors import NotStored, StorageUnavailable
 from core.page_failures import failures_shown
-from tenants.public import MemberRequest, access_of
+from tenants.access import MemberRequest, access_of
 from training import actions, preparation
 from training.corpus import STANDARD_LIMITS
 from training.models import Status, Training

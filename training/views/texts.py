@@ -20,7 +20,7 @@ from adapters.object_store import Upload
 from core.errors import DomainError
 from core.page_failures import failures_shown
 from core.sizes import MIB
-from tenants.public import Access, MemberRequest, access_of
+from tenants.access import Access, MemberRequest, access_of
 from training import actions, documents
 from training.corpus import STANDARD_LIMITS
 from training.errors import BadDocument

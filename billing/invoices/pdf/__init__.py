@@ -22,8 +22,8 @@ from billing.invoices.credit_notes import due_nanousd
 from billing.models import CreditNote
 from core import months
 from core.money import usd
-from tenants.metering.forms import MILLION
-from tenants.models import Invoice, InvoiceLine
+from metering.forms import MILLION
+from metering.models import Invoice, InvoiceLine
 
 MINUS = "\N{MINUS SIGN}"
 

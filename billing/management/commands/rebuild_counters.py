@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from billing.counters import rebuild_counters
 from core import months, valkey
+from tenants.audit import record_command
 from tenants.models import Tenant
-from tenants.public import record_command
 
 
 class Command(BaseCommand):

@@ -6,14 +6,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from billing.counters import compare_counters
-from billing.reconciliation import (
+from core import months, valkey
+from metering.reconciliation import (
     compare_credits,
     compare_earnings,
     compare_invoices,
     compare_trainings,
     compare_usage,
 )
-from core import months, valkey
 
 
 class Command(BaseCommand):

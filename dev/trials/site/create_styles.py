@@ -16,8 +16,8 @@ from django.conf import settings
 
 from adapters import object_store
 from adapters.models import AdapterVersion, BaseModel, Status, Style
+from metering.quota_sync.generations import bump_generations
 from tenants.models import Tenant
-from tenants.public import bump_generations
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 ROWS_AT_ONCE = 500

@@ -5,13 +5,16 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
+from accounts.subscriptions import subscribe_tenant
 from adapters.catalog.selection import select_style
 from adapters.models import Style
 from adapters.public import found_workspace
 from core import months
-from tenants.metering.credits import grant_credit
-from tenants.models import Plan, PlanVersion, Scope
-from tenants.public import access_of_person, create_key, subscribe_tenant
+from keys.actions import create_key
+from metering.credits import grant_credit
+from metering.models import Plan, PlanVersion
+from tenants.access import access_of_person
+from tenants.models import Scope
 
 PLAN = "trial"
 WIDE = 10_000_000  # no minute's limit is meant to be met: the trials are about the month's

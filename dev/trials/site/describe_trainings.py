@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tenants.models import LedgerEntry, TrainingHold
+from metering.models import LedgerEntry, TrainingHold
 from training.models import Training
 
 

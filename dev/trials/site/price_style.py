@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from adapters.catalog.price_book_versions import complete_edition, lock_editions
 from adapters.models import Style
-from tenants.metering.price_book import whole_editions
-from tenants.models import Price, PriceBook
+from metering.models import Price, PriceBook
+from metering.price_book import whole_editions
 
 A_SECOND = timedelta(seconds=1)
 

@@ -20,10 +20,10 @@ SECRET_TABLES = (
     "usersessions_usersession",
     "account_emailconfirmation",
     "tenants_cachedanswer",
-    "tenants_storedresponse",
-    "tenants_conversation",
-    "tenants_conversationitem",
-    "tenants_storedbytes",
+    "inference_storedresponse",
+    "inference_conversation",
+    "inference_conversationitem",
+    "inference_storedbytes",
 )
 
 

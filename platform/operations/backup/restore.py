@@ -17,7 +17,7 @@ from operations.backup.manifest import DATABASE, Manifest, read_manifest, read_o
 USED_TABLES = (
     "tenants_user",
     "tenants_tenant",
-    "tenants_ledgerentry",
+    "metering_ledgerentry",
     "adapters_style",
     "tenants_auditentry",
 )

@@ -12,7 +12,7 @@ from django.utils.decorators import sync_and_async_middleware
 from django.utils.translation import gettext_lazy as _
 
 from operations.console.operators import has_second_factor
-from tenants.public import end_impersonation, read_impersonation
+from tenants.impersonation import end_impersonation, read_impersonation
 
 READS = ("GET", "HEAD", "OPTIONS")
 REFUSED = _("You're viewing this workspace as its owner, so nothing can be changed. Stop viewing first.")
@@ -75,4 +75,4 @@ def _closed_paths() -> tuple[str, ...]:
     Addresses of webhooks are as good as passwords, the API signs uploads, and the portal opens an account
     at the payment provider's.
     """
-    return "/api/", reverse("tenants:webhooks"), reverse("billing:payment_portal")
+    return "/api/", reverse("events:webhooks"), reverse("billing:payment_portal")

@@ -14,10 +14,12 @@ from django.utils import timezone
 
 from adapters.models import AdapterVersion, Erasure
 from core import valkey
+from events.models import NoticeMail, WebhookDelivery
+from operations.models import FailedTask
 from operations.monitoring import task_counts
 from operations.monitoring.broker import read_oldest, read_queue_lengths
 from operations.monitoring.service_metrics import PATIENT_QUEUES, queue_names
-from tenants.models import AuditEntry, FailedTask, NoticeMail, Tenant, WebhookDelivery
+from tenants.models import AuditEntry, Tenant
 from training.public import find_stuck
 
 FAILURES_SHOWN = 10
@@ -132,13 +134,13 @@ def _find_stuck(now: datetime) -> Iterator[StuckRows]:
             "Webhook deliveries",
             WebhookDelivery.objects.pending().filter(next_attempt_at__lt=now - LATE),
             "next_attempt_at",
-            reverse("admin:tenants_webhookendpoint_changelist"),
+            reverse("admin:events_webhookendpoint_changelist"),
         ),
         (
             "Mail",
             NoticeMail.objects.due(now - LATE).order_by(),
             "next_attempt_at",
-            reverse("admin:tenants_noticemail_changelist"),
+            reverse("admin:events_noticemail_changelist"),
         ),
         (
             "Unlinked audit log entries",

@@ -14,7 +14,8 @@ from billing.public import invoiced_nanousd, used_nanousd
 from core import months
 from core.console import Figure, Level
 from core.money import NANO, usd
-from tenants.models import Tenant, UsageDaily
+from metering.models import UsageDaily
+from tenants.models import Tenant
 
 DAYS = 30  # engine samples are kept for 31
 TOP = 20  # workspaces

@@ -18,10 +18,12 @@ from core.charts import SPANS, Chart, Span, draw_bars, find_span
 from core.console import Figure, Level, list_address
 from core.money import usd, usd_about
 from inference.public import read_backlog
+from metering.models import Invoice
+from metering.unpaid import sum_rests
+from operations.models import FailedTask
 from operations.monitoring import gateway_metrics, series
 from operations.monitoring.series import Interval
-from tenants.metering.unpaid import sum_rests
-from tenants.models import FailedTask, Invoice, Tenant, User
+from tenants.models import Tenant, User
 
 LAG_NOTICED_S = 60
 USED_KEPT_S = 300
@@ -71,7 +73,7 @@ type Ask = Callable[[datetime], Iterator[Figure]]
 
 def _groups(request: HttpRequest, now: datetime, traffic: list[Trend]) -> Iterator[Group]:
     """Yield the groups with figures whose lists the operator may read."""
-    may_see_traffic = request.user.has_perm("tenants.view_usageevent")
+    may_see_traffic = request.user.has_perm("metering.view_usageevent")
     shown: set[Figure] = set()
     for title, parts in GROUPS.items():
         figures: list[Figure] = []
@@ -125,7 +127,7 @@ def _gateways(now: datetime) -> Iterator[Figure]:
 def _failing_jobs(now: datetime) -> Iterator[Figure]:
     since = now - FAILED_TASKS_LATELY
     failing = FailedTask.objects.filter(last_at__gt=since).count()
-    address = list_address("tenants_failedtask", last_at__gte=_iso(since))
+    address = list_address("operations_failedtask", last_at__gte=_iso(since))
     level = Level.FAULT if failing else Level.NORMAL
     yield Figure("Failing jobs", f"{failing:,}", "in the last hour", address, level)
 
@@ -172,13 +174,13 @@ def _versions(now: datetime) -> Iterator[Figure]:
 def _used(now: datetime) -> Iterator[Figure]:
     used = cache.get_or_set("overview:used", _used_of_two_months, USED_KEPT_S)
     this, before = used or _used_of_two_months()
-    days = list_address("tenants_usagedaily", day__gte=f"{now:%Y-%m}-01")
+    days = list_address("metering_usagedaily", day__gte=f"{now:%Y-%m}-01")
     yield Figure("Used this month", usd_about(this), f"last month by this day: {usd_about(before)}", days)
 
 
 def _invoices(now: datetime) -> Iterator[Figure]:
     due = Invoice.objects.filter(state=Invoice.State.FINALIZED)
-    address = list_address("tenants_invoice", state__exact=Invoice.State.FINALIZED)
+    address = list_address("metering_invoice", state__exact=Invoice.State.FINALIZED)
     yield Figure("Invoices due", f"{due.count():,}", usd(sum_rests(due)), address)
 
 
@@ -190,7 +192,7 @@ def _transfers(now: datetime) -> Iterator[Figure]:
 
 
 def _backlog(now: datetime) -> Iterator[Figure]:
-    address = list_address("tenants_usageevent")
+    address = list_address("metering_usageevent")
     backlog = read_backlog(valkey.client())
     overdue = backlog.overdue_holds
     note = f"{overdue:,} of them overdue" if overdue else "of requests in progress"
@@ -236,7 +238,7 @@ GROUPS: dict[str, list[tuple[str, Ask]]] = {
     HEALTH: [
         ("adapters.view_engine", _engines),
         ("adapters.view_engine", _gateways),
-        ("tenants.view_failedtask", _failing_jobs),
+        ("operations.view_failedtask", _failing_jobs),
         ("tenants.view_tenant", _unpublished),
     ],
     "Styles": [
@@ -244,10 +246,10 @@ GROUPS: dict[str, list[tuple[str, Ask]]] = {
         ("adapters.view_adapterversion", _versions),
     ],
     "Money": [
-        ("tenants.view_usagedaily", _used),
-        ("tenants.view_invoice", _invoices),
+        ("metering.view_usagedaily", _used),
+        ("metering.view_invoice", _invoices),
         ("billing.view_payment", _transfers),
-        ("tenants.view_usageevent", _backlog),
+        ("metering.view_usageevent", _backlog),
     ],
     "People and reviews": [
         ("adapters.view_style", _reviews),
@@ -260,7 +262,7 @@ GROUPS: dict[str, list[tuple[str, Ask]]] = {
 def _trends(intervals: list[Interval], span: Span, now: datetime) -> Iterator[Trend]:
     """Yield the figures of the traffic, each with its chart."""
     latest = series.read_latest(now)
-    requests = list_address("tenants_usageevent")
+    requests = list_address("metering_usageevent")
     measures: list[
         tuple[str, str, Callable[[Interval], tuple[str, str]], Callable[[Interval], float], str]
     ] = [

@@ -28,8 +28,8 @@ from operations.console.overview import overview_context
 from operations.console.watermark import watermark_context
 from operations.workspace_erasure import workspace_report
 from operations.workspace_export import show_export
+from tenants.audit import record_audit
 from tenants.models import Tenant, User
-from tenants.public import record_audit
 
 POLICY: dict[str, list[str]] = settings.SECURE_CSP | {
     "script-src": [CSP.SELF, CSP.UNSAFE_EVAL],
@@ -76,26 +76,26 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
 
     def show_jobs(self, request: HttpRequest) -> HttpResponse:
         """Show queues, failures, what is stuck and beat's timetable. Raises PermissionDenied."""
-        if not request.user.has_perm("tenants.view_failedtask"):
+        if not request.user.has_perm("operations.view_failedtask"):
             raise PermissionDenied
         context = {
             **self.each_context(request),
             "title": "Jobs",
-            "may_retry": request.user.has_perm("tenants.change_failedtask"),
+            "may_retry": request.user.has_perm("operations.change_failedtask"),
             **jobs_context(),
         }
         return TemplateResponse(request, "admin/jobs.html", context)
 
     def show_watermark(self, request: HttpRequest) -> HttpResponse:
         """Show the watermark's policy, its keys and what answers say about it. Raises PermissionDenied."""
-        if not request.user.has_perm("tenants.view_usageevent"):
+        if not request.user.has_perm("metering.view_usageevent"):
             raise PermissionDenied
         context = {**self.each_context(request), "title": "Watermark", **watermark_context()}
         return TemplateResponse(request, "admin/watermark.html", context)
 
     def show_margins(self, request: HttpRequest) -> HttpResponse:
         """Show what usage brings in beside what the engines cost. Raises PermissionDenied."""
-        if not request.user.has_perm("tenants.view_invoice"):
+        if not request.user.has_perm("metering.view_invoice"):
             raise PermissionDenied
         context = {**self.each_context(request), "title": "Margins", **margins_context()}
         return TemplateResponse(request, "admin/margins.html", context)

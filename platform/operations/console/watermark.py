@@ -8,7 +8,8 @@ from django.conf import settings
 
 from core.console import Figure, Level, list_address
 from inference.public import is_marked, lacks_key
-from tenants.models import ApiKey, Tenant, UsageEvent
+from metering.models import UsageEvent
+from tenants.models import ApiKey, Tenant
 
 # By the index of the newest: the page takes as long with a million answers a day.
 NEWEST_ANSWERS = 10_000
@@ -39,7 +40,7 @@ def watermark_context() -> dict[str, object]:
 
 
 def _describe_count(engine: str, word: str, answers: int) -> AnswerCount:
-    address = list_address("tenants_usageevent", engine=engine)
+    address = list_address("metering_usageevent", engine=engine)
     is_fault = lacks_key(word) and settings.WATERMARK != "off"
     return AnswerCount(engine, word, answers, address, is_fault)
 
@@ -54,7 +55,7 @@ def _describe_policy(rows: Sequence[AnswerCount]) -> Iterator[Figure]:
     total = sum(row.answers for row in rows if row.watermark)
     marked = sum(row.answers for row in rows if is_marked(row.watermark))
     share = f"{100 * marked / total:.1f}%" if total else "none"
-    yield Figure("Marked answers", share, f"of the newest {total:,}", list_address("tenants_usageevent"))
+    yield Figure("Marked answers", share, f"of the newest {total:,}", list_address("metering_usageevent"))
     unmarked = {"is_watermarked__exact": 0}
     workspaces = Tenant.objects.filter(is_watermarked=False, deleted_at=None).count()
     yield Figure("Workspaces", f"{workspaces:,}", "turned it off", list_address("tenants_tenant", **unmarked))

@@ -11,7 +11,7 @@ from redis.connection import parse_url
 from core import valkey
 from operations.doctor.findings import Finding, fault, fault_or_ok, note, ok
 from operations.monitoring import health
-from tenants.public import peppers_in_use
+from tenants.key_secrets import peppers_in_use
 
 OLDEST_POSTGRESQL = 150_000
 CLOCK_OFF_S = 2.0

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from django.conf import settings
 
 from inference.public import epoch_of, lacks_key
+from metering.models import UsageEvent
 from operations.doctor.findings import Finding, fault, note, ok
-from tenants.models import UsageEvent
 
 SUBJECT = "watermark"
 NEWEST_ANSWERS = 1_000

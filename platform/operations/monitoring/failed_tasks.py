@@ -19,7 +19,7 @@ from django.utils import timezone
 from core.errors import Conflict
 
 if TYPE_CHECKING:
-    from tenants.models import FailedTask
+    from operations.models import FailedTask
 
 MAX_TEXT = 300  # characters of one argument
 MAX_ITEMS = 100  # of a list
@@ -115,4 +115,4 @@ def retry_task(failed: "FailedTask") -> None:
 
 def _model() -> Any:
     # Celery makes its task class before any model is loaded.
-    return apps.get_model("tenants", "FailedTask")
+    return apps.get_model("operations", "FailedTask")

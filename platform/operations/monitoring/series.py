@@ -13,7 +13,7 @@ from typing import Any
 from core import valkey
 from core.charts import Span
 from inference.public import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, read_total
-from tenants.models import ServiceSample
+from operations.models import ServiceSample
 
 type Totals = dict[str, int]
 

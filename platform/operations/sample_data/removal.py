@@ -4,13 +4,13 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import account_deletion, deletion
 from adapters.models import Style
 from core.errors import Conflict, NotFound
 from operations.models import SampleData
-from tenants.accounts import account_deletion, deletion
-from tenants.metering.persons import end_memberships
+from tenants.access import Access
 from tenants.models import Membership, Tenant, User
-from tenants.public import Access
+from tenants.persons import end_memberships
 
 
 class NoSampleData(NotFound):

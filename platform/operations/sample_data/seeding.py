@@ -14,6 +14,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.onboarding import hide_steps
+from accounts.workspaces import first_party_tenant, playground_key
 from adapters.models import BaseModel, Style
 from adapters.public import found_workspace, price_book_versions
 from billing.public import author_shares, decide_shares, invoices
@@ -21,37 +23,20 @@ from core import locks, months
 from core.errors import NotAllowed
 from core.messages import Message
 from core.money import NANO
+from events.models import EventType, WebhookDelivery, WebhookEndpoint
+from events.webhooks import endpoints
+from keys.actions import create_key
+from metering import credits, partitions
+from metering.ledger import Event, record_events
+from metering.models import CreditGrant, Invoice, Price, PriceBook, Subscription
+from metering.plans import newest_plan_version
+from metering.price_book import find_price
+from metering.request_log import Refusal, record_refusals
 from operations.models import SampleData
 from operations.sample_data.traffic import CalledStyle, Habit, Served, make_events, make_request_id
-from tenants.metering import credits, partitions
-from tenants.metering.ledger import Event, record_events
-from tenants.metering.plans import newest_plan_version
-from tenants.metering.price_book import find_price
-from tenants.metering.request_log import Refusal, record_refusals
-from tenants.models import (
-    ApiKey,
-    CreditGrant,
-    EventType,
-    Invoice,
-    Membership,
-    Price,
-    PriceBook,
-    Subscription,
-    Tenant,
-    User,
-    WebhookDelivery,
-    WebhookEndpoint,
-)
-from tenants.public import (
-    Access,
-    access_of_person,
-    create_key,
-    first_party_tenant,
-    hide_steps,
-    playground_key,
-    record_command,
-)
-from tenants.webhooks import endpoints
+from tenants.access import Access, access_of_person
+from tenants.audit import record_command
+from tenants.models import ApiKey, Membership, Tenant, User
 
 NAME = "Sample workspace"
 READER_NAME = "Sample reader"  # uses the style that the sample workspace shares, and pays for it

@@ -7,9 +7,9 @@ from random import Random
 from uuid import UUID
 
 from core import months
-from tenants.metering.ledger import Event
-from tenants.metering.pricing import Prices, cost_nanousd
-from tenants.models import UsageEvent
+from metering.ledger import Event
+from metering.models import UsageEvent
+from metering.pricing import Prices, cost_nanousd
 
 DAY = timedelta(days=1)
 SATURDAY = 5  # as datetime.weekday() counts

@@ -7,19 +7,21 @@ from django.conf import settings
 from django.db.models import QuerySet
 from rest_framework import serializers
 
+from accounts import deletion, workspaces
+from accounts.presenters import WorkspaceObject
 from adapters.public import find_style_choices
 from core.errors import Invalid
 from core.money import NANO
 from core.names import validate_name
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.accounts import audit_log, deletion, workspaces
-from tenants.accounts.access import Access
-from tenants.accounts.roles import Permission
-from tenants.metering.forms import MAX_USD
+from keys.api import WATERMARK_HELP, LimitsBody, limit_field
+from keys.forms import LIFETIMES_DAYS
+from metering.forms import MAX_USD
+from tenants import audit_log
+from tenants.access import Access
 from tenants.models import RESPONSE_DAYS, AuditEntry, Scope, Tenant
-from tenants.rest import WorkspaceObject, WorkspaceViewSet, described, post
-from website.api.keys import WATERMARK_HELP, LimitsBody, limit_field
-from website.key_forms import LIFETIMES_DAYS
+from tenants.rest import WorkspaceViewSet, described, post
+from tenants.roles import Permission
 
 
 class NotConfirmed(Invalid):

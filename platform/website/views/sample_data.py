@@ -4,7 +4,9 @@ from django.http import Http404
 from django.utils.translation import gettext
 
 from operations.sample_data.removal import NoSampleData, remove_sample_data
-from tenants.public import MemberRequest, Permission, access_of, action_view
+from tenants.access import MemberRequest, access_of
+from tenants.action_view import action_view
+from tenants.roles import Permission
 
 
 @action_view(Permission.DELETE_WORKSPACE, to="member_home")

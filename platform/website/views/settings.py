@@ -9,20 +9,15 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods
 
+from accounts import account_deletion, deleted_workspaces, deletion, workspaces
+from accounts.forms import DeleteAccountForm, DeleteWorkspaceForm, ProfileForm, WorkspaceForm
 from adapters.public import StyleChoice, list_style_choices
 from core.page_failures import failures_shown
-from tenants.accounts import account_deletion, deleted_workspaces, deletion, workspaces
-from tenants.accounts.access import MemberRequest, access_of, ask_to_log_in, member_required
-from tenants.accounts.action_view import action_view
-from tenants.accounts.forms import (
-    DeleteAccountForm,
-    DeleteWorkspaceForm,
-    ProfileForm,
-    WorkspaceForm,
-)
-from tenants.accounts.roles import Permission
+from keys.forms import NewKeysForm
+from tenants.access import MemberRequest, access_of, ask_to_log_in, member_required
+from tenants.action_view import action_view
 from tenants.models import User
-from website.key_forms import NewKeysForm
+from tenants.roles import Permission
 
 
 def _settings_page(request: MemberRequest, form: WorkspaceForm | NewKeysForm | None = None) -> HttpResponse:

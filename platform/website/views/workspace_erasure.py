@@ -7,10 +7,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from accounts.deleted_workspaces import find_deleted_workspace
 from core.page_parts import render_page_or_part
 from operations.workspace_erasure import describe_progress, workspace_report
 from tenants.models import User
-from tenants.public import find_deleted_workspace
 
 
 @require_GET

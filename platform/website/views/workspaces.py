@@ -10,11 +10,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts import deleted_workspaces, free_plan, workspaces
+from accounts.forms import CreateWorkspaceForm
 from adapters.public import select_first_party_styles
 from core.page_failures import failures_shown
-from tenants.accounts import current, deleted_workspaces, free_plan, workspaces
-from tenants.accounts.access import access_of_person, ask_to_log_in
-from tenants.accounts.forms import CreateWorkspaceForm
+from tenants import current
+from tenants.access import access_of_person, ask_to_log_in
 from tenants.models import Tenant, User
 
 

@@ -11,7 +11,7 @@ from adapters.api.styles import StyleObject
 from adapters.catalog import selection, sharing
 from adapters.models import Erasure, Probe, Selection, Share, Style
 from adapters.releases import aliases
-from tenants.models import PlanVersion
+from metering.models import PlanVersion
 from tests.adapters.api.conftest import logged_actions, read_all
 from tests.adapters.builders import known
 from tests.adapters.routes import routes_of

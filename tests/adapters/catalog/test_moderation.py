@@ -7,11 +7,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.workspaces import create_tenant
 from adapters.catalog import sharing
 from adapters.errors import CopiedStyle
 from adapters.models import AdapterVersion, Probe, Selection, Share, Style
 from tenants.models import Tenant, User
-from tenants.public import create_tenant
 from tests.adapters.builders import known
 from tests.adapters.evidence.cases import SAMPLE, lay_evaluation
 

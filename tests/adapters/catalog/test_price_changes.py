@@ -18,8 +18,10 @@ from adapters.errors import (
     WithoutCatalogue,
 )
 from adapters.models import PriceChange, Selection, Style
-from tenants.metering import price_book
-from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
+from events.models import OutboxEvent
+from metering import price_book
+from metering.models import Price, PriceBook
+from tenants.models import AuditEntry
 from tests.adapters.builders import known
 from tests.racing import race
 from tests.tenants.builders import issue_key

@@ -5,13 +5,13 @@ import time
 import pytest
 from django.urls import reverse
 
+from accounts.workspaces import create_tenant
 from adapters.catalog import selection, sharing, suspension
 from adapters.errors import NotSuspended, SuspendedAlready
 from adapters.models import Placement, Style
 from adapters.placement import planner
 from adapters.routing import publisher
 from core.valkey import client, route_versions_key
-from tenants.accounts.workspaces import create_tenant
 from tenants.models import AuditEntry, Tenant, User
 from tests.adapters.builders import published_targets
 from tests.adapters.routes import routes_of

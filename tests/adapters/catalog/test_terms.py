@@ -11,8 +11,10 @@ from adapters.catalog import sharing
 from adapters.catalog.terms import Terms, asked_terms, describe_terms
 from adapters.errors import ChangedMeanwhile, SharePercent, TermsOutOfBounds
 from adapters.models import Style
-from tenants.metering import price_book
-from tenants.models import AuditEntry, OutboxEvent, Price, PriceBook
+from events.models import OutboxEvent
+from metering import price_book
+from metering.models import Price, PriceBook
+from tenants.models import AuditEntry
 from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]

@@ -10,7 +10,7 @@ from adapters.placement import hosting, transitions
 from billing.invoices import invoices
 from core import months
 from core.money import NANO
-from tenants.models import HostedStyle, LedgerEntry, PriceBook
+from metering.models import HostedStyle, LedgerEntry, PriceBook
 from tests.adapters.builders import known
 
 pytestmark = pytest.mark.usefixtures("valkey")

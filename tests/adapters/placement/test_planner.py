@@ -15,8 +15,8 @@ from adapters.placement.policy import BUSY_PER_MINUTE, Candidate, EngineCapacity
 from adapters.routing import publisher
 from adapters.uploads import pipeline
 from labs.fake_vllm.control_side import FakeVllm
-from tenants.metering.demand import recent_requests
-from tenants.metering.ledger import record_events
+from metering.demand import recent_requests
+from metering.ledger import record_events
 from tests.adapters.builders import adapter_files, known, published_routes, served, twin_of, uploaded
 from tests.adapters.routes import routes_of
 from tests.profiles import examples

@@ -12,7 +12,7 @@ from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, Not
 from adapters.models import AdapterVersion, Probe, Release, Status, Style
 from adapters.placement import transitions
 from adapters.releases import aliases, canary_analysis
-from tenants.metering.ledger import record_events
+from metering.ledger import record_events
 from tests.adapters.builders import known
 from tests.racing import race
 from tests.tenants.builders import make_event

@@ -3,7 +3,7 @@
 import pytest
 
 from adapters import object_store
-from tenants.models import PlanVersion
+from metering.models import PlanVersion
 
 
 def limited(**limits: int) -> None:

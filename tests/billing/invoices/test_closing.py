@@ -4,12 +4,13 @@ from threading import Barrier
 
 import pytest
 
+from accounts.workspaces import create_tenant
 from billing import tasks
 from billing.invoices import closing, invoices
 from core.money import NANO
-from tenants.accounts.workspaces import create_tenant
-from tenants.metering import credits
-from tenants.models import Invoice, User
+from metering import credits
+from metering.models import Invoice
+from tenants.models import User
 from tests.billing.builders import NOVEMBER, OCTOBER, backdate, grant, put_on
 from tests.racing import race
 

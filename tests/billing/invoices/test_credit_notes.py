@@ -12,10 +12,12 @@ from billing.invoices.credit_notes import TooMuchCredited, WrongSettlement, due_
 from billing.models import CreditNote, CreditNoteNumber
 from core import months
 from core.money import NANO
-from tenants.metering import credits
-from tenants.metering.plans import newest_plan_version
-from tenants.metering.unpaid import has_paid_invoice, owed_before_nanousd, unpaid_cap_nanousd
-from tenants.models import AuditEntry, Invoice, LedgerEntry, OutboxEvent, Tenant
+from events.models import OutboxEvent
+from metering import credits
+from metering.models import Invoice, LedgerEntry
+from metering.plans import newest_plan_version
+from metering.unpaid import has_paid_invoice, owed_before_nanousd, unpaid_cap_nanousd
+from tenants.models import AuditEntry, Tenant
 from tests.billing.builders import CENT, LAST_MONTH, api_client, read
 from tests.racing import race
 
@@ -102,8 +104,8 @@ def test_of_a_paid_invoice_the_amount_comes_back_as_credits_or_as_money(invoice)
 
 def test_a_note_begins_at_its_invoice_with_what_is_left(operator_client, invoice):
     issue(invoice, 2 * NANO)
-    begin = reverse("admin:tenants_invoice_credit", args=[invoice.pk])
-    assert begin in operator_client.get(reverse("admin:tenants_invoice_change", args=[invoice.pk])).text
+    begin = reverse("admin:metering_invoice_credit", args=[invoice.pk])
+    assert begin in operator_client.get(reverse("admin:metering_invoice_change", args=[invoice.pk])).text
     form = operator_client.get(begin, follow=True).context["adminform"].form
     assert form["invoice"].initial == str(invoice.pk)
     assert form["amount_nanousd"].initial == "10.00"

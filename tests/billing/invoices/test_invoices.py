@@ -13,25 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from accounts.workspaces import create_tenant
 from billing.invoices import invoices
 from billing.invoices.invoice_lines import Allowance, Metered, Month, invoice_lines, sum_lines
-from billing.reconciliation import compare_usage
 from core import months
 from core.money import NANO
-from tenants.accounts.workspaces import create_tenant
-from tenants.metering.ledger import record_events
-from tenants.metering.plans import newest_plan_version
-from tenants.metering.proration import FeeShare
-from tenants.models import (
-    Invoice,
-    LedgerEntry,
-    OutboxEvent,
-    Plan,
-    PlanVersion,
-    Subscription,
-    UsageEvent,
-    User,
-)
+from events.models import OutboxEvent
+from metering.ledger import record_events
+from metering.models import Invoice, LedgerEntry, Plan, PlanVersion, Subscription, UsageEvent
+from metering.plans import newest_plan_version
+from metering.proration import FeeShare
+from metering.reconciliation import compare_usage
+from tenants.models import User
 from tests.billing.builders import CENT, NOVEMBER, OCTOBER, backdate, bill, put_on, use
 from tests.profiles import examples
 from tests.racing import race

@@ -10,7 +10,7 @@ from billing.payments import auto_top_up
 from billing.payments.providers import NotByProvider
 from core import months
 from core.money import NANO
-from tenants.metering.credits import credits_left
+from metering.credits import credits_left
 from tenants.models import AuditEntry
 from tests.tenants.builders import owner_of
 

@@ -9,8 +9,9 @@ import pytest
 from django.core import mail
 
 from core.messages import Message
-from tenants.models import EventType, Membership, NoticeMail, OutboxEvent, Tenant
-from tenants.notices.recipients import queue_mails
+from events.models import EventType, NoticeMail, OutboxEvent
+from events.notices.recipients import queue_mails
+from tenants.models import Membership, Tenant
 from tests.tenants.builders import Clock
 
 STYLE = {"object": "style", "id": str(uuid4()), "model": "acme/brand-voice", "name": "Brand <b>voice</b>"}
@@ -206,7 +207,7 @@ def mail_server(monkeypatch) -> MailServer:
     class Mailers:
         default = made
 
-    monkeypatch.setattr("tenants.notices.sending.mailers", Mailers)
+    monkeypatch.setattr("events.notices.sending.mailers", Mailers)
     return made
 
 

@@ -5,10 +5,10 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from tenants.models import EventType, NoticeMail
-from tenants.notices.catalog import ALWAYS_SENT, NOTICES
-from tenants.notices.compose import compose_mail
-from tests.tenants.notices.conftest import EVENTS, INVOICE_ID, TRAINING
+from events.models import EventType, NoticeMail
+from events.notices.catalog import ALWAYS_SENT, NOTICES
+from events.notices.compose import compose_mail
+from tests.events.notices.conftest import EVENTS, INVOICE_ID, TRAINING
 
 pytestmark = pytest.mark.django_db
 

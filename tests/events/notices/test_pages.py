@@ -7,9 +7,10 @@ from django.core import mail, signing
 from django.test import Client
 from django.urls import reverse
 
-from tenants.models import EventType, Membership, NoticeKind, NoticeMail
-from tenants.notices import choices, sending
-from tenants.notices.catalog import ALWAYS_SENT, CHOOSABLE
+from events.models import EventType, NoticeKind, NoticeMail
+from events.notices import choices, sending
+from events.notices.catalog import ALWAYS_SENT, CHOOSABLE
+from tenants.models import Membership
 
 pytestmark = pytest.mark.django_db
 
@@ -123,7 +124,7 @@ def test_forged_tokens_are_not_found_and_change_nothing(client, charlie_client, 
     tokens = forged(alice_alone)
     tokens["cut off"] = link.split("/")[-2][:-1]
     for why, token in tokens.items():
-        path = reverse("tenants:unsubscribe", args=[token])
+        path = reverse("events:unsubscribe", args=[token])
         for who in (client, charlie_client):
             assert who.get(path).status_code == 404, why
             assert who.post(path).status_code == 404, why

@@ -3,11 +3,12 @@
 import pytest
 from django.db import transaction
 
-from tenants.accounts.workspaces import suspend_tenant
-from tenants.models import EventType, Membership, NoticeKind, NoticeMail, User
-from tenants.notices import choices
-from tenants.notices.catalog import ALWAYS_SENT, NOTICES, Audience
-from tenants.notices.recipients import queue_mails
+from accounts.workspaces import suspend_tenant
+from events.models import EventType, NoticeKind, NoticeMail
+from events.notices import choices
+from events.notices.catalog import ALWAYS_SENT, NOTICES, Audience
+from events.notices.recipients import queue_mails
+from tenants.models import Membership, User
 from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("charlie")]

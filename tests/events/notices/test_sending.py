@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 from django.core import mail
 
-from tenants import tasks
-from tenants.models import EventType, Membership, NoticeKind, NoticeMail
-from tenants.notices import choices, sending
+from events import tasks
+from events.models import EventType, NoticeKind, NoticeMail
+from events.notices import choices, sending
+from tenants.models import Membership
+from tests.events.notices.conftest import refused, statuses
 from tests.racing import race
-from tests.tenants.notices.conftest import refused, statuses
 
 pytestmark = pytest.mark.django_db
 

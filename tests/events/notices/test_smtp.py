@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tenants.models import EventType
-from tenants.notices import sending
-from tests.tenants.notices.conftest import statuses
+from events.models import EventType
+from events.notices import sending
+from tests.events.notices.conftest import statuses
 
 pytestmark = pytest.mark.django_db
 

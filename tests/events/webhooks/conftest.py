@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tenants.accounts.access import Access
-from tenants.events import outbox
-from tenants.models import EventType, OutboxEvent, Tenant, WebhookEndpoint
-from tenants.webhooks import delivery, endpoints
-from tenants.webhooks.transport import AttemptLimits
+from events import outbox
+from events.models import EventType, OutboxEvent, WebhookEndpoint
+from events.webhooks import delivery, endpoints
+from events.webhooks.transport import AttemptLimits
+from tenants.access import Access
+from tenants.models import Tenant
 
 # Long enough for a machine under load, short enough for a test that waits for it to pass.
 LIMITS = AttemptLimits(total_s=1.0, allows_loopback=True)

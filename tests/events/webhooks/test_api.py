@@ -2,10 +2,12 @@
 
 import pytest
 
-from tenants.models import AuditEntry, WebhookDelivery, WebhookEndpoint
+from events.models import WebhookDelivery, WebhookEndpoint
+from tenants.models import AuditEntry
 from tests.tenants.api.builders import problem
 
-pytestmark = pytest.mark.django_db
+# Each answer has a status that the OpenAPI document names.
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("documented_answers")]
 URL = "https://example.com/webhooks"
 
 

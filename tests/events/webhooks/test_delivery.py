@@ -7,11 +7,11 @@ import pytest
 from django.db import connection, transaction
 from standardwebhooks import Webhook
 
-from tenants.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
-from tenants.webhooks import delivery, endpoints
-from tenants.webhooks.delivery import RETRIES, deliver_due
+from events.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
+from events.webhooks import delivery, endpoints
+from events.webhooks.delivery import RETRIES, deliver_due
+from tests.events.webhooks.conftest import LIMITS, answering
 from tests.racing import race
-from tests.tenants.webhooks.conftest import LIMITS, answering
 
 pytestmark = pytest.mark.django_db
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tenants.api_keys.actions import revoke_by_operator
-from tenants.models import EventType, OutboxEvent
-from tenants.webhooks.delivery import render_event
+from events.models import EventType, OutboxEvent
+from events.webhooks.delivery import render_event
+from keys.actions import revoke_by_operator
 from tests.documents import blocks
 from tests.tenants.builders import issue_key
 

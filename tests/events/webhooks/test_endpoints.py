@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from events import tasks
+from events.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
+from events.webhooks import delivery, endpoints, signing
+from events.webhooks.transport import BadUrl, RefusedAddress
 from operations.retention import delete_old
-from tenants import tasks
-from tenants.models import AuditEntry, EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
-from tenants.webhooks import delivery, endpoints, signing
-from tenants.webhooks.transport import BadUrl, RefusedAddress
+from tenants.models import AuditEntry
+from tests.events.webhooks.conftest import LIMITS, answering
 from tests.racing import race
-from tests.tenants.webhooks.conftest import LIMITS, answering
 
 pytestmark = pytest.mark.django_db
 

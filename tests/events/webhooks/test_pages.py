@@ -5,10 +5,10 @@ import json
 import pytest
 from django.urls import reverse
 
-from tenants.accounts.access import Access
-from tenants.models import WebhookDelivery, WebhookEndpoint
-from tenants.webhooks import delivery, endpoints, signing
-from tests.tenants.webhooks.conftest import LIMITS, answering
+from events.models import WebhookDelivery, WebhookEndpoint
+from events.webhooks import delivery, endpoints, signing
+from tenants.access import Access
+from tests.events.webhooks.conftest import LIMITS, answering
 
 URL = "https://example.com/hooks"
 
@@ -20,7 +20,7 @@ def endpoint(owner: Access) -> WebhookEndpoint:
 
 
 def address(name: str, *arguments: object) -> str:
-    return reverse(f"tenants:{name}", args=arguments)
+    return reverse(f"events:{name}", args=arguments)
 
 
 def test_a_secret_is_shown_once(alice_client, presented):

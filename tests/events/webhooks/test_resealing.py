@@ -6,14 +6,16 @@ import pytest
 from django.core.management import call_command
 from standardwebhooks import Webhook
 
-from tenants.api_keys.actions import revoke_by_operator, verify_key
-from tenants.events import outbox
-from tenants.models import ApiKey, WebhookEndpoint
-from tenants.public import playground_key
-from tenants.webhooks import endpoints
-from tenants.webhooks.delivery import deliver_due
+from accounts.workspaces import playground_key
+from events import outbox
+from events.models import WebhookEndpoint
+from events.webhooks import endpoints
+from events.webhooks.delivery import deliver_due
+from keys.actions import revoke_by_operator
+from tenants.key_secrets import verify_key
+from tenants.models import ApiKey
+from tests.events.webhooks.conftest import LIMITS
 from tests.tenants.builders import issue_key
-from tests.tenants.webhooks.conftest import LIMITS
 
 pytestmark = pytest.mark.django_db
 

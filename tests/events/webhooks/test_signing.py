@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tenants.webhooks import signing
+from events.webhooks import signing
 
 
 def test_receivers_verify_with_either_of_two_secrets_and_with_no_other():

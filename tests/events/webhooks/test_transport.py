@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pycurl
 import pytest
 
-from tenants.webhooks import transport
-from tenants.webhooks.transport import BadUrl, EndpointAnswer, RefusedAddress, check_url, is_public
-from tests.tenants.webhooks.conftest import LIMITS, Receiver, answering
+from events.webhooks import transport
+from events.webhooks.transport import BadUrl, EndpointAnswer, RefusedAddress, check_url, is_public
+from tests.events.webhooks.conftest import LIMITS, Receiver, answering
 
 BODY = b'{"type":"webhook.test"}'
 CHUNK = b"x" * 65_536

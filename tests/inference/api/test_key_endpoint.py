@@ -17,10 +17,10 @@ from inference.api import key_endpoint
 from inference.contract import http_errors
 from inference.contract.openapi import data_plane_paths, data_plane_schemas
 from inference.proxy.runtime import Gateway
-from tenants.metering.credits import grant_credit
-from tenants.metering.ledger import record_events
-from tenants.models import PlanVersion
-from tenants.public import publish_snapshot
+from metering.credits import grant_credit
+from metering.ledger import record_events
+from metering.models import PlanVersion
+from metering.quota_sync.snapshot import publish_snapshot
 from tests.inference.builders import open_tables
 from tests.inference.fakes import Client, chat
 from tests.tenants.builders import issue_key, make_event

@@ -10,9 +10,9 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from httpserver.server import Server
 from inference.asgi import app
 from inference.mcp.app import MCP, McpApp
+from inference.server.server import Server
 
 TEXT = 'Roses are red, "dear" usage: '  # what the fake engine writes
 

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from httpserver.server import Server
+from inference.server.server import Server
 from provenance import checks
 from provenance.receipts import issue_receipt
 from tests.adapters.builders import known

@@ -4,11 +4,12 @@ from functools import partial
 
 import pytest
 
+from accounts.workspaces import playground_key
 from core import months
 from inference.quota import scripts
 from inference.quota.ledger_drain import rebuild_counters
 from inference.wire.valkey_client import ValkeyClient
-from tenants.public import playground_key, publish_snapshot
+from metering.quota_sync.snapshot import publish_snapshot
 from tests.inference.builders import Account
 from tests.inference.quota.builders import DataPlane, begin, end
 

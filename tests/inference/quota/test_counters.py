@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from core import months
 from core import valkey as names
 from inference.quota.ledger_drain import drain_usage
-from tenants.models import Invoice, UsageDaily, UsageEvent
+from metering.models import Invoice, UsageDaily, UsageEvent
 from tests.inference.quota.builders import begin, end
 
 pytestmark = pytest.mark.django_db(transaction=True)

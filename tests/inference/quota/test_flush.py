@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 from django.db import OperationalError
 
+from accounts.workspaces import playground_key
 from core import months
 from core import valkey as names
 from inference.contract import tokenizer
@@ -19,10 +20,10 @@ from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
 from inference.quota.admission import PeriodRollover
 from inference.quota.ledger_drain import drain_usage
+from keys import actions
 from labs.fake_vllm.data_side import FakeVllm
-from tenants.api_keys import actions
-from tenants.models import ApiKey, LedgerEntry, Tenant
-from tenants.public import playground_key
+from metering.models import LedgerEntry
+from tenants.models import ApiKey, Tenant
 from tests.inference.builders import Account, open_tables
 from tests.inference.fakes import eventually, read_answer, relay
 from tests.tenants.builders import owner_of

@@ -3,12 +3,12 @@
 import pytest
 
 from billing import counters
-from billing.reconciliation import compare_usage
 from core import months
 from core import valkey as names
 from inference.quota import ledger_drain
-from tenants.metering.ledger import usage_of
-from tenants.models import Invoice
+from metering.ledger import usage_of
+from metering.models import Invoice
+from metering.reconciliation import compare_usage
 from tests.inference.quota.builders import begin, end
 
 pytestmark = pytest.mark.django_db(transaction=True)

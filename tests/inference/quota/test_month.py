@@ -19,6 +19,8 @@ import redis
 from django.core.management import call_command
 from django.db import connection
 
+from accounts.subscriptions import subscribe_tenant
+from accounts.workspaces import create_tenant, playground_key
 from adapters.routing import style_table
 from billing import adjustments, author_shares, counters, plan_changes
 from billing import tasks as billing_tasks
@@ -34,11 +36,9 @@ from inference.quota import ledger_drain, scripts, settlement
 from inference.quota.admission import CacheMiss, Caller, Grant
 from inference.quota.settlement import sweep_expired_holds
 from labs import fake_stripe
-from tenants import tasks as tenants_tasks
-from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.accounts.workspaces import create_tenant
-from tenants.metering import credits, hosting, partitions, price_book
-from tenants.models import (
+from metering import credits, hosting, partitions, price_book
+from metering import tasks as metering_tasks
+from metering.models import (
     CreditBurn,
     CreditGrant,
     Invoice,
@@ -47,12 +47,11 @@ from tenants.models import (
     PlanVersion,
     Price,
     PriceBook,
-    Tenant,
     UsageEvent,
-    User,
 )
-from tenants.public import playground_key, publish_snapshot
-from tenants.quota_sync import planned_changes
+from metering.quota_sync import planned_changes
+from metering.quota_sync.snapshot import publish_snapshot
+from tenants.models import Tenant, User
 from tests.inference.builders import (
     BASE_PLACE,
     STYLES,
@@ -179,7 +178,7 @@ def admission() -> str:
 
 @pytest.fixture
 def world(clock, stripe, transactional_db, data_plane):
-    tenants_tasks.make_usage_partitions()
+    metering_tasks.make_usage_partitions()
     yield World(clock, stripe, data_plane)
     with connection.cursor() as cursor:
         for period in ("2031-03", APRIL, MAY, "2031-06", "2031-07"):

@@ -5,15 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from accounts.subscriptions import subscribe_tenant
+from accounts.workspaces import playground_key
 from core import months
 from core import valkey as names
 from inference.contract.route_tables import RouteTables
 from inference.quota import scripts
 from inference.quota.admission import CacheMiss, Caller
-from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.metering import plans
-from tenants.public import playground_key, publish_snapshot
-from tenants.quota_sync import planned_changes, snapshot
+from metering import plans
+from metering.quota_sync import planned_changes, snapshot
+from metering.quota_sync.snapshot import publish_snapshot
 from tests.inference.builders import BASE_PLACE, engine_rows, open_tables, publish_names
 from tests.profiles import examples
 

@@ -27,6 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )  # fmt: skip
 
+from accounts.workspaces import playground_key
 from core import months
 from core import valkey as names
 from core.money import usd
@@ -43,9 +44,8 @@ from inference.quota import admission, settlement
 from inference.quota.admission import Caller, Grant, InFlight, PeriodRollover, Prices, Rates, period_at
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import sweep_expired_holds
-from tenants.metering.pricing import cost_nanousd
-from tenants.models import LedgerEntry, UsageEvent
-from tenants.public import playground_key
+from metering.models import LedgerEntry, UsageEvent
+from metering.pricing import cost_nanousd
 from tests.inference.builders import (
     open_tables,
     place,

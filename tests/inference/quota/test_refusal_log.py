@@ -13,7 +13,8 @@ from inference.quota import refusal_log
 from inference.quota.admission import Caller
 from inference.quota.refusals import LOGGED_PER_S, LogRate
 from inference.quota.scripts import REFUSALS
-from tenants.models import RefusedRequest, Tenant
+from metering.models import RefusedRequest
+from tenants.models import Tenant
 from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat, refusals_written
 from tests.tenants.builders import issue_key

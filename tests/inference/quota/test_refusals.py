@@ -18,8 +18,7 @@ from inference.proxy import runtime as gateway_module
 from inference.proxy.bodies import BODY_MAX_BYTES, BodyMemory, decompress
 from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
-from tenants.api_keys.actions import new_secret
-from tenants.public import digest_by_peppers
+from tenants.key_secrets import digest_by_peppers, new_secret
 from tests.inference.fakes import Client, chat, refusals_written
 
 KEY = {"idempotency-key": "k"}

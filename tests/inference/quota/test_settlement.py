@@ -10,7 +10,7 @@ from inference.quota import ledger_drain
 from inference.quota.admission import InFlight
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import sweep_expired_holds
-from tenants.models import LedgerEntry, UsageEvent
+from metering.models import LedgerEntry, UsageEvent
 from tests.inference.fakes import eventually
 from tests.inference.quota.builders import begin, end
 from tests.racing import race

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from accounts.workspaces import playground_key
 from adapters.catalog import selection, sharing, suspension
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.placement import transitions
@@ -18,8 +19,8 @@ from core import valkey as names
 from core.errors import DomainError
 from inference.errors import UnknownModel
 from inference.quota.admission import AdapterNotLoaded, Caller, canary_bucket
+from metering.quota_sync.snapshot import publish_snapshot
 from tenants.models import Tenant
-from tenants.public import playground_key, publish_snapshot
 from tests.adapters.builders import known, published_targets
 from tests.inference.quota.builders import PLENTY, DataPlane
 from tests.profiles import examples

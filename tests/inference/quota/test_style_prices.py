@@ -10,6 +10,7 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accounts.workspaces import playground_key
 from adapters.catalog import price_book_versions
 from adapters.models import BaseModel, Engine, Style
 from adapters.routing import publisher, style_table
@@ -20,9 +21,9 @@ from inference.contract.usage import Usage
 from inference.errors import QuotaExhausted
 from inference.quota.admission import Caller, Prices
 from inference.quota.ledger_drain import drain_usage
-from tenants.metering.price_book import Entry
-from tenants.models import LedgerEntry, Price, PriceBook, UsageEvent
-from tenants.public import playground_key, publish_snapshot
+from metering.models import LedgerEntry, Price, PriceBook, UsageEvent
+from metering.price_book import Entry
+from metering.quota_sync.snapshot import publish_snapshot
 from tests.adapters.builders import known
 from tests.inference.builders import LIMITS, read_style_row, write_style
 from tests.inference.quota.builders import PLENTY

@@ -7,18 +7,20 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from billing.reconciliation import compare_credits, compare_trainings, compare_usage
+from accounts.workspaces import playground_key
 from core import months
 from core import valkey as names
 from inference.errors import Limited
 from inference.proxy.runtime import run_in_thread
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
-from tenants.metering.credits import grant_credit
-from tenants.metering.ledger import usage_of
-from tenants.metering.trainings import charge_of, charged_nanousd, open_holds_nanousd
-from tenants.models import Tenant, TrainingHold
-from tenants.public import playground_key, publish_snapshot
-from tenants.quota_sync.training_holds import TrainingNotCovered, hold_training, settle_training
+from metering.credits import grant_credit
+from metering.ledger import usage_of
+from metering.models import TrainingHold
+from metering.quota_sync.snapshot import publish_snapshot
+from metering.quota_sync.training_holds import TrainingNotCovered, hold_training, settle_training
+from metering.reconciliation import compare_credits, compare_trainings, compare_usage
+from metering.trainings import charge_of, charged_nanousd, open_holds_nanousd
+from tenants.models import Tenant
 from tests.billing.builders import put_on
 from tests.inference.builders import Account
 from tests.inference.quota.builders import begin, end

@@ -13,8 +13,8 @@ from core import months
 from core import valkey as names
 from inference.proxy import runtime
 from labs.fake_vllm.data_side import FakeVllm
+from metering.quota_sync.snapshot import publish_snapshot
 from tenants.models import Tenant
-from tenants.public import publish_snapshot
 from tests.inference.builders import Account, open_tables, publish_names
 from tests.inference.serving import serving
 from tests.tenants.builders import issue_key

@@ -9,13 +9,14 @@ import openai
 import pytest
 from django.utils import timezone
 
+from accounts import workspaces
 from core.errors import DomainError
+from inference.models import Conversation, StoredBytes, StoredResponse
 from inference.responses import store
 from inference.responses.items import read_items
 from inference.responses.store import Turn
-from tenants.accounts import workspaces
-from tenants.accounts.access import Access
-from tenants.models import Conversation, Membership, StoredBytes, StoredResponse, Tenant
+from tenants.access import Access
+from tenants.models import Membership, Tenant
 from tests.inference.responses.builders import ask
 from tests.profiles import examples
 

@@ -3,7 +3,7 @@
 import httpx2
 
 from inference.contract import base_model
-from tenants.models import StoredBytes, StoredResponse
+from inference.models import StoredBytes, StoredResponse
 from tests.inference.responses.builders import SAID, ask
 
 

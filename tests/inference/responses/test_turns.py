@@ -6,8 +6,8 @@ import openai
 import pytest
 from django.db import DatabaseError, OperationalError
 
+from inference.models import ConversationItem, StoredBytes, StoredResponse
 from inference.responses import store
-from tenants.models import ConversationItem, StoredBytes, StoredResponse
 from tests.inference.responses.builders import SAID, ask
 from tests.waiting import eventually
 

@@ -15,9 +15,9 @@ import pytest
 import uvloop
 
 from core.disconnects import DISCONNECT
-from httpserver.connection import READ_BYTES, HttpConnection
-from httpserver.limits import Limits
-from httpserver.server import Server
+from inference.server.connection import READ_BYTES, HttpConnection
+from inference.server.limits import Limits
+from inference.server.server import Server
 
 CHECK_EVERY_S = 0.02
 QUICK = Limits(

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.subscriptions import subscribe_tenant
 from core import months
-from tenants.accounts.subscriptions import subscribe_tenant
-from tenants.metering import credits
-from tenants.metering.credits import grant_credit
-from tenants.metering.ledger import record_events
-from tenants.metering.plans import newest_plan_version
-from tenants.models import CreditBurn, LedgerEntry, PlanVersion, Subscription, TrainingHold
-from tenants.quota_sync.credit_field import MonthCount, credit_fields, credits_beside, take_off
+from metering import credits
+from metering.credits import grant_credit
+from metering.ledger import record_events
+from metering.models import CreditBurn, LedgerEntry, PlanVersion, Subscription, TrainingHold
+from metering.plans import newest_plan_version
+from metering.quota_sync.credit_field import MonthCount, credit_fields, credits_beside, take_off
 from tests.tenants.builders import make_event
 
 SEPTEMBER = datetime(2026, 9, 12, tzinfo=UTC)

@@ -9,15 +9,16 @@ import redis
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import workspaces
+from accounts.workspaces import playground_key
 from core import months
 from core.valkey import key_key, limits_key, owner_key, published_key
-from tenants.accounts import workspaces
-from tenants.api_keys import actions
-from tenants.metering import plans
-from tenants.models import ApiKey, PlanVersion, Price, PriceBook, Tenant
+from keys import actions
+from metering import plans
+from metering.models import PlanVersion, Price, PriceBook
+from metering.quota_sync import snapshot
+from tenants.models import ApiKey, Tenant
 from tenants.models.keys import PUBLISHED_AFTER_DEATH
-from tenants.public import playground_key
-from tenants.quota_sync import snapshot
 from tests.racing import race
 from tests.tenants.builders import issue_key, owner_of
 

@@ -11,11 +11,11 @@ from django.utils import timezone
 from core import months
 from core.money import NANO
 from core.valkey import account_key, limits_key
-from tenants.metering import credits, plans, trainings
-from tenants.metering.ledger import record_events, usage_of
-from tenants.models import Invoice, LedgerEntry, Plan, PriceBook, Tenant, TrainingHold
-from tenants.quota_sync import snapshot, training_holds
-from tenants.quota_sync.training_holds import (
+from metering import credits, plans, trainings
+from metering.ledger import record_events, usage_of
+from metering.models import Invoice, LedgerEntry, Plan, PriceBook, TrainingHold
+from metering.quota_sync import snapshot, training_holds
+from metering.quota_sync.training_holds import (
     BudgetUnknown,
     HeldByRequests,
     NothingLeft,
@@ -25,6 +25,7 @@ from tenants.quota_sync.training_holds import (
     require_anything_left,
     settle_training,
 )
+from tenants.models import Tenant
 from tests.billing.builders import put_on
 from tests.racing import race
 

@@ -28,13 +28,14 @@ from core import months
 from core import valkey as names
 from inference.contract.route import Provenance
 from inference.public import drain_usage
+from metering.models import UsageEvent
 from operations.backup import database, restore_backup, write_backup
 from operations.backup import manifest as manifests
 from operations.backup.errors import Damaged, FolderNotEmpty, ForeignBackup, NoBackup, NotEmpty, ProgramFailed
 from stack import template_database
 from stack.folders import ROOT
-from tenants.models import AuditEntry, CachedAnswer, UsageEvent
-from tenants.public import record_audit
+from tenants.audit import record_audit
+from tenants.models import AuditEntry, CachedAnswer
 from tests.tenants.builders import issue_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -160,8 +161,8 @@ def test_an_installation_comes_back_as_it_was_between_two_requests(elsewhere, va
     restored = elsewhere.run("manage.py", "restore", str(folder))
 
     assert restored.returncode == 0, restored.stderr[-3000:]
-    assert elsewhere.read("SELECT request_id, prompt_tokens FROM tenants_usageevent") == [(first, 7)]
-    assert elsewhere.read("SELECT sum(tokens)::int FROM tenants_ledgerentry") == [(8,)]
+    assert elsewhere.read("SELECT request_id, prompt_tokens FROM metering_usageevent") == [(first, 7)]
+    assert elsewhere.read("SELECT sum(tokens)::int FROM metering_ledgerentry") == [(8,)]
     entry = AuditEntry.objects.get(action="style.created")
     assert elsewhere.read(
         f"SELECT reason, reason = {sql.Literal(entry.reason).as_string()} FROM tenants_auditentry"
@@ -273,14 +274,14 @@ def test_a_backup_opens_no_session_and_repeats_no_kept_answer(client, alice, acm
 # one in SECRET_TABLES.
 SAFE_COLUMNS = {
     "tenants_apikey.digest": "HMAC under API_KEY_PEPPERS",
-    "tenants_failedtask.digest": "hash of the arguments",
-    "tenants_failedtask.kwargs": "secrets are masked before they are stored",
-    "tenants_failedtask.args": "secrets are masked before they are stored",
+    "operations_failedtask.digest": "hash of the arguments",
+    "operations_failedtask.kwargs": "secrets are masked before they are stored",
+    "operations_failedtask.args": "secrets are masked before they are stored",
     "tenants_invitation.digest": "hash of the link's token",
     "tenants_user.password": "password hash",
-    "tenants_webhookdelivery.answer": "what a customer's endpoint answered, 2 KB",
-    "tenants_webhookendpoint.sealed_secret": "encrypted under API_KEY_PEPPERS",
-    "tenants_webhookendpoint.sealed_previous_secret": "encrypted under API_KEY_PEPPERS",
+    "events_webhookdelivery.answer": "what a customer's endpoint answered, 2 KB",
+    "events_webhookendpoint.sealed_secret": "encrypted under API_KEY_PEPPERS",
+    "events_webhookendpoint.sealed_previous_secret": "encrypted under API_KEY_PEPPERS",
     "mfa_authenticator.data": "encrypted under API_KEY_PEPPERS",
 }
 SOUNDS_SECRET = re.compile(r"key$|secret$|token$|password|digest|cookie|^data$|^body|^answer$|args$")

@@ -13,7 +13,7 @@ from adapters.uploads import parts
 from billing.models import Payment, PaymentAccount
 from billing.payments import payments
 from core.money import NANO
-from tenants.accounts import impersonation
+from tenants import impersonation
 from tenants.models import AuditEntry, Membership, Tenant, User
 from tests.config.addresses import ALL, API, address_of
 from tests.config.rows import Rows, changes_between, read_rows

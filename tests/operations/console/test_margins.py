@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from adapters.models import EngineSample
-from tenants.metering.ledger import record_events
+from metering.ledger import record_events
 from tests.operations.builders import clerk
 from tests.tenants.builders import make_event
 

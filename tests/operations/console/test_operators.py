@@ -113,7 +113,7 @@ def test_a_session_of_an_operator_ends_after_eight_hours_whatever_was_done(
     for hours, status in [(0, 200), (4, 200), (7.9, 200), (8.1, 302)]:
         monkeypatch.setattr(operators.time, "time", lambda hours=hours: began + hours * 3600)
         assert operator_client.get("/console/").status_code == status
-        assert alice_client.get(reverse("website:keys")).status_code == 200
+        assert alice_client.get(reverse("keys:keys")).status_code == 200
 
 
 def test_an_operators_password_is_changed_where_everybodys_is(settings, operator, operator_client):

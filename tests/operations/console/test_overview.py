@@ -11,7 +11,8 @@ from django.utils import timezone
 from adapters.models import AdapterVersion, Placement, Style
 from core.console import Figure, Level
 from core.valkey import usage_key
-from tenants.models import ServiceSample, User
+from operations.models import ServiceSample
+from tenants.models import User
 from tests.operations.builders import clerk, new_engine
 
 FRONT = reverse("admin:index")

@@ -2,7 +2,7 @@
 
 from django.urls import reverse
 
-from tenants.metering.ledger import record_events
+from metering.ledger import record_events
 from tests.tenants.builders import make_event
 
 WATERMARK = reverse("admin:watermark")

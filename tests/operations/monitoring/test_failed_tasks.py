@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from config.celery import app
 from operations import retention
+from operations.models import FailedTask
 from operations.monitoring import failed_tasks
 from operations.monitoring.broker import read_oldest
-from tenants.models import AuditEntry, FailedTask
+from tenants.models import AuditEntry
 from tests.operations.builders import clerk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -83,7 +84,7 @@ def test_an_operator_runs_it_again_and_the_queue_tells_its_age(
     form = {"action": "retry", "_selected_action": [row.pk], "confirmed": "1", "why": "Storage is back"}
     began_s = time.time()
     with django_capture_on_commit_callbacks(execute=True):
-        answer = operator_client.post(reverse("admin:tenants_failedtask_changelist"), form)
+        answer = operator_client.post(reverse("admin:operations_failedtask_changelist"), form)
     assert answer.status_code == 302
     message = json.loads(broker.lindex(QUEUE, 0))
     assert message["headers"]["task"] == "tests.fail"
@@ -103,7 +104,7 @@ def test_what_was_masked_is_not_run_again(operator_client, broker, fail):
     fail.apply(kwargs={"token": "t"})
     row = FailedTask.objects.get()
     form = {"action": "retry", "_selected_action": [row.pk], "confirmed": "1", "why": "Again"}
-    shown = operator_client.post(reverse("admin:tenants_failedtask_changelist"), form, follow=True).text
+    shown = operator_client.post(reverse("admin:operations_failedtask_changelist"), form, follow=True).text
     assert "its arguments are masked" in shown
     assert broker.llen(QUEUE) == 0
 

@@ -70,7 +70,7 @@ def test_a_failed_request_is_told_without_the_token_in_its_address(written, clie
     def away(*_: object) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr("tenants.accounts.invitations.find_by_token", away)
+    monkeypatch.setattr("accounts.invitations.find_by_token", away)
     client.raise_request_exception = False
     assert client.get("/invitations/secret-token/").status_code == 503
     assert "OperationalError: gone" in written.getvalue()
@@ -82,7 +82,7 @@ def test_an_action_is_a_line_once_it_is_committed(
 ):
     with django_capture_on_commit_callbacks(execute=True):
         alice_client.post(
-            reverse("website:issue_key"), {"name": SECRET_NAME, "lifetime_days": "", "scopes": ["inference"]}
+            reverse("keys:issue_key"), {"name": SECRET_NAME, "lifetime_days": "", "scopes": ["inference"]}
         )
     entry = AuditEntry.objects.latest("pk")
     action = next(line for line in lines() if line["event"] == "action")

@@ -7,10 +7,10 @@ import pytest
 from core.charts import SPANS
 from core.valkey import metrics_key
 from inference.metrics import FIRST_BYTE, PREFIX, SUM, name_total
+from operations.models import ServiceSample
 from operations.monitoring import series
 from operations.monitoring.series import Interval
 from operations.retention import delete_old
-from tenants.models import ServiceSample
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HOUR, DAY, MONTH = SPANS

@@ -9,15 +9,16 @@ from django.db import OperationalError
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
+from accounts.workspaces import suspend_tenant
 from core import rates
 from core.rest import problems
 from inference.openai_views.base import OpenAiView
-from tenants.accounts.workspaces import suspend_tenant
+from keys import actions
+from keys.api import KeyViewSet
+from metering.models import PlanVersion
 from tenants.api.views import WorkspaceView
-from tenants.api_keys import actions
-from tenants.models import ApiKey, PlanVersion, Scope
+from tenants.models import ApiKey, Scope
 from tests.tenants.api.builders import problem
-from website.api.keys import KeyViewSet
 
 pytestmark = pytest.mark.django_db
 METHODS = ("get", "post", "put", "patch", "delete")

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from tenants.admin import audit as audit_page
+from tenants import admin as audit_page
 from tenants.audit import record_audit
 from tenants.models import AuditEntry
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from adapters import object_store
 from core.money import NANO
-from tenants.metering.credits import grant_credit
+from metering.credits import grant_credit
 from tenants.models import Tenant
 from training import file_actions, file_jobs, storage_quota
 from training.errors import FileInUse

@@ -12,7 +12,7 @@ from adapters.models import BaseModel
 from adapters.uploads import pipeline as upload_pipeline
 from config.celery import app
 from core.money import NANO
-from tenants.metering.credits import grant_credit
+from metering.credits import grant_credit
 from tenants.models import Tenant, User
 from tests.site_thread import SiteThread
 from tests.tenants.builders import issue_key

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from core import months
 from core.money import NANO
-from tenants.models import AuditEntry, LedgerEntry, Tenant
+from metering.models import LedgerEntry
+from tenants.models import AuditEntry, Tenant
 from tests.billing.builders import put_on
 from tests.training.builders import make_chats
 from training import evaluations, pipeline, storage

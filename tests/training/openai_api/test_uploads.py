@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.workspaces import create_tenant
 from adapters import object_store
 from inference.public import BadRequest
-from tenants.accounts.workspaces import create_tenant
-from tenants.models import PlanVersion
+from metering.models import PlanVersion
 from tests.tenants.builders import issue_key
 from tests.waiting import eventually
 from training.files import store

@@ -11,8 +11,9 @@ from django.test import AsyncClient
 from django.utils import timezone
 
 from core import months
-from tenants.metering.ledger import record_events, usage_of
-from tenants.models import AuditEntry, LedgerEntry
+from metering.ledger import record_events, usage_of
+from metering.models import LedgerEntry
+from tenants.models import AuditEntry
 from tests.tenants.api.builders import problem
 from tests.tenants.builders import NOW, issue_key, make_event
 

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from core.errors import DomainError
 from operations.backup import write_backup
-from tenants.public import record_command
+from tenants.audit import record_command
 
 
 class Command(BaseCommand):

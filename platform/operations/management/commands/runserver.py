@@ -7,7 +7,21 @@ import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-SOURCES = ("platform", "tenants", "adapters", "inference", "billing", "templates")
+SOURCES = (
+    "core",
+    "tenants",
+    "events",
+    "metering",
+    "accounts",
+    "adapters",
+    "inference",
+    "keys",
+    "provenance",
+    "training",
+    "billing",
+    "platform",
+    "templates",
+)
 
 
 class Command(BaseCommand):

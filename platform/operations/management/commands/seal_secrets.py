@@ -10,12 +10,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.db.models import QuerySet
 
+from accounts.mfa import reseal_factor
 from core.peppers import current_pepper
-from tenants.accounts.mfa import reseal_factor
-from tenants.api_keys.actions import peppers_in_use
+from events.models import WebhookEndpoint
+from events.webhooks.endpoints import reseal_secrets
 from tenants.audit import record_command
-from tenants.models import WebhookEndpoint
-from tenants.webhooks.endpoints import reseal_secrets
+from tenants.key_secrets import peppers_in_use
 
 
 class Command(BaseCommand):
