@@ -13,7 +13,7 @@ from adapters.models import EngineSample
 from billing.public import invoiced_nanousd, used_nanousd
 from core import months
 from core.console import Figure, Level
-from core.money import NANO, usd
+from core.money import NANO, usd, usd_at_a_glance
 from metering.models import UsageDaily
 from tenants.models import Tenant
 
@@ -44,9 +44,15 @@ def margins_context() -> dict[str, object]:
     used = used_nanousd(first, last)
     previous = months.before(months.current())
     figures = [
-        Figure("Usage at list prices", usd(used), f"last {DAYS} days, with trainings and included tokens"),
-        Figure("Engine cost", usd(cost), f"{hours:,} hours at {usd(rate)}"),
-        Figure("Margin", usd(used - cost), level=Level.FAULT if used < cost else Level.NORMAL),
+        Figure(
+            "Usage at list prices",
+            usd_at_a_glance(used),
+            f"last {DAYS} days, with trainings and included tokens",
+        ),
+        Figure(
+            "Engine cost", usd_at_a_glance(cost), f"{hours:,} hour{'' if hours == 1 else 's'} at {usd(rate)}"
+        ),
+        Figure("Margin", usd_at_a_glance(used - cost), level=Level.FAULT if used < cost else Level.NORMAL),
         Figure("Invoiced", usd(invoiced_nanousd(previous)), f"for {previous}, less credit notes"),
     ]
     return {"figures": figures, "rows": list_top(first, last, cost), "rate": rate}
@@ -77,9 +83,9 @@ def list_top(first: date, last: date, cost_nanousd: int) -> list[Margin]:
                 name=tenants[row["tenant"]].name,
                 address=reverse("admin:tenants_tenant_change", args=[row["tenant"]]),
                 tokens=row["tokens"],
-                usage=usd(row["nanousd"]),
-                cost=usd(cost),
-                margin=usd(row["nanousd"] - cost),
+                usage=usd_at_a_glance(row["nanousd"]),
+                cost=usd_at_a_glance(cost),
+                margin=usd_at_a_glance(row["nanousd"] - cost),
                 is_loss=row["nanousd"] < cost,
             )
         )
