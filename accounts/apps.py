@@ -1,5 +1,3 @@
-from functools import partial
-
 from django.apps import AppConfig
 
 
@@ -8,12 +6,3 @@ class AccountsConfig(AppConfig):
 
     name = "accounts"
     verbose_name = "Accounts"
-
-    def ready(self) -> None:
-        """Tell the outbox how the API presents a workspace."""
-        from accounts import presenters  # noqa: PLC0415 (models are not loaded before)
-        from core.rest.objects import present  # noqa: PLC0415
-        from events.outbox import register_presenter  # noqa: PLC0415
-        from tenants.models import Tenant  # noqa: PLC0415
-
-        register_presenter(Tenant, partial(present, presenters.WorkspaceObject))

@@ -1,39 +1,33 @@
 """Invite people to a workspace by mail, and let them in.
 
-The mailed link holds a token of 256 bits; the database keeps its SHA-256 alone. It admits anyone logged
-in with the invited address, once, for seven days. Nothing here says whether an address has an account.
+The mailed link is signed (DJANGO_SECRET_KEY) and written when it is mailed, so the database has no token. It
+admits anyone logged in with the invited address, once, for seven days. Nothing here says whether an address
+has an account.
 """
 
-import hashlib
-import logging
 import re
-from datetime import datetime, timedelta
-from functools import partial
-from secrets import token_urlsafe
-from smtplib import SMTPException
+from datetime import timedelta
 
-from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
+from django.core import signing
 from django.db import IntegrityError, transaction
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts import free_plan
 from core.errors import Conflict, NotAllowed, NotFound
 from core.grammar import within_sentence
+from events.models import NoticeMail
+from events.models.notices import INVITATION
 from tenants.access import Access
-from tenants.models import AuditEntry, Invitation, Membership, Tenant, User
+from tenants.models import Invitation, Membership, Tenant, User
 from tenants.roles import DESCRIPTIONS, Permission
 
+SIGNER = signing.Signer(salt="accounts.invitations", sep=".")  # not ":", which addresses quote
 LINK_LASTS = timedelta(days=7)
 MAX_OPEN = 100  # of a workspace
 MAX_MAILS_A_DAY = 50  # of a workspace: invitations are mail to strangers
 RESEND_AFTER = timedelta(minutes=2)
-MAILED_ACTIONS = ("invitation.created", "invitation.resent")
 LOOKS_LIKE_ADDRESS = re.compile(r"[/:@]|\.\w")
-
-logger = logging.getLogger(__name__)
 
 
 class AlreadyMember(Conflict):
@@ -80,7 +74,7 @@ class OtherAddress(NotAllowed):
 
 @transaction.atomic
 def invite(email: str, role: str, *, by: Access) -> Invitation:
-    """Return a new invitation, and mail it when the transaction commits.
+    """Return a new invitation, which a worker mails.
 
     Raises AlreadyMember, AlreadyInvited, TooManyInvitations, TooManyMails; NotAllowed where the caller may
     not give the role.
@@ -93,22 +87,19 @@ def invite(email: str, role: str, *, by: Access) -> Invitation:
         raise AlreadyMember(email=email, field="email")
     if Invitation.objects.filter(tenant=by.tenant).count() >= MAX_OPEN:
         raise TooManyInvitations(most=MAX_OPEN)
-    _require_mails_left(by.tenant)
-    token = token_urlsafe(32)
     try:
         with transaction.atomic():
             invitation = Invitation.objects.create(
                 tenant=by.tenant,
                 email=email,
                 role=role,
-                digest=digest_of(token),
                 invited_by=by.user,
                 expires_at=timezone.now() + LINK_LASTS,
             )
     except IntegrityError:
         raise AlreadyInvited(email=email, field="email") from None
+    _queue_mail(invitation)
     by.audit("invitation.created", invitation, after={"email": email, "role": role})
-    transaction.on_commit(partial(send_mail, invitation, token))
     return invitation
 
 
@@ -123,13 +114,10 @@ def resend(invitation: Invitation, *, by: Access) -> None:
     invitation.refresh_from_db()
     if invitation.expires_at - LINK_LASTS > timezone.now() - RESEND_AFTER:  # when its link was made
         raise MailedJustNow
-    _require_mails_left(by.tenant)
-    token = token_urlsafe(32)
-    invitation.digest = digest_of(token)
     invitation.expires_at = timezone.now() + LINK_LASTS
-    invitation.save(update_fields=["digest", "expires_at"])
+    invitation.save(update_fields=["expires_at"])
+    _queue_mail(invitation)
     by.audit("invitation.resent", invitation)
-    transaction.on_commit(partial(send_mail, invitation, token))
 
 
 @transaction.atomic
@@ -140,13 +128,19 @@ def withdraw(invitation: Invitation, *, by: Access) -> None:
     Invitation.objects.filter(pk=invitation.pk).delete()
 
 
+def token_of(invitation: Invitation) -> str:
+    """Return what an invitation's link is known by. It names its end, so a new link ends the one before."""
+    return SIGNER.sign_object([str(invitation.pk), invitation.expires_at.isoformat()])
+
+
 def find_by_token(token: str) -> Invitation:
     """Return the open invitation of a mailed link. Raises InvitationOver."""
     opened = Invitation.objects.open(timezone.now()).select_related("tenant", "invited_by")
-    invitation = opened.filter(digest=digest_of(token)).first()
-    if invitation is None:
-        raise InvitationOver
-    return invitation
+    try:
+        invitation_id, expires_at = SIGNER.unsign_object(token)
+        return opened.get(pk=invitation_id, expires_at=expires_at)
+    except (signing.BadSignature, Invitation.DoesNotExist):
+        raise InvitationOver from None
 
 
 def is_for(invitation: Invitation, user: User) -> bool:
@@ -178,36 +172,16 @@ def accept(invitation: Invitation, user: User, *, address: str | None) -> Member
     return membership
 
 
-def digest_of(token: str) -> str:
-    """Return what the database keeps of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def send_mail(invitation: Invitation, token: str) -> None:
-    """Mail an invitation's link, and note when. If the mail server fails, a person sends it again."""
-    context = {
+def describe_for_mail(invitation: Invitation) -> dict[str, object]:
+    """Return what the mail with an invitation's link says."""
+    return {
         "workspace": _harmless_name(invitation.tenant),
         "inviter": invitation.invited_by.email if invitation.invited_by else "",
         "role": within_sentence(str(Membership.Role(invitation.role).label)),
         "description": DESCRIPTIONS[invitation.role],
         "expires_at": invitation.expires_at,
-        "url": settings.SITE_URL + reverse("accounts:join", args=[token]),
-        "site_url": settings.SITE_URL,
+        "path": reverse("accounts:join", args=[token_of(invitation)]),
     }
-    subject = render_to_string("accounts/mail/invitation_subject.txt", context)
-    letter = EmailMultiAlternatives(
-        subject=settings.ACCOUNT_EMAIL_SUBJECT_PREFIX + " ".join(subject.split()),
-        body=render_to_string("accounts/mail/invitation.txt", context).strip() + "\n",
-        to=[invitation.email],
-        headers={"Auto-Submitted": "auto-generated"},
-    )
-    letter.attach_alternative(render_to_string("accounts/mail/invitation.html", context), "text/html")
-    try:
-        letter.send()
-    except (OSError, SMTPException) as error:
-        logger.warning("invitation %s was not mailed: %s", invitation.pk, error)
-        return
-    Invitation.objects.filter(pk=invitation.pk).update(mailed_at=timezone.now())
 
 
 def _harmless_name(tenant: Tenant) -> str:
@@ -215,8 +189,12 @@ def _harmless_name(tenant: Tenant) -> str:
     return tenant.slug if LOOKS_LIKE_ADDRESS.search(tenant.name) else tenant.name
 
 
-def _require_mails_left(tenant: Tenant) -> None:
-    since: datetime = timezone.now() - timedelta(days=1)
-    mailed = AuditEntry.objects.filter(tenant=tenant, action__in=MAILED_ACTIONS, at__gt=since)
-    if mailed.count() >= MAX_MAILS_A_DAY:
+def _queue_mail(invitation: Invitation) -> None:
+    """Let a worker mail an invitation's link, in place of a mail that waits. Raises TooManyMails."""
+    mails = NoticeMail.objects.filter(tenant=invitation.tenant, kind=INVITATION)
+    if mails.filter(created_at__gt=timezone.now() - timedelta(days=1)).count() >= MAX_MAILS_A_DAY:
         raise TooManyMails(most=MAX_MAILS_A_DAY)
+    mails.filter(invitation=invitation, status=NoticeMail.Status.PENDING).update(
+        status=NoticeMail.Status.UNWANTED, ended_at=timezone.now()
+    )
+    NoticeMail.objects.create(tenant=invitation.tenant, invitation=invitation, kind=INVITATION)

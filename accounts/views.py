@@ -6,6 +6,7 @@ from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -18,6 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from accounts import invitations, members
 from accounts.forms import InviteForm, RoleForm
 from accounts.free_plan import FreePlanTaken, FreePlanUsed
+from events.models import NoticeMail
 from tenants import current
 from tenants.access import MemberRequest, access_of, member_required
 from tenants.action_view import action_view
@@ -37,7 +39,9 @@ WITH_ARTICLE: dict[str, Promise] = {
 
 def _team_page(request: MemberRequest, form: InviteForm | None = None) -> HttpResponse:
     people = Membership.objects.filter(tenant=request.tenant).select_related("user")
-    open_invitations = Invitation.objects.filter(tenant=request.tenant).select_related("invited_by")
+    waiting = NoticeMail.objects.filter(invitation=OuterRef("pk"), status=NoticeMail.Status.PENDING)
+    own_invitations = Invitation.objects.filter(tenant=request.tenant).select_related("invited_by")
+    open_invitations = own_invitations.annotate(is_being_sent=Exists(waiting))
     context = {
         "members": list(people.order_by("created_at", "pk")),
         "invitations": list(open_invitations.order_by("-created_at")),

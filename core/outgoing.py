@@ -5,12 +5,14 @@ side takes its time. Where a worker is killed, its lease ends by itself and anot
 other side may get a thing twice, and must be able to tell: by an event's id, by a mail's Message-ID.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models, transaction
 from django.db.models import Q
+from django.utils import timezone
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class LeasedQuerySet[Row: "Leased"](models.QuerySet[Row]):
         """Return a leased row, or nothing once its lease went to another worker: its time names the lease."""
         return self.filter(pk=row.pk, leased_until=row.leased_until)
 
+    def release(self, row: Row, **outcome: object) -> bool:
+        """Give a leased row back, with what came of it. False, and no change, if another has it by now."""
+        return bool(self.held(row).update(**outcome, leased_until=None))
+
 
 class Leased(models.Model):
     """A row that one worker at a time works on."""
@@ -66,3 +72,17 @@ class Leased(models.Model):
 
     class Meta:
         abstract = True
+
+
+def work_off[Row: Leased](
+    lease: Callable[[], Row | None], handle: Callable[[Row], int], lasts: timedelta
+) -> int:
+    """Lease and handle row after row, while any is free and for so long at most.
+
+    `handle` gives the row back. Returns the sum of what it returns. Safe from several workers at once.
+    """
+    ends_at = timezone.now() + lasts
+    done = 0
+    while timezone.now() < ends_at and (row := lease()):
+        done += handle(row)
+    return done

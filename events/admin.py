@@ -15,39 +15,21 @@ from core.console import Level, ListAdmin, OperatorAdmin, mark, operator_action,
 from events.models import NoticeMail, WebhookDelivery, WebhookEndpoint
 from events.webhooks import endpoints
 from tenants.console import ReadOnly
-from tenants.models import Tenant
+
+LAST = ("attempted_at", "status", "failure")  # of the newest delivery that was attempted
 
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
     list_display = [
-        "address",
-        "tenant",
-        "state",
-        "failing_since",
-        "last_delivery",
-        "last_attempted_at",
-        "created_at",
+        *("address", "tenant", "state", "failing_since", "last_delivery", "last_attempted_at", "created_at"),
     ]
     list_filter = ["is_enabled", "failing_since"]
     list_select_related = ["tenant"]
     search_fields = ["tenant__name", "tenant__slug"]
     ordering = ["-created_at"]
     # Not `url`: many receivers take messages from anybody who knows their path.
-    fields = [
-        "address",
-        "tenant",
-        "description",
-        "event_types",
-        "state",
-        "disabled_at",
-        "failing_since",
-        "last_delivery",
-        "last_attempted_at",
-        "created_by",
-        "created_at",
-        "changed_at",
-    ]
+    fields = [*list_display, "description", "event_types", "disabled_at", "created_by", "changed_at"]
     readonly_fields = fields
     actions = ["disable"]
 
@@ -56,11 +38,7 @@ class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
         attempted = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"), attempted_at__isnull=False)
         newest = attempted.order_by("-pk")
         rows: QuerySet[WebhookEndpoint] = super().get_queryset(request)
-        return rows.annotate(
-            last_attempted_at=Subquery(newest.values("attempted_at")[:1]),
-            last_status=Subquery(newest.values("status")[:1]),
-            last_failure=Subquery(newest.values("failure")[:1]),
-        )
+        return rows.annotate(**{f"last_{name}": Subquery(newest.values(name)[:1]) for name in LAST})
 
     @admin.display(description="address", ordering="url")
     def address(self, endpoint: WebhookEndpoint) -> str:
@@ -77,7 +55,7 @@ class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
         if endpoint.last_status is None:
             return "none yet"
         status = WebhookDelivery.Status(endpoint.last_status).label
-        return ": ".join(filter(None, [str(status), str(endpoint.last_failure or "")]))
+        return f"{status}: {endpoint.last_failure}" if endpoint.last_failure else str(status)
 
     @admin.display(description="last attempt")
     def last_attempted_at(self, endpoint: Any) -> Any:
@@ -102,38 +80,16 @@ class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
 @admin.register(NoticeMail)
 class NoticeMailAdmin(ReadOnly, ListAdmin):
     list_display = [
-        "created_at",
-        "kind",
-        "member",
-        "workspace",
-        "shown_status",
-        "attempts",
-        "ended_at",
-        "failure",
+        *("created_at", "kind", "recipient", "tenant", "shown_status", "attempts", "ended_at", "failure"),
     ]
     list_filter = ["status", "kind"]
-    list_select_related = ["membership__user", "membership__tenant"]
-    search_fields = ["=membership__user__email", "=membership__tenant__slug"]
-    search_help_text = "A member's complete email address or a workspace's complete short name"
+    list_select_related = ["membership__user", "invitation", "tenant"]
+    search_fields = ["=membership__user__email", "=invitation__email", "=tenant__slug"]
+    search_help_text = "A person's complete email address or a workspace's complete short name"
     ordering = ["-pk"]
     fields = [
-        "kind",
-        "member",
-        "workspace",
-        "status",
-        "attempts",
-        "next_attempt_at",
-        "ended_at",
-        "failure",
+        *("kind", "recipient", "tenant", "status", "attempts", "next_attempt_at", "ended_at", "failure"),
         "created_at",
     ]
     readonly_fields = fields
     shown_status = state_column("status", faults=["failed"])
-
-    @admin.display(description="member")
-    def member(self, mail: NoticeMail) -> str:
-        return mail.membership.user.email
-
-    @admin.display(description="workspace")
-    def workspace(self, mail: NoticeMail) -> Tenant:
-        return mail.membership.tenant

@@ -140,8 +140,7 @@ class EndpointViewSet(WorkspaceViewSet):
 
     def partial_update(self, endpoint: WebhookEndpoint, changes: dict[str, Any]) -> WebhookEndpoint:
         """Update the URL, description or events. Pending deliveries go to the new URL."""
-        if changes:
-            endpoints.edit_endpoint(endpoint, by=self.access, **changes)
+        endpoints.edit_endpoint(endpoint, by=self.access, **changes)
         return endpoint
 
     def destroy(self, endpoint: WebhookEndpoint) -> None:

@@ -8,9 +8,7 @@ app_name = "events"
 
 urlpatterns = [
     path("webhooks/", webhooks.list_endpoints, name="webhooks"),
-    path("webhooks/create/", webhooks.create_endpoint, name="create_webhook"),
     path("webhooks/<uuid:endpoint_id>/", webhooks.show_endpoint, name="webhook"),
-    path("webhooks/<uuid:endpoint_id>/edit/", webhooks.edit_endpoint, name="edit_webhook"),
     path("webhooks/<uuid:endpoint_id>/secret/", webhooks.rotate_secret, name="rotate_webhook_secret"),
     path("webhooks/<uuid:endpoint_id>/test/", webhooks.send_test, name="test_webhook"),
     path("webhooks/<uuid:endpoint_id>/enable/", webhooks.enable_endpoint, name="enable_webhook"),

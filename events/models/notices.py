@@ -1,4 +1,4 @@
-"""Notices by mail: what a member can choose among, and what waits to be sent."""
+"""Mail that a worker sends: notices, of which a member can choose among the kinds, and invitations."""
 
 from datetime import datetime
 from uuid import uuid4
@@ -10,7 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from core.outgoing import Leased, LeasedQuerySet
 from events.models.events import OutboxEvent
-from tenants.models.people import Membership
+from tenants.models.invitations import Invitation
+from tenants.models.people import Membership, Tenant
+
+INVITATION = "invitation"  # the kind of a mail to somebody who is no member yet
 
 
 class NoticeKind(models.TextChoices):
@@ -43,7 +46,7 @@ class NoticeMailQuerySet(LeasedQuerySet["NoticeMail"]):
 
 
 class NoticeMail(Leased):
-    """One mail about one event to one member. It goes with its event, after 30 days."""
+    """One mail to a member about an event, with which it goes after 30 days; or one with an invitation."""
 
     class Status(models.TextChoices):
         PENDING = "pending"
@@ -54,9 +57,16 @@ class NoticeMail(Leased):
 
     # Names the mail itself (Message-ID): a mail that is sent twice is known by it.
     public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
-    event = models.ForeignKey(OutboxEvent, on_delete=models.CASCADE, related_name="mails")
-    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="mails", db_index=False)
-    kind = models.CharField(max_length=20, choices=NoticeKind)
+    # Empty in rows from before. An invitation's mail stays in its workspace's limit when the invitation ends.
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="mails", null=True, verbose_name="workspace"
+    )
+    event = models.ForeignKey(OutboxEvent, on_delete=models.CASCADE, related_name="mails", null=True)
+    membership = models.ForeignKey(
+        Membership, on_delete=models.CASCADE, related_name="mails", null=True, db_index=False
+    )
+    invitation = models.ForeignKey(Invitation, on_delete=models.SET_NULL, related_name="mails", null=True)
+    kind = models.CharField(max_length=20, choices=[*NoticeKind.choices, (INVITATION, _("Invitation"))])
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)
@@ -78,4 +88,11 @@ class NoticeMail(Leased):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} to {self.membership.user}: {self.status}"
+        return f"{self.kind} to {self.recipient}: {self.status}"
+
+    @property
+    def recipient(self) -> str:
+        """The address that it goes to: where its member is reached now. Empty once an invitation is gone."""
+        if self.membership:
+            return self.membership.user.email
+        return self.invitation.email if self.invitation else ""

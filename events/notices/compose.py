@@ -5,7 +5,7 @@ the subject's, the text's or the HTML's. Only the last one escapes, as only ther
 Strangers' words never come in: of a workspace that shares a style with this one, only slugs are shown.
 """
 
-from datetime import datetime
+import re
 from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import default
@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
+from django.template.loader import get_template
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext, override
 
+from accounts.invitations import describe_for_mail
 from core import months
 from core.grammar import within_sentence
 from core.money import usd_about
@@ -32,18 +33,10 @@ from tenants.models import Scope
 Measure = ReachedThreshold.Measure
 FOLDER = "events/mail"
 LAYOUTS = ("subject.txt", "letter.txt", "letter.html")
+TIMES = ("_at", "_until", "_from")  # how the names of times end; in JSON they are texts
 FINDINGS_SHOWN = 3
 # Mails whose readers may have a question that only support can answer.
 ABOUT_MONEY = frozenset({NoticeKind.USAGE, NoticeKind.INVOICES, NoticeKind.PAYMENTS, NoticeKind.WORKSPACE})
-TIMES = (
-    "created_at",
-    "revoked_at",
-    "old_secret_until",
-    "takes_effect_at",
-    "deletion_at",
-    "prices_from",
-    "effective_from",
-)  # in JSON they are texts
 
 
 class UnfoldedHeader(UnstructuredHeader, BaseHeader):
@@ -73,58 +66,57 @@ def compose_mail(mail: NoticeMail, *, skipped_before: int = 0, is_last: bool = F
     """Return a mail to be sent, addressed to where its member is reached now, in that person's language.
 
     `skipped_before` mails of its kind were left out since the last one; `is_last` says that the next ones
-    will be.
+    will be. An invitation is in the language of who invites.
     """
-    with override(mail.membership.user.mail_language):
-        return _write(mail, skipped_before=skipped_before, is_last=is_last)
+    inviter = mail.invitation.invited_by if mail.invitation else None
+    person = mail.membership.user if mail.membership else inviter
+    with override(person.mail_language if person else settings.LANGUAGE_CODE):
+        described = describe_for_mail(mail.invitation) if mail.invitation else _describe_notice(mail)
+        context = {"site_url": settings.SITE_URL, "skipped_before": skipped_before, "is_last": is_last}
+        return _write(mail, context | described)
 
 
-def _write(mail: NoticeMail, *, skipped_before: int, is_last: bool) -> Mail:
-    event = mail.event
-    member = mail.membership
-    kind = NoticeKind(mail.kind)
-    stop_url = None if kind in ALWAYS_SENT else unsubscribe_url(member, kind)
-    context = {
-        **_facts_of(event),
-        "event": event,
+def _describe_notice(mail: NoticeMail) -> dict[str, object]:
+    """Return what a mail to a member about an event says."""
+    member, kind = mail.membership, NoticeKind(mail.kind)
+    assert member
+    assert mail.event
+    return {
+        **_facts_of(mail.event),
+        "event": mail.event,
         "member": member,
         "workspace": member.tenant,
+        "in_workspace": f"?workspace={member.tenant.slug}",
         "role": member.role,
         "kind": kind,
-        "site_url": settings.SITE_URL,
-        "stop_url": stop_url,
+        "stop_url": None if kind in ALWAYS_SENT else unsubscribe_url(member, kind),
         "support": settings.SUPPORT_EMAIL if kind in ABOUT_MONEY else "",
-        "skipped_before": skipped_before,
-        "is_last": is_last,
     }
-    subject, text, html = [_render(event, layout, context) for layout in LAYOUTS]
+
+
+def _write(mail: NoticeMail, context: dict[str, object]) -> Mail:
+    """Return a mail that its template says with these facts, once for each layout."""
+    name = mail.event.type.replace(".", "_") if mail.event else mail.kind
+    template = get_template(f"{FOLDER}/{name}.txt")
+    subject, text, html = [template.render({**context, "layout": f"{FOLDER}/{layout}"}) for layout in LAYOUTS]
     message = Mail(
         subject=settings.ACCOUNT_EMAIL_SUBJECT_PREFIX + " ".join(subject.split()),
         body=_tidy(text),
-        to=[member.user.email],
-        headers=_headers(mail, stop_url),
-        reply_to=[settings.SUPPORT_EMAIL] if context["support"] else None,
+        to=[mail.recipient],
+        headers=_headers(mail, context.get("stop_url")),
+        reply_to=[settings.SUPPORT_EMAIL] if context.get("support") else None,
     )
     message.attach_alternative(html.strip() + "\n", "text/html")
     return message
 
 
-def _render(event: OutboxEvent, layout: str, context: dict[str, object]) -> str:
-    name = f"{FOLDER}/{event.type.replace('.', '_')}.txt"
-    return render_to_string(name, {**context, "layout": f"{FOLDER}/{layout}"})
-
-
 def _tidy(text: str) -> str:
     """Return a text without the blank lines that tags leave behind."""
-    lines = [line.strip() for line in text.strip().splitlines()]
-    kept: list[str] = []
-    for line in lines:
-        if line or kept[-1]:
-            kept.append(line)
-    return "\n".join(kept) + "\n"
+    lines = "\n".join(line.strip() for line in text.strip().splitlines())
+    return re.sub(r"\n{3,}", "\n\n", lines) + "\n"
 
 
-def _headers(mail: NoticeMail, stop_url: str | None) -> dict[str, str]:
+def _headers(mail: NoticeMail, stop_url: object) -> dict[str, str]:
     """Return the headers that tell programs what this is, and that switch its kind off by one click."""
     headers = {
         # The same in each attempt: where a mail comes twice, its reader's program can tell.
@@ -139,12 +131,11 @@ def _headers(mail: NoticeMail, stop_url: str | None) -> dict[str, str]:
 
 def _facts_of(event: OutboxEvent) -> dict[str, object]:
     """Return what an event tells, ready to be read: its object, and what stands beside it."""
-    thing = _with_times(event.object)
-    facts = _with_times(event.facts)
+    thing, facts = _with_times(event.object), _with_times(event.facts)
     return {
         "object": thing,
         "facts": facts,
-        "findings": _findings_of(thing),
+        "findings": (thing.get("findings") or [])[:FINDINGS_SHOWN],
         "scopes": [_scope_label(scope) for scope in thing.get("scopes", [])],
         # Of an endpoint's address only the host: the path of many receivers is as good as a password.
         "host": urlsplit(str(thing.get("url", ""))).hostname,
@@ -154,16 +145,8 @@ def _facts_of(event: OutboxEvent) -> dict[str, object]:
 
 
 def _with_times(facts: dict[str, Any]) -> dict[str, Any]:
-    times: dict[str, datetime | None] = {}
-    for name in TIMES:
-        if isinstance(facts.get(name), str):
-            times[name] = parse_datetime(facts[name])
-    return {**facts, **times}
-
-
-def _findings_of(thing: dict[str, object]) -> list[dict[str, str]]:
-    findings = thing.get("findings")
-    return findings[:FINDINGS_SHOWN] if isinstance(findings, list) else []
+    times = {name for name, value in facts.items() if name.endswith(TIMES) and isinstance(value, str)}
+    return {**facts, **{name: parse_datetime(facts[name]) for name in times}}
 
 
 def _scope_label(scope: str) -> str:

@@ -7,7 +7,8 @@ a row, and nothing is lost while there is no mail server.
 
 import logging
 import smtplib
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.core.mail import mailers
@@ -15,10 +16,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from core import locks
-from core.outgoing import RetrySchedule
+from core.outgoing import RetrySchedule, work_off
 from events.models import NoticeMail
-from events.notices.compose import Mail, compose_mail
-from tenants.models import Membership
+from events.notices.compose import compose_mail
+from tenants.models import Invitation, Membership
 
 RETRIES = RetrySchedule((60, 300, 900, 1_800, 3_600), give_up_after=timedelta(days=1))
 SERVER_RETRIED_AFTER = timedelta(seconds=60)  # nothing else is tried before
@@ -46,18 +47,14 @@ def send_due() -> int:
 
     Safe to repeat, and safe from several workers at once: the second one finds nothing to send.
     """
-    ends_at = timezone.now() + RUN_LASTS
-    sent = 0
     connection = mailers.default
     try:
-        while timezone.now() < ends_at and (mail := _lease_next()):
-            outcome = _send(mail, connection)
-            sent += outcome is Status.SENT
-            if outcome is None:  # the server is away
-                break
+        return work_off(_lease_next, partial(_send, connection=connection), RUN_LASTS)
     finally:
-        _close(connection)
-    return sent
+        try:
+            connection.close()
+        except (smtplib.SMTPException, OSError):
+            logger.info("the mail server closed the connection early")
 
 
 def _lease_next() -> NoticeMail | None:
@@ -67,7 +64,15 @@ def _lease_next() -> NoticeMail | None:
         now = timezone.now()
         if NoticeMail.objects.leased(now).exists():
             return None
-        due = NoticeMail.objects.due(now).select_related("event", "membership__user", "membership__tenant")
+        due = NoticeMail.objects.due(now).select_related(
+            *(
+                "event",
+                "membership__user",
+                "membership__tenant",
+                "invitation__tenant",
+                "invitation__invited_by",
+            )
+        )
         mail = due.lease_first(now, LEASE_LASTS)
         if mail:
             # Before it is sent: what kills its worker is not tried at once for ever.
@@ -76,45 +81,47 @@ def _lease_next() -> NoticeMail | None:
     return mail
 
 
-def _send(mail: NoticeMail, connection: Any) -> Status | None:
-    """Send a leased mail and note the outcome; return it, or None when the mail server is away."""
-    now = timezone.now()
+def _send(mail: NoticeMail, connection: Any) -> bool:
+    """Send a leased mail and note the outcome; return whether it was sent."""
     if not _is_wanted(mail):
         return _end(mail, Status.UNWANTED)
-    recent = _sent_since(mail, now - HOUR)
+    recent = _count_recent(mail)
     if recent >= MAX_AN_HOUR:
         return _end(mail, Status.SKIPPED)
-    message = _write(mail, is_last=recent + 1 == MAX_AN_HOUR)
+    try:
+        message = compose_mail(mail, skipped_before=_count_skipped(mail), is_last=recent + 1 == MAX_AN_HOUR)
+    except Exception as error:  # a fault of ours: it is seen, waits, and holds up no other
+        _record_failure(mail, error)
+        raise
     try:
         connection.open()
         connection.send_messages([message])
     except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, ValueError) as error:
-        # About this one mail: the others go on. Django raises ValueError for an address it can't write.
+        # About this one mail: the others go on.
         return _record_failure(mail, error, is_final=_is_refused_for_good(error))
     except (smtplib.SMTPException, OSError) as error:
-        _record_failure(mail, error, is_final=False)
-        _hold_back(timezone.now() + SERVER_RETRIED_AFTER)
-        return None
+        _record_failure(mail, error)
+        # The server is away. Each attempt could hold a worker for seconds: everything else waits, too.
+        until = timezone.now() + SERVER_RETRIED_AFTER
+        NoticeMail.objects.due(until).update(next_attempt_at=until)
+        return False
+    if mail.invitation:
+        Invitation.objects.filter(pk=mail.invitation.pk).update(mailed_at=timezone.now())
     return _end(mail, Status.SENT)
 
 
-def _write(mail: NoticeMail, *, is_last: bool) -> Mail:
-    """Return a mail's message. One that can't be written, a fault of ours, waits and holds up no other."""
-    try:
-        return compose_mail(mail, skipped_before=_count_skipped(mail), is_last=is_last)
-    except Exception as error:
-        _record_failure(mail, error, is_final=False)
-        raise
-
-
 def _is_wanted(mail: NoticeMail) -> bool:
-    """Return whether its member still gets this kind: a mail may have waited for a day."""
+    """Return whether its member still gets this kind, or its invitation is open: it may have waited a day."""
+    if mail.membership_id is None:
+        return Invitation.objects.open(timezone.now()).filter(mails=mail).exists()
     return Membership.objects.getting(mail.kind).filter(pk=mail.membership_id).exists()
 
 
-def _sent_since(mail: NoticeMail, since: datetime) -> int:
-    """Return how many mails of a kind a person got, of all their workspaces."""
-    sent = NoticeMail.objects.filter(status=Status.SENT, kind=mail.kind, ended_at__gt=since)
+def _count_recent(mail: NoticeMail) -> int:
+    """Return how many mails of a kind a person got within an hour, of all their workspaces."""
+    if mail.membership is None:  # invitations have a limit of their own
+        return 0
+    sent = NoticeMail.objects.filter(status=Status.SENT, kind=mail.kind, ended_at__gt=timezone.now() - HOUR)
     return sent.filter(membership__user=mail.membership.user_id).count()
 
 
@@ -126,15 +133,14 @@ def _count_skipped(mail: NoticeMail) -> int:
     return skipped.filter(ended_at__gt=last_sent.ended_at).count() if last_sent else 0
 
 
-def _end(mail: NoticeMail, status: Status, failure: str = "") -> Status:
-    """Note that nothing more is to be done about a mail."""
-    ended = {"status": status, "ended_at": timezone.now(), "failure": failure, "leased_until": None}
-    NoticeMail.objects.filter(pk=mail.pk).update(**ended)
-    return status
+def _end(mail: NoticeMail, status: Status, failure: str = "") -> bool:
+    """Note that nothing more is to be done about a mail; return whether it was sent."""
+    NoticeMail.objects.release(mail, status=status, ended_at=timezone.now(), failure=failure)
+    return status is Status.SENT
 
 
-def _record_failure(mail: NoticeMail, error: Exception, *, is_final: bool) -> Status:
-    """Note a failed attempt: try again later, or give up."""
+def _record_failure(mail: NoticeMail, error: Exception, *, is_final: bool = False) -> bool:
+    """Note a failed attempt: try again later, or give up. It was not sent."""
     failure = f"{type(error).__name__}: {error}"[:300]
     now = timezone.now()
     # Without the address: logs are kept longer than accounts.
@@ -144,28 +150,12 @@ def _record_failure(mail: NoticeMail, error: Exception, *, is_final: bool) -> St
     if is_final or RETRIES.is_over(now, mail.created_at):
         return _end(mail, Status.FAILED, failure)
     next_attempt_at = RETRIES.next_attempt_at(now, mail.attempts)
-    changes = {"next_attempt_at": next_attempt_at, "failure": failure, "leased_until": None}
-    NoticeMail.objects.filter(pk=mail.pk).update(**changes)
-    return Status.PENDING
+    NoticeMail.objects.release(mail, next_attempt_at=next_attempt_at, failure=failure)
+    return False
 
 
 def _is_refused_for_good(error: Exception) -> bool:
     """Return whether an address can't get mail at all: asking again would make us look like spammers."""
-    if isinstance(error, ValueError):
-        return True
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        codes = [code for code, _ in error.recipients.values()]
-        return min(codes) >= 500
-    return False
-
-
-def _hold_back(until: datetime) -> None:
-    """Let everything else wait, too: each attempt could hold a worker for seconds."""
-    NoticeMail.objects.filter(status=Status.PENDING, next_attempt_at__lt=until).update(next_attempt_at=until)
-
-
-def _close(connection: Any) -> None:
-    try:
-        connection.close()
-    except (smtplib.SMTPException, OSError):
-        logger.info("the mail server closed the connection early")
+        return min(code for code, _ in error.recipients.values()) >= 500
+    return isinstance(error, ValueError)  # Django raises it for an address that it can't write

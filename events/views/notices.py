@@ -2,21 +2,34 @@
 
 from typing import cast
 
+from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from events.notices import choices
 from events.notices.catalog import ALWAYS_SENT, CHOOSABLE
-from events.notices.forms import NoticesForm
 from tenants import current
 from tenants.access import MemberRequest
 from tenants.action_view import action_view
 from tenants.models import Membership
 from tenants.roles import Permission
+
+
+class NoticesForm(forms.Form):
+    """Which kinds of notices a member gets."""
+
+    kinds = forms.MultipleChoiceField(
+        label=_("Email me when"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=[(kind.value, kind.label) for kind in CHOOSABLE],
+        error_messages={"invalid_choice": _("Choose from the notifications below.")},
+    )
 
 
 def _notices_page(request: MemberRequest, form: NoticesForm | None) -> HttpResponse:

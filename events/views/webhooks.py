@@ -1,24 +1,32 @@
 """Pages about webhooks: endpoints, what was sent to them, and what they answered."""
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
+from django import forms
 from django.contrib import messages
+from django.forms import model_to_dict
+from django.forms.boundfield import BoundWidget
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.functional import Promise, lazy
+from django.utils.html import format_html
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from core.names import validate_text
 from core.page_failures import failures_shown
 from core.page_parts import is_part_wanted, render_page_or_part
-from events.models import WebhookDelivery, WebhookEndpoint
-from events.models.events import WebhookDeliveryQuerySet
+from events.models import EventType, WebhookDelivery, WebhookEndpoint
+from events.models.events import MAX_URL_LENGTH
 from events.webhooks import endpoints
 from events.webhooks.delivery import render_event
-from events.webhooks.forms import EndpointForm
 from tenants.access import MemberRequest, access_of, member_required
 from tenants.action_view import action_view
 from tenants.roles import Permission, requires
@@ -29,9 +37,56 @@ RECEIVER = """from standardwebhooks import Webhook
 event = Webhook(SECRET).verify(request.body, request.headers)  # raises if the signature is wrong
 print(event["type"])"""
 REFRESHED_FOR = timedelta(minutes=1)  # the page does not ask again and again for what is tried later
+# Which events belong together, by what stands before the dot of their names.
+GROUPS = (
+    (_("Styles"), {"version", "release", "canary", "style", "erasure"}),
+    (_("Trainings and checks"), {"training", "evaluation"}),
+    (_("API keys"), {"key"}),
+    (_("Usage and billing"), {"usage", "credit", "invoice", "credit_note", "plan", "payment"}),
+    (_("Workspace"), {"workspace", "webhook"}),
+)
 
 
-def _endpoints_page(request: MemberRequest, form: EndpointForm | None = None) -> HttpResponse:
+def _describe(event_type: EventType) -> str:
+    """Return what happens, with the event's name beside it, in the reader's language."""
+    return format_html('{} <span class="mono soft">{}</span>', event_type.heading, event_type.value)
+
+
+class EndpointForm(forms.Form):
+    """Where a workspace wants its events, and which. What an address may be is the action's to say."""
+
+    url = forms.CharField(
+        max_length=MAX_URL_LENGTH,
+        label=_("Address"),
+        help_text=_("A public https URL."),
+        widget=forms.URLInput(attrs={"autocomplete": "off", "placeholder": "https://example.com/webhooks"}),
+    )
+    description = forms.CharField(
+        label=_("Description"),
+        max_length=200,
+        required=False,
+        validators=[validate_text],
+        help_text=_("What the endpoint is for."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": _("Posts to our chat")}),
+    )
+    event_types = forms.MultipleChoiceField(
+        label=_("Events"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=[
+            (one.value, lazy(_describe, str)(one)) for one in EventType if one not in endpoints.NOT_CHOSEN
+        ],
+        error_messages={"invalid_choice": _("Choose from the events below.")},
+    )
+
+    def groups(self) -> Iterator[tuple[Promise, list[BoundWidget]]]:
+        """Return title and checkboxes of each group of events."""
+        for title, kinds in GROUPS:
+            boxes = self["event_types"]
+            yield title, [box for box in boxes if str(box.data["value"]).partition(".")[0] in kinds]
+
+
+def _endpoints_page(request: MemberRequest, form: EndpointForm | None) -> HttpResponse:
     own = WebhookEndpoint.objects.filter(tenant=request.tenant).order_by("-created_at")
     context = {
         "endpoints": own,
@@ -43,18 +98,12 @@ def _endpoints_page(request: MemberRequest, form: EndpointForm | None = None) ->
     return render(request, "events/webhooks.html", context)
 
 
-@require_GET
-@member_required
-@requires(to_read=Permission.READ_WEBHOOKS)
-def list_endpoints(request: MemberRequest) -> HttpResponse:
-    """Show the workspace's endpoints."""
-    return _endpoints_page(request)
-
-
 @never_cache
-@action_view(Permission.MANAGE_WEBHOOKS, form=EndpointForm, page=_endpoints_page)
-def create_endpoint(request: MemberRequest, form: EndpointForm) -> HttpResponse:
-    """Create an endpoint and show its secret, this once."""
+@action_view(
+    Permission.MANAGE_WEBHOOKS, to_read=Permission.READ_WEBHOOKS, form=EndpointForm, page=_endpoints_page
+)
+def list_endpoints(request: MemberRequest, form: EndpointForm) -> HttpResponse:
+    """Show the workspace's endpoints; create one, and show its secret, this once."""
     endpoint, secret = endpoints.create_endpoint(access_of(request), **form.cleaned_data)
     return _endpoint_page(request, endpoint_id=endpoint.pk, secret=secret)
 
@@ -62,34 +111,30 @@ def create_endpoint(request: MemberRequest, form: EndpointForm) -> HttpResponse:
 def _endpoint_page(
     request: MemberRequest, form: EndpointForm | None = None, *, endpoint_id: UUID, secret: str = ""
 ) -> HttpResponse:
-    """Show an endpoint, with its new secret if it has just got one; its form may be wrong."""
+    """Show an endpoint; while deliveries are on their way, htmx asks for these alone."""
     endpoint = _own_endpoint(request, endpoint_id)
-    saved = {"url": endpoint.url, "description": endpoint.description, "event_types": endpoint.event_types}
+    deliveries = _deliveries_context(request, endpoint)
+    if is_part_wanted(request):
+        return render(request, "events/_deliveries.html", {"endpoint": endpoint, **deliveries})
     context = {
         "endpoint": endpoint,
-        "form": form or EndpointForm(initial=saved),
+        "form": form or EndpointForm(initial=model_to_dict(endpoint, EndpointForm.base_fields)),
         "secret": secret,
         "secret_lives_hours": int(endpoints.PREVIOUS_SECRET_LIVES.total_seconds() // 3600),
-        **_deliveries_context(request, endpoint),
+        **deliveries,
     }
     return render(request, "events/webhook.html", context)
 
 
-@require_GET
-@member_required
-@requires(to_read=Permission.READ_WEBHOOKS)
-def show_endpoint(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
-    """Show an endpoint and its deliveries; while some are on their way, htmx asks for these alone."""
-    if is_part_wanted(request):
-        endpoint = _own_endpoint(request, endpoint_id)
-        context = {"endpoint": endpoint, **_deliveries_context(request, endpoint)}
-        return render(request, "events/_deliveries.html", context)
-    return _endpoint_page(request, endpoint_id=endpoint_id)
-
-
-@action_view(Permission.MANAGE_WEBHOOKS, form=EndpointForm, page=_endpoint_page, to="events:webhook")
-def edit_endpoint(request: MemberRequest, form: EndpointForm, endpoint_id: UUID) -> str:
-    """Change an endpoint's address, description or events."""
+@action_view(
+    Permission.MANAGE_WEBHOOKS,
+    to_read=Permission.READ_WEBHOOKS,
+    form=EndpointForm,
+    page=_endpoint_page,
+    to="events:webhook",
+)
+def show_endpoint(request: MemberRequest, form: EndpointForm, endpoint_id: UUID) -> str:
+    """Show an endpoint with its deliveries; change its address, description or events."""
     endpoint = _own_endpoint(request, endpoint_id)
     endpoints.edit_endpoint(endpoint, by=access_of(request), **form.cleaned_data)
     return gettext("Saved. Applies from the next delivery.")
@@ -105,28 +150,24 @@ def rotate_secret(request: MemberRequest, endpoint_id: UUID) -> HttpResponse:
 
 @action_view(Permission.MANAGE_WEBHOOKS, to="events:webhook")
 def send_test(request: MemberRequest, endpoint_id: UUID) -> str:
-    """Send a test event."""
     endpoints.send_test(_own_endpoint(request, endpoint_id), by=access_of(request))
     return gettext("Test event sent. The response will appear below.")
 
 
 @action_view(Permission.MANAGE_WEBHOOKS, to="events:webhook")
 def enable_endpoint(request: MemberRequest, endpoint_id: UUID) -> str:
-    """Send an endpoint events again."""
     endpoints.enable_endpoint(_own_endpoint(request, endpoint_id), by=access_of(request))
     return gettext("Endpoint enabled. It will receive new events.")
 
 
 @action_view(Permission.MANAGE_WEBHOOKS, to="events:webhook")
 def disable_endpoint(request: MemberRequest, endpoint_id: UUID) -> str:
-    """Send an endpoint nothing until it is enabled again."""
     endpoints.disable_endpoint(_own_endpoint(request, endpoint_id), by=access_of(request))
     return gettext("Endpoint disabled.")
 
 
 @action_view(Permission.MANAGE_WEBHOOKS, to="events:webhooks")
 def delete_endpoint(request: MemberRequest, endpoint_id: UUID) -> str:
-    """Delete an endpoint with its deliveries."""
     endpoint = _own_endpoint(request, endpoint_id)
     endpoints.delete_endpoint(endpoint, by=access_of(request))
     return gettext("{url} was deleted.").format(url=endpoint.url)
@@ -145,7 +186,6 @@ def show_delivery(request: MemberRequest, delivery_id: UUID) -> HttpResponse:
 
 @action_view(Permission.MANAGE_WEBHOOKS)
 def redeliver(request: MemberRequest, delivery_id: UUID) -> HttpResponse:
-    """Send an event again."""
     sent = _own_delivery(request, delivery_id)
     with failures_shown(request):
         endpoints.redeliver(sent, by=access_of(request))
@@ -159,27 +199,19 @@ def _own_endpoint(request: MemberRequest, endpoint_id: UUID) -> WebhookEndpoint:
 
 def _own_delivery(request: MemberRequest, delivery_id: UUID) -> WebhookDelivery:
     own = WebhookDelivery.objects.filter(endpoint__tenant=request.tenant)
-    return get_object_or_404(own.select_related("endpoint", "event"), public_id=delivery_id)
+    return get_object_or_404(own.select_related("event", "endpoint"), public_id=delivery_id)
 
 
 def _deliveries_context(request: MemberRequest, endpoint: WebhookEndpoint) -> dict[str, object]:
     """Return one page of deliveries, newest first; `?before=` names the last one of the page before."""
-    newest = endpoint.deliveries.select_related("event").order_by("-pk")
-    rows = _before(newest, request.GET.get("before", ""))
-    soon = newest.pending().filter(next_attempt_at__lt=timezone.now() + REFRESHED_FOR)
+    newest = rows = endpoint.deliveries.select_related("event").order_by("-pk")
+    with suppress(ValueError):
+        last = newest.filter(public_id=UUID(request.GET.get("before", "")))
+        rows = newest.filter(pk__lt=last.values("pk")[:1])
     shown = list(rows[: DELIVERIES_SHOWN + 1])
-    has_more = len(shown) > DELIVERIES_SHOWN
-    shown = shown[:DELIVERIES_SHOWN]
+    soon = newest.pending().filter(next_attempt_at__lt=timezone.now() + REFRESHED_FOR)
     return {
-        "deliveries": shown,
-        "older_than": shown[-1].public_id if has_more else None,
+        "deliveries": shown[:DELIVERIES_SHOWN],
+        "older_than": shown[-2].public_id if len(shown) > DELIVERIES_SHOWN else None,
         "is_on_its_way": rows is newest and soon.exists(),
     }
-
-
-def _before(rows: WebhookDeliveryQuerySet, public_id: str) -> WebhookDeliveryQuerySet:
-    try:
-        last = rows.filter(public_id=UUID(public_id)).first()
-    except ValueError:
-        return rows
-    return rows.filter(pk__lt=last.pk) if last else rows

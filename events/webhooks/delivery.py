@@ -1,15 +1,13 @@
 """Deliver events to endpoints: signed, in order an endpoint, at least once, for three days.
 
 An endpoint's oldest pending delivery is the only one that is tried; later ones wait behind it. Tests stand
-apart: they go at once, past what waits, and nothing waits behind them. A worker
-leases an endpoint (core/outgoing.py). If it is killed, the delivery is made again: receivers know it
-by its id.
+apart: they go at once, past what waits, and nothing waits behind them. A worker leases an endpoint
+(core/outgoing.py). If it is killed, the delivery is made again: receivers know it by its id.
 """
 
 import json
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
 
 from cryptography.fernet import InvalidToken
 from django.conf import settings
@@ -21,9 +19,8 @@ from django.utils.translation import gettext_noop as _
 from django.utils.translation import override
 
 from core.messages import Message, MessageCode
-from core.outgoing import RetrySchedule
+from core.outgoing import RetrySchedule, work_off
 from events.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
-from events.models.events import WebhookDeliveryQuerySet
 from events.outbox import payload_of, record_event
 from events.webhooks import signing, transport
 
@@ -53,35 +50,19 @@ class DeliveryFault(MessageCode):
     NOT_TAKEN = _("It returned {status_code}. Only 200 to 299 count as delivered.")
 
 
-@dataclass(frozen=True)
-class EndpointLease:
-    """One worker's turn with one endpoint."""
-
-    endpoint: WebhookEndpoint
-    ends_at: datetime
-    limits: transport.AttemptLimits = field(default_factory=transport.AttemptLimits)
-
-
 def queue_deliveries(event: OutboxEvent) -> None:
     """Write a delivery for each endpoint that wants an event, in the transaction that records it."""
-    if event.type == EventType.WEBHOOK_TEST:  # goes to one endpoint alone: see `endpoints.send_test`
-        return
-    wanting = WebhookEndpoint.objects.filter(tenant=event.tenant_id).subscribed_to(event.type)
-    deliveries = [WebhookDelivery(endpoint=endpoint, event=event) for endpoint in wanting]
-    if deliveries:
-        WebhookDelivery.objects.bulk_create(deliveries)
+    if event.type != EventType.WEBHOOK_TEST:  # that goes to one endpoint alone: see `endpoints.send_test`
+        wanting = WebhookEndpoint.objects.filter(tenant=event.tenant_id).subscribed_to(event.type)
+        WebhookDelivery.objects.bulk_create([WebhookDelivery(endpoint=one, event=event) for one in wanting])
 
 
-def deliver_due(limits: transport.AttemptLimits | None = None) -> int:
+def deliver_due(limits: transport.AttemptLimits = transport.LIMITS) -> int:
     """Deliver what is due, endpoint after endpoint, for a minute at most; return how many attempts were made.
 
     Safe to repeat, and safe from several workers at once.
     """
-    attempts = 0
-    ends_at = timezone.now() + RUN_LASTS
-    while timezone.now() < ends_at and (lease := lease_next(limits or transport.AttemptLimits())):
-        attempts += deliver_events(lease)
-    return attempts
+    return work_off(lease_next, partial(deliver_events, limits=limits), RUN_LASTS)
 
 
 def count_due(at_most: int) -> int:
@@ -89,98 +70,81 @@ def count_due(at_most: int) -> int:
     return WebhookEndpoint.objects.due(timezone.now())[:at_most].count()
 
 
-def lease_next(limits: transport.AttemptLimits) -> EndpointLease | None:
+def lease_next() -> WebhookEndpoint | None:
     """Take the endpoint whose delivery has been due for longest, or return None when none is free."""
     now = timezone.now()
     leases = WebhookEndpoint.objects.leased(now).order_by().values("tenant")
     busy = leases.annotate(count=Count("pk")).filter(count__gte=MAX_LEASES_OF_A_TENANT).values("tenant")
-    endpoint = WebhookEndpoint.objects.due(now).exclude(tenant__in=busy).lease_first(now, LEASE_LASTS)
-    return EndpointLease(endpoint=endpoint, ends_at=now + TURN_LASTS, limits=limits) if endpoint else None
+    return WebhookEndpoint.objects.due(now).exclude(tenant__in=busy).lease_first(now, LEASE_LASTS)
 
 
-def deliver_events(lease: EndpointLease) -> int:
-    """Deliver an endpoint's events in order until one fails or the turn ends; return how many were tried."""
+def deliver_events(endpoint: WebhookEndpoint, limits: transport.AttemptLimits = transport.LIMITS) -> int:
+    """Deliver a leased endpoint's events in order until one fails or its turn ends; return how many."""
     attempts = 0
+    ends_at = timezone.now() + TURN_LASTS
     try:
-        while timezone.now() < lease.ends_at and (delivery := _next_delivery(lease)):
+        while timezone.now() < ends_at and (delivery := _next_delivery(endpoint)):
             attempts += 1
-            if not _attempt(delivery, lease):
+            if not attempt_delivery(delivery, limits):
                 break
     finally:
-        WebhookEndpoint.objects.held(lease.endpoint).update(leased_until=None)
+        WebhookEndpoint.objects.release(endpoint)
     return attempts
 
 
-def render_event(event: OutboxEvent) -> str:
-    """Return an event as receivers get it, the same each time."""
-    with override("en"):
-        return json.dumps(payload_of(event), cls=DjangoJSONEncoder, separators=(",", ":"), ensure_ascii=False)
-
-
-def disable(endpoint: WebhookEndpoint, reason: Message) -> bool:
-    """Stop sending to an endpoint, and give up what waits; return False if it was disabled before.
-
-    What was given up may be sent again one by one, once the endpoint is enabled.
-    """
-    with transaction.atomic():
-        enabled = WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=True)
-        now = timezone.now()
-        changes: dict[str, object] = {"is_enabled": False, "disabled_at": now, "disabled_reason": reason}
-        is_changed = bool(enabled.update(**changes, changed_at=now))
-        if is_changed:
-            give_up_pending(endpoint)
-    endpoint.refresh_from_db()
-    return is_changed
-
-
-def give_up_pending(endpoint: WebhookEndpoint) -> None:
-    """Mark as failed what waits for an endpoint that was disabled."""
-    pending = WebhookDelivery.objects.pending().filter(endpoint=endpoint)
-    pending.filter(failure=Message()).update(failure=DeliveryFault.NEVER_SENT())
-    pending.update(status=WebhookDelivery.Status.FAILED)
-
-
-def _next_delivery(lease: EndpointLease) -> WebhookDelivery | None:
+def _next_delivery(leased: WebhookEndpoint) -> WebhookDelivery | None:
     """Return a test that is due, else the oldest pending delivery if it is due.
 
-    None once the endpoint is no longer ours to serve.
+    None once the endpoint is disabled, or its lease another worker's. Each comes with the endpoint as it is
+    now: its address may have been edited meanwhile.
     """
-    if not WebhookEndpoint.objects.held(lease.endpoint).filter(is_enabled=True).exists():
-        return None
     now = timezone.now()
-    # With the endpoint as it is now: its address may have been edited meanwhile.
-    pending = WebhookDelivery.objects.pending().filter(endpoint=lease.endpoint)
+    held = WebhookEndpoint.objects.held(leased).filter(is_enabled=True)
+    pending = WebhookDelivery.objects.pending().filter(endpoint__in=held)
     pending = pending.select_related("event", "endpoint").order_by("pk")
     test = pending.filter(event__type=EventType.WEBHOOK_TEST, next_attempt_at__lte=now).first()
     oldest = test or pending.exclude(event__type=EventType.WEBHOOK_TEST).first()
     return oldest if oldest and oldest.next_attempt_at <= now else None
 
 
-def _attempt(delivery: WebhookDelivery, lease: EndpointLease) -> bool:
-    """Send an event once and note the outcome; return whether the receiver took it."""
+def attempt_delivery(delivery: WebhookDelivery, limits: transport.AttemptLimits) -> bool:
+    """Send an event once and note the outcome; return whether the receiver took it.
+
+    What failed is tried again later; an endpoint that is gone, or has failed for long, is disabled.
+    """
     at = timezone.now()
-    answer = _send(delivery, at, lease.limits)
-    changes: dict[str, object] = {
+    answer = _send(delivery, at, limits)
+    failure = Message() if answer.is_success else _describe_failure(answer)
+    outcome: dict[str, object] = {
         "attempts": delivery.attempts + 1,
         "attempted_at": at,
         "status_code": answer.status_code,
         "latency_ms": answer.latency_ms,
-        "answer": _readable(answer.body),
-        "failure": Message() if answer.is_success else _describe_failure(answer),
+        # As text that PostgreSQL takes.
+        "answer": answer.body[:SHOWN_ANSWER_BYTES].decode(errors="replace").replace("\0", "\ufffd"),
+        "failure": failure,
     }
+    if answer.is_success:
+        outcome["status"] = WebhookDelivery.Status.DELIVERED
+    else:
+        outcome["next_attempt_at"] = RETRIES.next_attempt_at(timezone.now(), delivery.attempts + 1)
     with transaction.atomic():
         # Without the lease another worker has the endpoint: what it notes counts.
-        endpoint = WebhookEndpoint.objects.held(lease.endpoint).select_for_update(no_key=True).first()
+        endpoint = WebhookEndpoint.objects.held(delivery.endpoint).select_for_update(no_key=True).first()
         if endpoint is None:
             return False
-        row = WebhookDelivery.objects.pending().filter(pk=delivery.pk)
-        if answer.is_success:
-            row.update(**changes, status=WebhookDelivery.Status.DELIVERED)
-            WebhookEndpoint.objects.filter(pk=endpoint.pk).exclude(failing_since=None).update(
-                failing_since=None
-            )
-        else:
-            _record_failure(row, endpoint, changes, at=at)
+        WebhookDelivery.objects.pending().filter(pk=delivery.pk).update(**outcome)
+        failing_since = None if answer.is_success else endpoint.failing_since or at
+        if failing_since != endpoint.failing_since:
+            WebhookEndpoint.objects.filter(pk=endpoint.pk).update(failing_since=failing_since)
+        reason = Message()
+        if answer.status_code == GONE:
+            reason = DeliveryFault.ANSWERED_GONE()
+        elif failing_since and RETRIES.is_over(at, failing_since):
+            reason = DeliveryFault.FAILED_TOO_LONG(failure=failure)
+        if reason and disable(endpoint, reason):
+            # Its other endpoints and its people hear of it; this one is disabled by now.
+            record_event(endpoint.tenant_id, EventType.WEBHOOK_DISABLED, endpoint, reason=reason)
     return answer.is_success
 
 
@@ -188,44 +152,24 @@ def _send(
     delivery: WebhookDelivery, at: datetime, limits: transport.AttemptLimits
 ) -> transport.EndpointAnswer:
     """Sign an event with every secret that is in force, and send it."""
-    event = delivery.event
+    event, endpoint = delivery.event, delivery.endpoint
     body = render_event(event)
     try:
-        secrets = secrets_in_force(delivery.endpoint, at)
+        secrets = signing.secrets_in_force(endpoint, at)
     except InvalidToken:
-        return transport.EndpointAnswer(latency_ms=0, failure=DeliveryFault.KEY_IS_MISSING())
+        return transport.EndpointAnswer(failure=DeliveryFault.KEY_IS_MISSING())
     headers = {
         "Content-Type": "application/json",
         "User-Agent": f"Polyscribe-Webhooks/1.0 (+{settings.SITE_URL})",
         **signing.sign(secrets, event_id=str(event.pk), at=at, body=body),
     }
-    return transport.post(delivery.endpoint.url, body.encode(), headers, limits)
+    return transport.post(endpoint.url, body.encode(), headers, limits)
 
 
-def secrets_in_force(endpoint: WebhookEndpoint, at: datetime) -> list[str]:
-    """Return an endpoint's secret, and the one before it until its time is over."""
-    sealed = [endpoint.sealed_secret]
-    until = endpoint.previous_secret_until
-    if endpoint.sealed_previous_secret and until is not None and at < until:
-        sealed.append(endpoint.sealed_previous_secret)
-    return [signing.unseal_secret(text) for text in sealed]
-
-
-def _record_failure(
-    row: WebhookDeliveryQuerySet, endpoint: WebhookEndpoint, changes: dict[str, Any], *, at: datetime
-) -> None:
-    """Note a failed attempt: try again later, or disable an endpoint that is gone or has failed for long."""
-    failing_since = endpoint.failing_since or at
-    row.update(**changes, next_attempt_at=RETRIES.next_attempt_at(timezone.now(), changes["attempts"]))
-    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(failing_since=failing_since)
-    reason = Message()
-    if changes["status_code"] == GONE:
-        reason = DeliveryFault.ANSWERED_GONE()
-    elif RETRIES.is_over(at, failing_since):
-        reason = DeliveryFault.FAILED_TOO_LONG(failure=changes["failure"])
-    if reason and disable(endpoint, reason):
-        # Its other endpoints and its people hear of it; this one is disabled by now.
-        record_event(endpoint.tenant_id, EventType.WEBHOOK_DISABLED, endpoint, reason=reason)
+def render_event(event: OutboxEvent) -> str:
+    """Return an event as receivers get it, the same each time."""
+    with override("en"):
+        return json.dumps(payload_of(event), cls=DjangoJSONEncoder, separators=(",", ":"), ensure_ascii=False)
 
 
 def _describe_failure(answer: transport.EndpointAnswer) -> Message:
@@ -237,6 +181,24 @@ def _describe_failure(answer: transport.EndpointAnswer) -> Message:
     return fault(status_code=answer.status_code)
 
 
-def _readable(body: bytes) -> str:
-    """Return the beginning of an answer as text that PostgreSQL takes."""
-    return body[:SHOWN_ANSWER_BYTES].decode(errors="replace").replace("\0", "\ufffd")
+def disable(endpoint: WebhookEndpoint, reason: Message) -> bool:
+    """Stop sending to an endpoint, and give up what waits; return False if it was disabled before.
+
+    What was given up may be sent again one by one, once the endpoint is enabled.
+    """
+    with transaction.atomic():
+        now = timezone.now()
+        is_changed = WebhookEndpoint.objects.filter(pk=endpoint.pk, is_enabled=True).update(
+            is_enabled=False, disabled_at=now, disabled_reason=reason, changed_at=now
+        )
+        if is_changed:
+            give_up_pending(endpoint)
+    endpoint.refresh_from_db()
+    return bool(is_changed)
+
+
+def give_up_pending(endpoint: WebhookEndpoint) -> None:
+    """Mark as failed what waits for an endpoint that was disabled."""
+    pending = WebhookDelivery.objects.pending().filter(endpoint=endpoint)
+    pending.filter(failure=Message()).update(failure=DeliveryFault.NEVER_SENT())
+    pending.update(status=WebhookDelivery.Status.FAILED)

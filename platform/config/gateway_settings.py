@@ -7,9 +7,9 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.postgres",
     "tenants",
-    "events.apps.EventsConfig",
-    "metering.apps.MeteringConfig",
-    "adapters.apps.AdaptersConfig",
+    "events",
+    "metering",
+    "adapters",
     "inference",
 ]
 

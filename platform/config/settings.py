@@ -218,6 +218,30 @@ CACHES = {  # counts sign-ups and logins; losing it is harmless
         },
     }
 }
+# How an event shows its object: a serializer, or a function of the row, as the API has it.
+EVENT_PRESENTERS = {
+    "tenants.apikey": "keys.presenters.KeyObject",
+    "tenants.tenant": "accounts.presenters.WorkspaceObject",
+    "events.webhookendpoint": "events.presenters.EndpointObject",
+    "metering.creditgrant": "billing.api.presenters.CreditGrantObject",
+    "metering.invoice": "billing.api.presenters.InvoiceObject",
+    "billing.creditnote": "billing.api.presenters.CreditNoteObject",
+    "billing.payment": "billing.api.presenters.PaymentObject",
+    "adapters.adapterversion": "adapters.api.versions.present_version",
+    "adapters.erasure": "adapters.api.erasures.present_erasure",
+    "adapters.evaluation": "adapters.evidence.present_evaluation",
+    "adapters.pricechange": "adapters.api.price_changes.present_price_change",
+    "adapters.share": "adapters.api.sharing.present_share",
+    "adapters.style": "adapters.api.styles.present_own_style",
+    "training.training": "training.api.trainings.present_training",
+}
+# What is called with each event, in its transaction.
+EVENT_SUBSCRIBERS = [
+    "events.webhooks.delivery.queue_deliveries",
+    "events.notices.catalog.queue_mails",
+    "metering.quota_sync.snapshot.publish_after",
+]
+
 CELERY_BROKER_URL = env.read("CELERY_BROKER_URL")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True

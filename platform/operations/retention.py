@@ -23,7 +23,7 @@ from adapters.public import prune_storage, withdraw_old_conversions
 from billing.models import Payment, PaymentEvent
 from billing.public import drop_old_months
 from core import months, valkey
-from events.models import OutboxEvent, ReachedThreshold, WebhookEndpoint
+from events.models import NoticeMail, OutboxEvent, ReachedThreshold, WebhookEndpoint
 from inference.public import prune_consumers, prune_responses, prune_totals
 from metering.models import RefusedRequest, UsageMinute
 from metering.quota_sync.snapshot import prune_snapshots
@@ -176,7 +176,12 @@ POSTGRESQL = (
         "{0}",
         delete=(OlderThan(OutboxEvent.objects.all(), "created_at", timedelta(days=30)),),
     ),
-    Row("WebhookDelivery, NoticeMail", "as long as the event", "with `OutboxEvent`"),
+    Row("WebhookDelivery", "as long as the event", "with `OutboxEvent`"),
+    Row(
+        "NoticeMail",
+        "as long as the event; with an invitation, {0}",
+        delete=(OlderThan(NoticeMail.objects.filter(event=None), "created_at", timedelta(days=30)),),
+    ),
     Row(
         "ReachedThreshold",
         "{0}",

@@ -84,7 +84,7 @@ GROUPS = (
                 _("Webhooks"),
                 "webhook",
                 "w",
-                below=("events:webhook", "events:create_webhook", "events:edit_webhook"),
+                below=("events:webhook",),
                 permission=Permission.READ_WEBHOOKS,
             ),
             Page(

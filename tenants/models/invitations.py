@@ -22,9 +22,6 @@ class Invitation(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="invitations")
     email = models.EmailField("e-mail")
     role = models.CharField(max_length=10, choices=Membership.Role, default=Membership.Role.MEMBER)
-    digest = models.CharField(
-        max_length=64, unique=True, editable=False, help_text="SHA-256 of the token in the emailed link."
-    )
     invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     mailed_at = models.DateTimeField(

@@ -122,9 +122,8 @@ def test_an_invitation_as_owner_is_refused_and_stays_open(owner, acme):
 def test_the_page_of_an_invitation_says_why_its_owner_to_be_can_not_join(owner, acme):
     dora = User.objects.create_user("dora@example.org")
     found(dora, "Dora's")
-    invitations.invite(dora.email, "owner", by=owner)
-    Invitation.objects.update(digest=invitations.digest_of("token"))
-    page = reverse("accounts:join", args=["token"])
+    invitation = invitations.invite(dora.email, "owner", by=owner)
+    page = reverse("accounts:join", args=[invitations.token_of(invitation)])
     answer = browser_of(dora).post(page, follow=True)
     assert answer.status_code == 200
     assert "you have one: Dora&#x27;s" in answer.text

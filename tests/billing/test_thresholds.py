@@ -6,10 +6,9 @@ import pytest
 
 from accounts.workspaces import playground_key
 from billing import thresholds
-from events import outbox
 from events.models import OutboxEvent, ReachedThreshold
 from metering.ledger import record_events
-from metering.models import CreditGrant, PlanVersion
+from metering.models import PlanVersion
 from operations.retention import delete_old
 from tenants.models import Tenant
 from tests.billing.builders import grant, put_on
@@ -20,8 +19,11 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def presented(monkeypatch) -> None:
-    monkeypatch.setattr(outbox, "_presenters", {Tenant: lambda tenant: {"id": str(tenant.pk)}})
+def presented(settings) -> None:
+    settings.EVENT_PRESENTERS = {
+        "tenants.tenant": lambda tenant: {"id": str(tenant.pk)},
+        "metering.creditgrant": lambda grant: {"id": grant.pk},
+    }
 
 
 @pytest.fixture
@@ -120,7 +122,6 @@ def test_what_is_known_of_months_long_over_is_deleted(a_thousand_tokens, use):
 
 
 def test_credits_have_thresholds_too(a_thousand_tokens, use, acme, monkeypatch):
-    monkeypatch.setitem(outbox._presenters, CreditGrant, lambda grant: {"id": grant.pk})
     grant(acme, 100_000, now=NOW)
     use(490)  # at 100 nano-USD, 20 of them cached at 25; none is included
     assert reached("credits") == []

@@ -315,8 +315,8 @@ FORMS = {
         login_begun,
         each_time=IN_VALKEY,
     ),
-    "events:create_webhook": Change({"url": "https://example.org/hook"}, "webhook_endpoint.created"),
-    "events:edit_webhook": Change(
+    "events:webhooks": Change({"url": "https://example.org/hook"}, "webhook_endpoint.created"),
+    "events:webhook": Change(
         {"url": "https://example.com/", "description": "Chat"}, "webhook_endpoint.edited"
     ),
     "events:rotate_webhook_secret": Change(audits="webhook_endpoint.secret_rotated", each_time=NEW_SECRET),

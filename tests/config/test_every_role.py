@@ -113,7 +113,7 @@ def test_an_operation_asks_the_table(people, of_acme, subtests):
 LEAST = {
     "keys:issue_key": Role.MEMBER,
     "adapters:describe": Role.MEMBER,
-    "events:create_webhook": Role.ADMIN,
+    "events:webhooks": Role.ADMIN,
     "website:edit_workspace": Role.ADMIN,
     "billing:billing_details": Role.BILLING,
     "billing:change_plan": Role.BILLING,

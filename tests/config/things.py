@@ -52,7 +52,7 @@ def lay_things(acme: Tenant, alice: User) -> Arguments:
         tenant=acme, purpose="top_up", amount_nanousd=5 * NANO, provider="manual", state="canceled"
     )
     invitation = Invitation.objects.create(
-        tenant=acme, email="eve@example.org", digest="0" * 64, expires_at=timezone.now() + timedelta(days=3)
+        tenant=acme, email="eve@example.org", expires_at=timezone.now() + timedelta(days=3)
     )
     training = Training.objects.create(tenant=acme, created_by=alice, slug="secret", name="Secret")
     RefusedRequest.objects.create(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.payments import backoff
-from core.outgoing import RetrySchedule
+from core.outgoing import RetrySchedule, work_off
 from events.models import WebhookEndpoint
 from events.notices import sending
 from events.webhooks import delivery
@@ -57,6 +57,26 @@ def test_a_lease_ends_by_itself_and_a_late_worker_has_none(endpoints):
     assert again == late
     assert not rows.held(late).exists()
     assert rows.held(again).exists()
+
+
+@pytest.mark.django_db
+def test_what_came_of_a_row_is_noted_by_the_worker_that_has_it_and_by_no_late_one(endpoints):
+    rows = WebhookEndpoint.objects.order_by("pk")
+    late = rows.lease_first(NOW, LASTS)
+    again = rows.filter(pk=late.pk).lease_first(NOW + LASTS + timedelta(seconds=1), LASTS)
+    assert not rows.release(late, description="late")
+    assert rows.release(again, description="in time")
+    row = rows.get(pk=late.pk)
+    assert (row.description, row.leased_until) == ("in time", None)
+    assert not rows.release(again, description="twice")
+
+
+@given(st.lists(st.integers(1, 9)), st.booleans())
+def test_a_run_handles_what_is_free_until_its_time_is_over(counts, has_time):
+    free = list(counts)
+    lasts = timedelta(hours=1) if has_time else timedelta()
+    done = work_off(lambda: free.pop(0) if free else None, lambda count: count, lasts)
+    assert (done, free) == ((sum(counts), []) if has_time else (0, counts))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from django.apps import apps
+from django.conf import settings
 from django.utils.module_loading import import_string
 
 from accounts.workspaces import playground_key, resume_tenant, suspend_tenant
 from core.rest.objects import present
-from events import outbox
 from events.models import OutboxEvent
 from keys.actions import create_key, edit_key, revoke_key, rotate_key
 from keys.presenters import KeyObject
@@ -58,7 +59,8 @@ def test_a_suspension_is_told_once_and_so_is_its_end(acme):
     assert (suspended.object["is_suspended"], resumed.object["is_suspended"]) == (True, False)
 
 
-def test_what_presents_by_its_path_is_there():
-    paths = [path for path in outbox._presenters.values() if isinstance(path, str)]
-    assert len(paths) == 6
-    assert all(callable(import_string(path)) for path in paths)
+def test_what_presents_and_what_subscribes_is_there():
+    for label, path in settings.EVENT_PRESENTERS.items():
+        assert apps.get_model(label)
+        assert callable(import_string(path))
+    assert all(callable(import_string(path)) for path in settings.EVENT_SUBSCRIBERS)

@@ -15,13 +15,14 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, Route, expect
 
+from accounts.invitations import token_of
 from accounts.workspaces import create_tenant
 from adapters.models import Style
 from events.models import NoticeKind
 from events.notices.choices import unsubscribe_url
 from metering.ledger import record_events
 from stack.folders import ROOT
-from tenants.models import Membership, User
+from tenants.models import Invitation, Membership, User
 from tests.pages import scene, training_scene
 from tests.pages.builders import PASSWORD, give_password
 from tests.pages.walking import Axe, Fault, Walk, assert_no_faults, check_state, enter, prove_who_it_is
@@ -135,7 +136,7 @@ def test_where_mails_lead(alice, bob_client, browser, live_server, walk):
     confirm = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
     member = Membership.objects.get(user=alice)
     stop = unsubscribe_url(member, NoticeKind.USAGE).removeprefix(settings.SITE_URL)
-    join = reverse("accounts:join", args=[scene.TOKEN])
+    join = reverse("accounts:join", args=[token_of(Invitation.objects.get(email=invited.email))])
     visitor = Walk(browser.new_context(base_url=live_server.url), "visitor", is_brief=True)
     visitor.see([join, confirm, stop, reverse("account_email_verification_sent")], status=200)
     gone = [reverse("accounts:join", args=["x"]), reverse("account_confirm_email", args=["x"])]

@@ -281,7 +281,7 @@ def test_an_operator_disables_an_endpoint_once_and_its_owner_reads_why(
 def test_operators_read_what_became_of_mails_about_events(operator_client, alice, acme):
     event = OutboxEvent.objects.create(tenant=acme, type=EventType.KEY_CREATED, object={})
     facts = {"kind": "keys", "status": "failed", "failure": "No such box"}
-    mail = event.mails.create(membership=acme.memberships.get(user=alice), **facts)
+    mail = event.mails.create(tenant=acme, membership=acme.memberships.get(user=alice), **facts)
     shown = operator_client.get(page("noticemail")).text
     assert [text for text in ("alice@example.org", "Acme", "No such box") if text not in shown] == []
     assert "No such box" in operator_client.get(page("noticemail", "change", mail.pk)).text

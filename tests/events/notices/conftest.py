@@ -10,7 +10,7 @@ from django.core import mail
 
 from core.messages import Message
 from events.models import EventType, NoticeMail, OutboxEvent
-from events.notices.recipients import queue_mails
+from events.notices.catalog import queue_mails
 from tenants.models import Membership, Tenant
 from tests.tenants.builders import Clock
 

@@ -6,8 +6,7 @@ from django.db import transaction
 from accounts.workspaces import suspend_tenant
 from events.models import EventType, NoticeKind, NoticeMail
 from events.notices import choices
-from events.notices.catalog import ALWAYS_SENT, NOTICES, Audience
-from events.notices.recipients import queue_mails
+from events.notices.catalog import ALWAYS_SENT, NOTICES, Audience, queue_mails
 from tenants.models import Membership, User
 from tests.tenants.builders import issue_key
 

@@ -131,6 +131,20 @@ def test_what_a_killed_worker_left_behind_is_sent_by_the_next_one(to_alice, mail
     assert sending.send_due() == 1
 
 
+def test_a_worker_that_lost_its_lease_writes_nothing_over_the_next_ones_outcome(to_alice, mail_server, clock):
+    to_alice()
+
+    def lose_lease() -> None:
+        mail_server.before_sending = lambda: None
+        clock.move(minutes=4)
+        assert sending.send_due() == 1
+        mail_server.failure = TimeoutError()
+
+    mail_server.before_sending = lose_lease
+    sending.send_due()
+    assert statuses() == ["sent"]
+
+
 def test_a_mail_that_cannot_be_written_is_seen_and_holds_up_no_other(to_alice, happen, clock):
     happen(EventType.USAGE_THRESHOLD_REACHED, period="never")
     to_alice()

@@ -23,7 +23,7 @@ from tenants.access import Access
 from tenants.models import Tenant
 
 # Long enough for a machine under load, short enough for a test that waits for it to pass.
-LIMITS = AttemptLimits(total_s=1.0, allows_loopback=True)
+LIMITS = AttemptLimits(total_s=1.0)
 
 
 @dataclass
@@ -146,13 +146,16 @@ def settings_of_a_test(settings) -> None:
     settings.WEBHOOKS_TO_LOOPBACK = True
 
 
+def present_by_id(row: Model) -> dict[str, object]:
+    return {"id": str(row.pk), "object": row._meta.model_name}
+
+
 @pytest.fixture
-def presented(monkeypatch) -> None:
-    """Workspaces and endpoints are presented by their ids; webhooks subscribe."""
-    monkeypatch.setattr(outbox, "_presenters", {})
-    monkeypatch.setattr(outbox, "_subscribers", [delivery.queue_deliveries])
-    for model in (Tenant, WebhookEndpoint):
-        outbox.register_presenter(model, lambda row: {"id": str(row.pk), "object": row._meta.model_name})
+def presented(settings) -> None:
+    """Rows are presented by their ids; webhooks alone subscribe."""
+    labels = ("tenants.tenant", "tenants.apikey", "events.webhookendpoint")
+    settings.EVENT_PRESENTERS = dict.fromkeys(labels, present_by_id)
+    settings.EVENT_SUBSCRIBERS = [delivery.queue_deliveries]
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def address(name: str, *arguments: object) -> str:
 
 def test_a_secret_is_shown_once(alice_client, presented):
     facts = {"url": URL, "description": "Chat", "event_types": ["key.created", "version.serving"]}
-    page = alice_client.post(address("create_webhook"), facts)
+    page = alice_client.post(address("webhooks"), facts)
     made = WebhookEndpoint.objects.get()
     secret = page.context["secret"]
     assert secret == signing.unseal_secret(made.sealed_secret)
@@ -53,7 +53,7 @@ def test_a_new_secret_is_shown_once_and_the_old_one_is_said_to_live_on(alice_cli
     ],
 )
 def test_a_wrong_form_makes_nothing_and_loses_nothing(alice_client, presented, facts, said):
-    page = alice_client.post(address("create_webhook"), {"description": "Chat", **facts})
+    page = alice_client.post(address("webhooks"), {"description": "Chat", **facts})
     assert page.status_code == 400
     assert said in page.text
     assert page.context["form"]["url"].value() == facts["url"]
@@ -62,11 +62,11 @@ def test_a_wrong_form_makes_nothing_and_loses_nothing(alice_client, presented, f
 
 
 def test_an_edit_is_kept_and_a_wrong_one_loses_nothing(alice_client, endpoint):
-    page = alice_client.post(address("edit_webhook", endpoint.pk), {"url": "https://192.168.1.1/"})
+    page = alice_client.post(address("webhook", endpoint.pk), {"url": "https://192.168.1.1/"})
     assert page.status_code == 400
     assert 'value="https://192.168.1.1/"' in page.text
     changes = {"url": f"{URL}/new", "event_types": ["key.revoked"]}
-    assert alice_client.post(address("edit_webhook", endpoint.pk), changes).status_code == 302
+    assert alice_client.post(address("webhook", endpoint.pk), changes).status_code == 302
     endpoint.refresh_from_db()
     assert (endpoint.url, endpoint.description, endpoint.event_types) == (f"{URL}/new", "", ["key.revoked"])
 

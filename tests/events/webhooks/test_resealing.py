@@ -7,13 +7,11 @@ from django.core.management import call_command
 from standardwebhooks import Webhook
 
 from accounts.workspaces import playground_key
-from events import outbox
 from events.models import WebhookEndpoint
 from events.webhooks import endpoints
 from events.webhooks.delivery import deliver_due
 from keys.actions import revoke_by_operator
 from tenants.key_secrets import verify_key
-from tenants.models import ApiKey
 from tests.events.webhooks.conftest import LIMITS
 from tests.tenants.builders import issue_key
 
@@ -33,7 +31,6 @@ def test_a_pepper_is_replaced_and_no_key_and_no_delivery_is_lost(
 ):
     acme, alice = owner.tenant, owner.user
     settings.API_KEY_PEPPERS = {1: OLD}
-    outbox.register_presenter(ApiKey, lambda row: {"id": str(row.pk)})
     endpoint = new_endpoint(receiver, event_types=["workspace.resumed"])
     second = endpoints.rotate_secret(endpoint, by=owner)
     key, old_secret = issue_key(acme, name="before", by=alice)

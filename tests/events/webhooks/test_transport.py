@@ -3,7 +3,6 @@
 import dataclasses
 import socket
 import time
-from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -19,8 +18,6 @@ BODY = b'{"type":"webhook.test"}'
 CHUNK = b"x" * 65_536
 TOO_LATE = "No complete response within 0.3 seconds."
 SHORT = dataclasses.replace(LIMITS, total_s=0.3)
-IN_PRODUCTION = dataclasses.replace(LIMITS, allows_loopback=False)
-
 
 PUBLIC = ["93.184.216.34", "1.1.1.1", "2606:4700:4700::1111"]
 NOT_PUBLIC = [
@@ -59,9 +56,15 @@ NOT_PUBLIC = [
     "fc00::1",
     "fd00:ec2::254",  # AWS's metadata
     "fe80::1",
+    "fe80::1%eth0",  # with its zone
     "fec0::1",
     "ff02::1",
 ]
+
+
+@pytest.fixture
+def in_production(settings) -> None:
+    settings.WEBHOOKS_TO_LOOPBACK = False
 
 
 def post(url: str, limits: transport.AttemptLimits = LIMITS) -> EndpointAnswer:
@@ -186,10 +189,10 @@ def test_a_port_that_nobody_listens_on_is_said(new_receiver):
     assert post(receiver.url).failure == "We couldn't connect to 127.0.0.1."
 
 
-def test_a_name_is_reached_at_its_public_addresses_alone_whenever_it_leads_elsewhere(receiver):
+def test_a_name_is_reached_at_its_public_addresses_alone_whenever_it_leads_elsewhere(receiver, in_production):
     """curl asks for each connection with the address that it will use: DNS rebinding changes nothing."""
     for addresses in (["127.0.0.1"], ["10.0.0.1", "::1"], ["::ffff:127.0.0.1"]):
-        limits = resolving(receiver, "rebind.example.com", *addresses, allows_loopback=False)
+        limits = resolving(receiver, "rebind.example.com", *addresses)
         answer = post(f"https://rebind.example.com:{receiver.port}/", limits)
         assert answer.status_code is None
         assert str(answer.failure).startswith("rebind.example.com resolves to ")
@@ -197,23 +200,23 @@ def test_a_name_is_reached_at_its_public_addresses_alone_whenever_it_leads_elsew
     assert receiver.received == []
 
 
-def open_socket(address: str, *, url: str = "https://example.com/", allows_loopback: bool = False) -> bool:
+def open_socket(address: str, *, url: str = "https://example.com/") -> bool:
     """Return whether curl gets a socket for an address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with ExitStack() as sockets:
-        transfer = transport._Transfer(urlsplit(url), LIMITS, sockets, allows_loopback=allows_loopback)
+    transfer = transport._Transfer(urlsplit(url), LIMITS)
+    with transfer.sockets:
         opened = transfer.open_socket(0, (family, socket.SOCK_STREAM, 6, (address, 443)))
         return opened != pycurl.SOCKET_BAD
 
 
 @pytest.mark.parametrize("text", PUBLIC)
-def test_addresses_of_the_internet_are_public(text):
+def test_addresses_of_the_internet_are_public(in_production, text):
     assert is_public(ip_address(text))
     assert open_socket(text)
 
 
 @pytest.mark.parametrize("text", NOT_PUBLIC)
-def test_an_address_of_a_network_nearby_gets_no_socket(text):
+def test_an_address_of_a_network_nearby_gets_no_socket(in_production, text):
     assert not is_public(ip_address(text))
     assert not open_socket(text)
 
@@ -224,14 +227,14 @@ def test_in_development_this_machine_may_receive_but_plain_http_goes_nowhere_els
         ("::1", "https://localhost/"),
         (PUBLIC[0], "https://a/"),
     ):
-        assert open_socket(address, url=url, allows_loopback=True)
+        assert open_socket(address, url=url)
     for address, url in ((PUBLIC[0], "http://example.com/"), ("10.0.0.1", "https://example.com/")):
-        assert not open_socket(address, url=url, allows_loopback=True)
+        assert not open_socket(address, url=url)
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.1", "0177.0.0.1"])
-def test_odd_spellings_of_an_address_are_judged_by_what_they_lead_to(receiver, host):
-    answer = post(f"https://{host}:{receiver.port}/", IN_PRODUCTION)
+def test_odd_spellings_of_an_address_are_judged_by_what_they_lead_to(receiver, in_production, host):
+    answer = post(f"https://{host}:{receiver.port}/")
     assert f"{host} resolves to 127.0.0.1" in str(answer.failure)
     assert receiver.received == []
 
@@ -243,9 +246,9 @@ def test_odd_spellings_of_an_address_are_judged_by_what_they_lead_to(receiver, h
         "https://169.254.169.254/latest/meta-data/", "https://[::ffff:10.0.0.1]/", "https://10.0.0.1:443/",
     ],
 )  # fmt: skip
-def test_an_address_written_out_is_refused_when_it_is_entered(url):
+def test_an_address_written_out_is_refused_when_it_is_entered(in_production, url):
     with pytest.raises(RefusedAddress):
-        check_url(url, allows_loopback=False)
+        check_url(url)
 
 
 @pytest.mark.parametrize(
@@ -267,15 +270,15 @@ def test_an_address_written_out_is_refused_when_it_is_entered(url):
         ("https://example.com/" + "a" * 500, "at most 500"),
     ],
 )
-def test_what_is_no_address_of_a_receiver_is_refused_in_words(url, said):
+def test_what_is_no_address_of_a_receiver_is_refused_in_words(in_production, url, said):
     with pytest.raises(BadUrl, match=said) as raised:
-        check_url(url, allows_loopback=False)
+        check_url(url)
     assert transport.EXAMPLE in raised.value.message
 
 
 @pytest.mark.parametrize("host", [f"{'a' * 70}.example.com", "a..example.com", "[v1.x]"])
-def test_a_name_that_no_resolver_takes_is_said(host):
-    answer = post(f"https://{host}/", IN_PRODUCTION)
+def test_a_name_that_no_resolver_takes_is_said(in_production, host):
+    answer = post(f"https://{host}/")
     assert "can't be resolved. Check the spelling" in str(answer.failure)
 
 
@@ -287,10 +290,10 @@ def test_the_next_address_is_tried_when_the_first_takes_no_connection_or_is_refu
     assert receiver.received[0].headers["host"] == f"two.example.com:{receiver.port}"
 
 
-def test_in_production_this_machine_is_never_reached(receiver):
+def test_in_production_this_machine_is_never_reached(receiver, in_production):
     secure = receiver.url.replace("http:", "https:")
-    assert "Webhooks require https" in str(post(receiver.url, IN_PRODUCTION).failure)
-    assert "not a public address" in str(post(secure, IN_PRODUCTION).failure)
+    assert "Webhooks require https" in str(post(receiver.url).failure)
+    assert "not a public address" in str(post(secure).failure)
     assert receiver.received == []
 
 

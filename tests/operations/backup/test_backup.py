@@ -277,7 +277,6 @@ SAFE_COLUMNS = {
     "operations_failedtask.digest": "hash of the arguments",
     "operations_failedtask.kwargs": "secrets are masked before they are stored",
     "operations_failedtask.args": "secrets are masked before they are stored",
-    "tenants_invitation.digest": "hash of the link's token",
     "tenants_user.password": "password hash",
     "events_webhookdelivery.answer": "what a customer's endpoint answered, 2 KB",
     "events_webhookendpoint.sealed_secret": "encrypted under API_KEY_PEPPERS",
