@@ -53,5 +53,5 @@ def test_outside_a_transaction_nothing_is_recorded(presented, acme):
 
 
 def test_a_row_that_nobody_presents_is_a_fault_of_the_program(presented, acme, alice):
-    with pytest.raises(KeyError, match="tenants.user"):
+    with pytest.raises(KeyError, match=r"tenants\.user"):
         outbox.record_event(acme.pk, EventType.WORKSPACE_SUSPENDED, alice)

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from django.db.models import Model
 
 from events import outbox
 from events.models import EventType, OutboxEvent, WebhookEndpoint
