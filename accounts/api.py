@@ -1,11 +1,12 @@
 """Members of the workspace, and the people who are invited to it."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from rest_framework import serializers
 
 from accounts import invitations, members
 from core.rest.bodies import StrictSerializer
+from core.rest.objects import PersonField
 from tenants.api.viewsets import WorkspaceViewSet, described, post
 from tenants.models import Invitation, Membership, Scope
 from tenants.persons import BadAddress, spell_address
@@ -15,21 +16,13 @@ from tenants.roles import Permission
 class MemberObject(serializers.Serializer[Membership]):
     """A member of the workspace."""
 
-    example: ClassVar = {
-        "id": 7,
-        "object": "member",
-        "email": "bob@example.com",
-        "name": "Bob Writer",
-        "role": "member",
-        "created_at": "2026-11-02T10:00:00Z",
-        "last_seen_at": "2026-11-26T09:30:00Z",
-    }
+    example = dict(last_seen_at="2026-11-26T09:30:00Z")
 
-    id = serializers.IntegerField()
+    id = serializers.IntegerField(initial=7)
     object = serializers.CharField(default="member", read_only=True)
-    email = serializers.EmailField(source="user.email")
-    name = serializers.CharField(source="user.get_full_name", allow_blank=True)
-    role = serializers.ChoiceField(Membership.Role.choices)
+    email = serializers.EmailField(source="user.email", initial="bob@example.com")
+    name = serializers.CharField(source="user.get_full_name", allow_blank=True, initial="Bob Writer")
+    role = serializers.ChoiceField(Membership.Role.choices, initial="member")
     created_at = serializers.DateTimeField()
     last_seen_at = serializers.DateTimeField(
         allow_null=True,
@@ -40,30 +33,19 @@ class MemberObject(serializers.Serializer[Membership]):
 class MemberBody(StrictSerializer):
     """A member's new role."""
 
-    example: ClassVar = {"role": "owner"}
-
-    role = serializers.ChoiceField(Membership.Role.choices)
+    role = serializers.ChoiceField(Membership.Role.choices, initial="owner")
 
 
 class InvitationObject(serializers.Serializer[Invitation]):
     """An invitation for an email address. Accepting or withdrawing ends it."""
 
-    example: ClassVar = {
-        "id": "3c9a1f52-7c1e-4f0c-9d2b-0b8a1c6e7f21",
-        "object": "invitation",
-        "email": "dora@example.com",
-        "role": "member",
-        "invited_by": "alice@example.com",
-        "created_at": "2026-11-26T09:30:00Z",
-        "mailed_at": "2026-11-26T09:30:01Z",
-        "expires_at": "2026-12-03T09:30:00Z",
-    }
+    example = dict(mailed_at="2026-11-26T09:30:01Z", expires_at="2026-12-03T09:30:00Z")
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="invitation", read_only=True)
-    email = serializers.EmailField()
-    role = serializers.ChoiceField(Membership.Role.choices)
-    invited_by = serializers.CharField(source="invited_by.email", read_only=True, allow_null=True)
+    email = serializers.EmailField(initial="dora@example.com")
+    role = serializers.ChoiceField(Membership.Role.choices, initial="member")
+    invited_by = PersonField("invited_by")
     created_at = serializers.DateTimeField()
     mailed_at = serializers.DateTimeField(
         allow_null=True, help_text="`null` if the email could not be sent. Resend it."
@@ -76,10 +58,8 @@ class InvitationObject(serializers.Serializer[Invitation]):
 class InvitationBody(StrictSerializer):
     """Email address and role of the new member."""
 
-    example: ClassVar = {"email": "dora@example.com", "role": "member"}
-
-    email = serializers.EmailField(max_length=254)
-    role = serializers.ChoiceField(Membership.Role.choices, default=Membership.Role.MEMBER)
+    email = serializers.EmailField(max_length=254, initial="dora@example.com")
+    role = serializers.ChoiceField(Membership.Role.choices, default=Membership.Role.MEMBER, initial="member")
 
     def validate_email(self, email: str) -> str:
         """Return the address as accounts have it."""
@@ -100,7 +80,7 @@ class MemberViewSet(WorkspaceViewSet):
     body = MemberBody
     lookup_url_kwarg = "member_id"
 
-    @described(summary="Change a member's role", example=MemberObject.example | MemberBody.example)
+    @described(summary="Change a member's role", example={"role": "owner"})
     def partial_update(self, membership: Membership, body: dict[str, Any]) -> Membership:
         """Change a member's role. The only owner can't be changed. Only owners and keys with `admin` can add
         or remove owners. A key can't grant or remove a role above its creator's."""
@@ -117,7 +97,7 @@ class MemberViewSet(WorkspaceViewSet):
         "Transfer ownership to a member",
         scope=Scope.ADMIN,
         needs=Permission.MANAGE_OWNERS,
-        example={**MemberObject.example, "role": "owner"},
+        example={"role": "owner"},
     )
     def transfer(self, membership: Membership) -> Membership:
         """Make a member an owner, and the calling owner an admin. Requires a session, not an API key."""

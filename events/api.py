@@ -1,55 +1,62 @@
 """Webhooks: endpoints, what was sent to them, and the events themselves."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 
-from core.rest.bodies import StrictSerializer, TextField
+from core.rest.bodies import StrictSerializer, TextField, choice_query
 from core.rest.messages import MessageText
 from events.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
 from events.models.events import MAX_URL_LENGTH
 from events.outbox import payload_of
-from events.presenters import EndpointObject
 from events.webhooks import endpoints
-from tenants.api.viewsets import WorkspaceViewSet, described, post
+from tenants.api.viewsets import WorkspaceViewSet, post
 from tenants.models import Scope
 
 type Secretive = tuple[WebhookEndpoint, dict[str, str]]  # with the secret, which is shown once
 
 
+class EndpointObject(serializers.Serializer[WebhookEndpoint]):
+    """A webhook endpoint of the workspace."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="webhook_endpoint", read_only=True)
+    url = serializers.CharField(initial="https://example.com/webhooks")
+    description = serializers.CharField(allow_blank=True, initial="Posts to our chat")
+    event_types = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Empty for all types.",
+        initial=["version.serving", "canary.ended"],
+    )
+    is_enabled = serializers.BooleanField(initial=True)
+    disabled_at = serializers.DateTimeField(allow_null=True)
+    disabled_reason = MessageText()
+    failing_since = serializers.DateTimeField(allow_null=True)
+    previous_secret_until = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
 class DeliveryObject(serializers.Serializer[WebhookDelivery]):
     """The delivery of an event to an endpoint."""
 
-    example: ClassVar = {
-        "id": "2c9d1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
-        "object": "webhook_delivery",
-        "event": "5f3c1a52-8b0e-4a53-9c0e-0f9c6a3d7b11",
-        "type": "canary.ended",
-        "status": "delivered",
-        "attempts": 1,
-        "status_code": 200,
-        "latency_ms": 84,
-        "answer": "ok",
-        "failure": "",
-        "created_at": "2026-11-26T09:31:00Z",
-        "attempted_at": "2026-11-26T09:31:01Z",
-        "next_attempt_at": None,
-    }
+    example = dict(attempted_at="2026-11-26T09:31:01Z", next_attempt_at=None)
 
     id = serializers.UUIDField(source="public_id")
     object = serializers.CharField(default="webhook_delivery", read_only=True)
-    event = serializers.UUIDField(source="event_id")
-    type = serializers.CharField(source="event.type")
-    status = serializers.ChoiceField(WebhookDelivery.Status.choices)
-    attempts = serializers.IntegerField()
-    status_code = serializers.IntegerField(allow_null=True)
-    latency_ms = serializers.IntegerField(allow_null=True)
-    answer = serializers.CharField(allow_blank=True, help_text="The first 2 KB of the last response.")
+    event = serializers.UUIDField(source="event_id", help_text="Id of the event.")
+    type = serializers.CharField(source="event.type", help_text="Type of the event.", initial="canary.ended")
+    status = serializers.ChoiceField(WebhookDelivery.Status.choices, initial="delivered")
+    attempts = serializers.IntegerField(help_text="Number of attempts so far.", initial=1)
+    status_code = serializers.IntegerField(allow_null=True, initial=200)
+    latency_ms = serializers.IntegerField(allow_null=True, initial=84)
+    answer = serializers.CharField(
+        allow_blank=True, help_text="The first 2 KB of the last response.", initial="ok"
+    )
     failure = MessageText()
     created_at = serializers.DateTimeField()
-    attempted_at = serializers.DateTimeField(allow_null=True)
+    attempted_at = serializers.DateTimeField(allow_null=True, help_text="When it was last attempted.")
     next_attempt_at = serializers.SerializerMethodField()
 
     def get_next_attempt_at(self, delivery: WebhookDelivery) -> str | None:
@@ -62,33 +69,26 @@ class DeliveryObject(serializers.Serializer[WebhookDelivery]):
 class EndpointWithSecret(EndpointObject):
     """An endpoint with its secret, which is shown only once."""
 
-    example: ClassVar = {**EndpointObject.example, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
-
-    secret = serializers.CharField()
+    secret = serializers.CharField(initial="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 
 
 class EventObject(serializers.Serializer[Any]):
     """An event, as sent to webhooks."""
 
-    example: ClassVar = {
-        "id": "5f3c1a52-8b0e-4a53-9c0e-0f9c6a3d7b11",
-        "object": "event",
-        "type": "key.revoked",
-        "timestamp": "2026-11-26T10:00:00.123Z",
-        "data": {"object": {"object": "api_key", "name": "newsletter"}},
-    }
-
     id = serializers.UUIDField()
     object = serializers.CharField(default="event", read_only=True)
-    type = serializers.CharField()
-    timestamp = serializers.DateTimeField()
-    data = serializers.DictField(help_text="The object the event is about, and related data.")  # type: ignore[assignment]
+    type = serializers.CharField(help_text="Type of the event.", initial="key.revoked")
+    timestamp = serializers.DateTimeField(help_text="When it happened.")
+    data = serializers.DictField(
+        help_text="The object the event is about, and related data.",
+        initial={"object": {"object": "api_key", "name": "newsletter"}},
+    )  # type: ignore[assignment]
 
 
 class EndpointBody(StrictSerializer):
     """The fields of an endpoint that can be updated."""
 
-    example: ClassVar[dict[str, Any]] = {"event_types": ["version.serving", "canary.ended"]}
+    example = dict(event_types=["version.serving", "canary.ended"])
 
     url = TextField(max_length=MAX_URL_LENGTH, required=False)
     description = TextField(max_length=200, allow_blank=True, required=False)
@@ -98,17 +98,9 @@ class EndpointBody(StrictSerializer):
 class NewEndpointBody(EndpointBody):
     """A new endpoint."""
 
-    example: ClassVar = {"url": "https://example.com/webhooks", "event_types": ["version.serving"]}
+    example = dict(url="https://example.com/webhooks", event_types=["version.serving"])
 
     url = TextField(max_length=MAX_URL_LENGTH)
-
-
-class DeliveriesQuery(StrictSerializer):
-    """Which deliveries."""
-
-    status = serializers.ChoiceField(
-        WebhookDelivery.Status.choices, required=False, help_text="Filter by status."
-    )
 
 
 class EventsQuery(StrictSerializer):
@@ -156,7 +148,7 @@ class EndpointViewSet(WorkspaceViewSet):
         "Send a test event",
         answer=DeliveryObject,
         status=201,
-        example={**DeliveryObject.example, "type": "webhook.test", "status": "pending"},
+        example={"type": "webhook.test", "status": "pending"},
     )
     def test(self, endpoint: WebhookEndpoint) -> WebhookDelivery:
         """Return the delivery of a `webhook.test` event, sent only to this endpoint."""
@@ -170,7 +162,7 @@ class EndpointViewSet(WorkspaceViewSet):
 
     @post(
         "Disable a webhook endpoint",
-        example={**EndpointObject.example, "is_enabled": False, "disabled_reason": "Disabled by an API key."},
+        example={"is_enabled": False, "disabled_reason": "Disabled by an API key."},
     )
     def disable(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
         """Disable an endpoint until it is enabled again. Repeating the call has no effect."""
@@ -184,8 +176,12 @@ class DeliveryViewSet(WorkspaceViewSet):
     tag, noun, nouns = "webhooks", "delivery", "deliveries"
     scope = Scope.WEBHOOKS_WRITE
     serializer_class = DeliveryObject
-    query = DeliveriesQuery
+    query = choice_query("status", WebhookDelivery.Status.choices)
     ordering = ("-id",)
+    reads = {
+        "list": ("Return the deliveries of the last 30 days, newest first.", {"name": "deliveries"}),
+        "retrieve": ("Return a delivery with the first 2 KB of the response.", {"name": "delivery"}),
+    }
     lookup_field = "public_id"
     lookup_url_kwarg = "delivery_id"
 
@@ -194,17 +190,7 @@ class DeliveryViewSet(WorkspaceViewSet):
         endpoint = get_object_or_404(own, pk=self.kwargs["endpoint_id"])
         return endpoint.deliveries.select_related("event", "endpoint")
 
-    @described(name="deliveries")
-    def list(self) -> QuerySet[WebhookDelivery]:
-        """Return the deliveries of the last 30 days, newest first."""
-        return self.filter_queryset(self.get_queryset())
-
-    @described(name="delivery")
-    def retrieve(self, delivery: WebhookDelivery) -> WebhookDelivery:
-        """Return a delivery with the first 2 KB of the response."""
-        return delivery
-
-    @post("Resend an event", status=201, example={**DeliveryObject.example, "status": "pending"})
+    @post("Resend an event", status=201, example={"status": "pending"})
     def redeliver(self, sent: WebhookDelivery) -> WebhookDelivery:
         """Resend an event with the same id and return the new delivery. A pending delivery is retried
         immediately instead."""

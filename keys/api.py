@@ -1,7 +1,7 @@
 """API keys; and log-ins in the browser, with which a program gets one."""
 
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -36,6 +36,7 @@ MAX_OLD_SECRET_HOURS = 24 * 7
 WATERMARK_HELP = "`false` for text without a watermark, where the operator allows it."
 BEGUN_PER_MINUTE = 10  # from one network
 POLLS_PER_MINUTE = 120  # from one network; a program asks twenty times
+DEVICE_CODE = "kV3x" + "0" * 39  # in examples
 STATES = (device_logins.PENDING, device_logins.APPROVED, device_logins.DENIED)
 
 
@@ -47,9 +48,7 @@ def limit_field(most: int) -> serializers.IntegerField:
 class KeyWithSecret(KeyObject):
     """A new key with its secret, which is shown only once."""
 
-    example: ClassVar = {**KeyObject.example, "secret": "sk-ps-" + "x" * 36}
-
-    secret = serializers.CharField()
+    secret = serializers.CharField(initial="sk-ps-" + "x" * 36)
 
 
 class LimitsBody(StrictSerializer):
@@ -76,7 +75,7 @@ class LimitsBody(StrictSerializer):
 class KeyBody(StrictSerializer):
     """The fields of a key that can be updated."""
 
-    example: ClassVar[dict[str, Any]] = {"limits": {"monthly_tokens": 5_000_000}}
+    example = dict(limits={"monthly_tokens": 5_000_000})
 
     name = TextField(max_length=actions.MAX_NAME, validators=[validate_name], required=False)
     scopes = serializers.ListField(
@@ -105,11 +104,7 @@ class KeyBody(StrictSerializer):
 class NewKeyBody(KeyBody):
     """A new key."""
 
-    example: ClassVar = {
-        "name": "newsletter",
-        "scopes": ["inference"],
-        "limits": {"monthly_tokens": 2_000_000},
-    }
+    example = dict(name="newsletter", scopes=["inference"], limits={"monthly_tokens": 2_000_000})
 
     name = TextField(max_length=actions.MAX_NAME, validators=[validate_name])
 
@@ -117,65 +112,62 @@ class NewKeyBody(KeyBody):
 class RotateBody(StrictSerializer):
     """How long the old secret remains valid."""
 
-    example: ClassVar = {"old_secret_hours": 24}
-
     old_secret_hours = serializers.IntegerField(
-        min_value=0, max_value=MAX_OLD_SECRET_HOURS, default=OLD_SECRET_HOURS
+        min_value=0, max_value=MAX_OLD_SECRET_HOURS, default=OLD_SECRET_HOURS, initial=24
     )
 
 
 class NewLoginBody(StrictSerializer):
     """The program's name and the requested scopes."""
 
-    example: ClassVar = {"name": "CLI on laptop", "scopes": ["inference", "styles:read"]}
-
-    name = TextField(max_length=60, validators=[validate_name], help_text="Name of the key to create.")
+    name = TextField(
+        max_length=60,
+        validators=[validate_name],
+        help_text="Name of the key to create.",
+        initial="CLI on laptop",
+    )
     scopes = serializers.ListField(
         child=serializers.ChoiceField(Scope.choices, error_messages=WRONG_SCOPE),
         min_length=1,
         max_length=len(Scope),
         required=False,
         help_text="Requested scopes. The member who confirms chooses from these. Default: inference.",
+        initial=["inference", "styles:read"],
     )
 
 
 class BegunLoginObject(serializers.Serializer[Any]):
     """A login awaiting confirmation."""
 
-    example: ClassVar = {
-        "object": "login",
-        "device_code": "kV3x" + "0" * 39,
-        "user_code": "BCDF-GHJK",
-        "verification_url": "https://polyscribe.example.com/connect/",
-        "verification_url_complete": "https://polyscribe.example.com/connect/?code=BCDF-GHJK",
-        "expires_in_s": 600,
-        "interval_s": 3,
-    }
-
     object = serializers.CharField(default="login", read_only=True)
-    device_code = serializers.CharField(help_text="Secret code with which the program gets the key.")
-    user_code = serializers.CharField(help_text="Code to display. The member compares it in the browser.")
-    verification_url = serializers.URLField(help_text="URL where a member confirms the login.")
-    verification_url_complete = serializers.URLField(help_text="The same URL, including the code.")
-    expires_in_s = serializers.IntegerField()
-    interval_s = serializers.IntegerField(help_text="Minimum polling interval.")
+    device_code = serializers.CharField(
+        help_text="Secret code with which the program gets the key.", initial=DEVICE_CODE
+    )
+    user_code = serializers.CharField(
+        help_text="Code to display. The member compares it in the browser.", initial="BCDF-GHJK"
+    )
+    verification_url = serializers.URLField(
+        help_text="URL where a member confirms the login.", initial="https://polyscribe.example.com/connect/"
+    )
+    verification_url_complete = serializers.URLField(
+        help_text="The same URL, including the code.",
+        initial="https://polyscribe.example.com/connect/?code=BCDF-GHJK",
+    )
+    expires_in_s = serializers.IntegerField(help_text="Seconds until the codes expire.", initial=600)
+    interval_s = serializers.IntegerField(help_text="Minimum polling interval.", initial=3)
 
 
 class RedeemBody(StrictSerializer):
     """Which login."""
 
-    example: ClassVar = {"device_code": BegunLoginObject.example["device_code"]}
-
-    device_code = TextField(max_length=100)
+    device_code = TextField(max_length=100, initial=DEVICE_CODE)
 
 
 class LoginStateObject(serializers.Serializer[Any]):
     """The state of a login."""
 
-    example: ClassVar = {"object": "login", "status": "approved", "key": KeyWithSecret.example}
-
     object = serializers.CharField(default="login", read_only=True)
-    status = serializers.ChoiceField(STATES)
+    status = serializers.ChoiceField(STATES, initial="approved")
     key = KeyWithSecret(allow_null=True, help_text="The API key. Returned only once, after approval.")
 
 

@@ -1,25 +1,23 @@
 """An API key as the management API shows it, and as its events carry it."""
 
-from typing import ClassVar
-
 from rest_framework import serializers
 
-from core.rest.objects import DollarsField
+from core.rest.objects import DollarsField, PersonField
 from tenants.models import ApiKey, Scope
 
 
 class KeyLimits(serializers.Serializer[ApiKey]):
     """A key's own limits. With `null`, only the workspace's limits apply."""
 
-    monthly_tokens = serializers.IntegerField(allow_null=True)
+    monthly_tokens = serializers.IntegerField(allow_null=True, initial=2_000_000)
     monthly_nanousd = serializers.IntegerField(
-        allow_null=True, help_text="Monthly budget in billionths of a dollar."
+        allow_null=True, help_text="Monthly budget in billionths of a dollar.", initial=25_000_000_000
     )
     monthly_usd = DollarsField(source="monthly_nanousd", read_only=True, allow_null=True)
     requests_per_minute = serializers.IntegerField(allow_null=True)
     tokens_per_minute = serializers.IntegerField(allow_null=True)
     parallel_requests = serializers.IntegerField(allow_null=True)
-    styles = serializers.SerializerMethodField()
+    styles = serializers.SerializerMethodField(initial=[])
 
     def get_styles(self, key: ApiKey) -> list[str]:
         """Return the ids of the only styles that it may use; empty: all."""
@@ -29,42 +27,18 @@ class KeyLimits(serializers.Serializer[ApiKey]):
 class KeyObject(serializers.Serializer[ApiKey]):
     """An API key. Its secret is returned once, when the key is created."""
 
-    example: ClassVar = {
-        "id": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
-        "object": "api_key",
-        "name": "newsletter",
-        "hint": "sk-ps-aB3d…9xYz",
-        "scopes": ["inference"],
-        "limits": {
-            "monthly_tokens": 2_000_000,
-            "monthly_nanousd": 25_000_000_000,
-            "monthly_usd": "25.00",
-            "requests_per_minute": None,
-            "tokens_per_minute": None,
-            "parallel_requests": None,
-            "styles": [],
-        },
-        "is_watermarked": True,
-        "is_live": True,
-        "created_by": "alice@example.com",
-        "replaced_by": None,
-        "created_at": "2026-11-26T09:30:00Z",
-        "expires_at": None,
-        "revoked_at": None,
-        "last_used_at": None,
-    }
-
     id = serializers.UUIDField()
     object = serializers.CharField(default="api_key", read_only=True)
-    name = serializers.CharField()
-    hint = serializers.SerializerMethodField()
-    scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))
+    name = serializers.CharField(initial="newsletter")
+    hint = serializers.SerializerMethodField(initial="sk-ps-aB3d…9xYz")
+    scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices), initial=["inference"])
     limits = KeyLimits(source="*", read_only=True)
     is_watermarked = serializers.BooleanField(
-        help_text="If false, requests with this key get text without a watermark, unless they ask for it."
+        help_text="If false, requests with this key get text without a watermark, unless they ask for it.",
+        initial=True,
     )
-    is_live = serializers.BooleanField(read_only=True)
-    created_by = serializers.CharField(source="created_by.email", read_only=True, allow_null=True)
+    is_live = serializers.BooleanField(read_only=True, initial=True)
+    created_by = PersonField("created_by")
     replaced_by = serializers.UUIDField(source="replaced_by_id", allow_null=True)
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)

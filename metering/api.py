@@ -5,7 +5,7 @@ each with what became of it and why.
 """
 
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
@@ -36,22 +36,12 @@ FILTER_COLUMNS = {"style": "style_name", "key": "key", "outcome": "outcome"}  # 
 class UsageSum(serializers.Serializer[Any]):
     """Usage of a day, style, key or version. Fields not grouped by are `null`."""
 
-    example: ClassVar[dict[str, object]] = {
-        "day": "2026-11-26",
-        "style": "acme/brand-voice",
-        "key": None,
-        "version": None,
-        "requests": 120,
-        "prompt_tokens": 5400,
-        "completion_tokens": 18_200,
-        "cost_nanousd": 12_940_000,
-        "cost_usd": "0.01294",
-    }
+    example = dict(day="2026-11-26", version=None)
 
-    day = serializers.DateField(allow_null=True)
+    day = serializers.DateField(allow_null=True, help_text="The UTC day.")
     style = serializers.CharField(allow_null=True, help_text="The model's name.")  # type: ignore[assignment]
-    key = serializers.UUIDField(allow_null=True)
-    version = serializers.IntegerField(allow_null=True)
+    key = serializers.UUIDField(allow_null=True, help_text="Id of the API key.")
+    version = serializers.IntegerField(allow_null=True, help_text="Number of the version.")
     requests = serializers.IntegerField()
     prompt_tokens = serializers.IntegerField()
     completion_tokens = serializers.IntegerField()
@@ -62,38 +52,16 @@ class UsageSum(serializers.Serializer[Any]):
 class UsageReport(serializers.Serializer[Any]):
     """Usage by group and in total, derived from the ledger."""
 
-    example: ClassVar = {
-        "start": "2026-11-01",
-        "end": "2026-11-27",
-        "data": [UsageSum.example],
-        "total": UsageSum.example | {"day": None, "style": None},
-    }
+    example = dict(start="2026-11-01", end="2026-11-27", total=dict(day=None, style=None))
 
     start = serializers.DateField()
     end = serializers.DateField(help_text="End date (exclusive).")
-    data = UsageSum(many=True)  # type: ignore[assignment]
+    data = UsageSum(many=True, help_text="Usage by group.")  # type: ignore[assignment]
     total = UsageSum()
 
 
 class UsageEventObject(serializers.Serializer[UsageEvent]):
     """A request and its usage, without its content."""
-
-    example: ClassVar = {
-        "request_id": "req_4f0c",
-        "object": "usage_event",
-        "at": "2026-11-26T09:30:00Z",
-        "style": "acme/brand-voice",
-        "version": 3,
-        "key": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
-        "prompt_tokens": 45,
-        "cached_tokens": 16,
-        "completion_tokens": 152,
-        "finish_reason": "stop",
-        "outcome": "complete",
-        "watermark": "gumbel; epoch=1",
-        "cost_nanousd": 108_000,
-        "cost_usd": "0.000108",
-    }
 
     request_id = serializers.CharField()
     object = serializers.CharField(default="usage_event", read_only=True)
@@ -101,17 +69,18 @@ class UsageEventObject(serializers.Serializer[UsageEvent]):
     style = serializers.CharField(source="style_name")  # type: ignore[assignment]
     version = serializers.IntegerField(source="version_number", allow_null=True)
     key = serializers.UUIDField(source="key_id")
-    prompt_tokens = serializers.IntegerField()
-    cached_tokens = serializers.IntegerField()
-    completion_tokens = serializers.IntegerField()
-    finish_reason = serializers.CharField(allow_blank=True)
-    outcome = serializers.ChoiceField(UsageEvent.Outcome.choices)
+    prompt_tokens = serializers.IntegerField(initial=45)
+    cached_tokens = serializers.IntegerField(initial=16)
+    completion_tokens = serializers.IntegerField(initial=152)
+    finish_reason = serializers.CharField(allow_blank=True, initial="stop")
+    outcome = serializers.ChoiceField(UsageEvent.Outcome.choices, initial="complete")
     watermark = serializers.CharField(
         allow_blank=True,
         help_text="`gumbel; epoch=N`, with `; faint` if it can't be found reliably, or why there is "
         "none: `none; reason=greedy`.",
+        initial="gumbel; epoch=1",
     )
-    cost_nanousd = serializers.IntegerField()
+    cost_nanousd = serializers.IntegerField(initial=108_000)
     cost_usd = DollarsField(source="cost_nanousd", read_only=True, help_text="The cost in dollars.")
 
 
@@ -149,24 +118,10 @@ class EventsQuery(StrictSerializer):
 class RequestObject(serializers.Serializer[LoggedRequest]):
     """A request and its outcome, without its content."""
 
-    example: ClassVar = {
-        "request_id": "req_4f0c",
-        "object": "request",
-        "at": "2026-11-26T09:30:00Z",
-        "style": "acme/brand-voice",
-        "version": None,
-        "key": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
-        "outcome": "refused",
-        "status": 429,
-        "code": "rate_limit_exceeded",
-        "reason": "Rate limit reached for requests per minute of this key: 60 allowed, 0 left. "
-        "Try again in 9 s.",
-        "prompt_tokens": 0,
-        "cached_tokens": 0,
-        "completion_tokens": 0,
-        "cost_nanousd": 0,
-        "cost_usd": "0.00",
-    }
+    example = dict(
+        version=None,
+        **dict.fromkeys(("prompt_tokens", "cached_tokens", "completion_tokens", "cost_nanousd"), 0),
+    )
 
     request_id = serializers.CharField()
     object = serializers.CharField(default="request", read_only=True)
@@ -174,10 +129,18 @@ class RequestObject(serializers.Serializer[LoggedRequest]):
     style = serializers.CharField(allow_blank=True, help_text="As requested. Empty if the body was not read.")  # type: ignore[assignment]
     version = serializers.IntegerField(allow_null=True)
     key = serializers.UUIDField(source="key_id")
-    outcome = serializers.ChoiceField(OUTCOMES, source="kind")
-    status = serializers.IntegerField(allow_null=True, help_text="HTTP status of a refused request.")
-    code = serializers.CharField(allow_blank=True, help_text="Error code of a refused request.")
-    reason = serializers.CharField(allow_blank=True, help_text="Why the request was refused or interrupted.")
+    outcome = serializers.ChoiceField(OUTCOMES, source="kind", initial="refused")
+    status = serializers.IntegerField(
+        allow_null=True, help_text="HTTP status of a refused request.", initial=429
+    )
+    code = serializers.CharField(
+        allow_blank=True, help_text="Error code of a refused request.", initial="rate_limit_exceeded"
+    )
+    reason = serializers.CharField(
+        allow_blank=True,
+        help_text="Why the request was refused or interrupted.",
+        initial="Rate limit reached for requests per minute of this key: 60 allowed, 0 left.",
+    )
     prompt_tokens = serializers.IntegerField()
     cached_tokens = serializers.IntegerField()
     completion_tokens = serializers.IntegerField()
@@ -233,7 +196,7 @@ class UsageViewSet(WorkspaceViewSet):
         is_page=True,
         others={CSV: OpenApiTypes.STR},
         can_conflict=True,
-        renderer_classes=[JSONRenderer, CsvRenderer],
+        view_options={"renderer_classes": [JSONRenderer, CsvRenderer]},
     )
     def events(self, query: dict[str, Any]) -> QuerySet[UsageEvent] | StreamingHttpResponse:
         """Return requests, newest first."""

@@ -1,7 +1,7 @@
 """What the management APIs of all apps are built from. It loads REST framework."""
 
 from tenants.api.authentication import BadKey, KeyAuthentication
-from tenants.api.schema import IDEMPOTENCY_KEY, describe_handler, operation
+from tenants.api.schema import IDEMPOTENCY_KEY, describe_handler
 from tenants.api.views import WorkspaceView, idempotent, repeatable
 from tenants.api.viewsets import WorkspaceViewSet, delete, described, get, post, put
 
@@ -16,7 +16,6 @@ __all__ = [
     "described",
     "get",
     "idempotent",
-    "operation",
     "post",
     "put",
     "repeatable",

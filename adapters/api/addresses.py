@@ -6,7 +6,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Model, Prefetch, Q, QuerySet
@@ -188,12 +188,11 @@ def _find_own(access: Access, own: QuerySet[Style], address: StyleAddress) -> St
 class AtOnceBody(StrictSerializer):
     """Whether other workspaces lose the style immediately."""
 
-    example: ClassVar = {"at_once": False}
-
     at_once = serializers.BooleanField(
         default=False,
         help_text="If true, other workspaces lose access to the style immediately. Otherwise the request is "
         "refused while others use it.",
+        initial=False,
     )
 
 

@@ -1,7 +1,7 @@
 """Checks of drafts against a style's author."""
 
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any
 
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -19,19 +19,24 @@ from tenants.roles import Permission
 class DraftBody(StrictSerializer):
     """A text to check."""
 
-    example: ClassVar = {"text": "The river had risen in the night …"}
-
-    text = TextField(max_length=MOST_CHARACTERS, trim_whitespace=False, help_text="At least 50 words.")
+    text = TextField(
+        max_length=MOST_CHARACTERS,
+        trim_whitespace=False,
+        help_text="At least 50 words.",
+        initial="The river had risen in the night …",
+    )
 
 
 class DraftSentenceObject(serializers.Serializer[Any]):
     """A sentence of the text."""
 
-    text = serializers.CharField()
-    start = serializers.IntegerField(help_text="Where it begins in the text, in characters.")
-    end = serializers.IntegerField()
+    text = serializers.CharField(initial="Leveraging synergies is key.")
+    start = serializers.IntegerField(help_text="Where it begins in the text, in characters.", initial=904)
+    end = serializers.IntegerField(help_text="Where it ends in the text, in characters.", initial=932)
     percent = serializers.IntegerField(
-        allow_null=True, help_text="As for the text. A single sentence says little, so it is near 50."
+        allow_null=True,
+        help_text="How close it is to the author, in percent.",
+        initial=31,
     )
 
 
@@ -45,31 +50,23 @@ class PercentRangeObject(serializers.Serializer[Any]):
 class DraftCheckObject(serializers.Serializer[Any]):
     """How close a text is to a style's author."""
 
-    example: ClassVar = {
-        "object": "draft_check",
-        "model": "acme/my-voice@4",
-        "words": 312,
-        "percent": 71,
-        "percent_unknown": "",
-        "own": {"low": 55, "high": 96},
-        "others": {"low": 4, "high": 35},
-        "base": 12,
-        "farthest": [
-            {"text": "Leveraging synergies is key.", "start": 904, "end": 932, "percent": 31},
-        ],
-    }
+    example = dict(own=dict(low=55, high=96), others=dict(low=4, high=35))
 
     object = serializers.CharField(default="draft_check", read_only=True)
-    model = serializers.CharField(help_text="The version whose texts it was compared with.")
-    words = serializers.IntegerField()
+    model = serializers.CharField(
+        help_text="The version whose texts it was compared with.", initial="acme/my-voice@4"
+    )
+    words = serializers.IntegerField(initial=312)
     percent = serializers.IntegerField(
         allow_null=True,
         help_text="Of texts that score like this one, so many in 100 are by the author, if half of all texts "
         "are. `null`: see `percent_unknown`.",
+        initial=71,
     )
     percent_unknown = serializers.CharField(
         help_text="Why there is no percentage: `language` (scores are calibrated for English so far) or "
-        "`old_check` (the version was evaluated before they were: evaluate it again). Empty otherwise."
+        "`old_check` (the version was evaluated before they were: evaluate it again). Empty otherwise.",
+        initial="",
     )
     own = PercentRangeObject(
         allow_null=True,
@@ -77,7 +74,9 @@ class DraftCheckObject(serializers.Serializer[Any]):
     )
     others = PercentRangeObject(allow_null=True, help_text="The same of texts by other authors.")
     base = serializers.IntegerField(
-        allow_null=True, help_text="What the base model's answers get, at this length, on average."
+        allow_null=True,
+        help_text="What the base model's answers get, at this length, on average.",
+        initial=12,
     )
     farthest = DraftSentenceObject(many=True, help_text="The sentences that are farthest from the author.")
 

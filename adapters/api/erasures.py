@@ -1,7 +1,7 @@
 """Erasures: what became of deleted versions' files, with the proof of each step."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import QuerySet
 from rest_framework import serializers
@@ -11,56 +11,47 @@ from adapters.erasure.report import STAYS, Report, ReportLine, erasure_reports
 from adapters.errors import ErasureNotFound
 from adapters.models import Erasure
 from core.rest.bodies import StrictSerializer
-from tenants.rest import described
 
 
 class ErasureStep(serializers.Serializer[ReportLine]):
     """A step of an erasure, with its proof."""
 
-    label = serializers.CharField()  # type: ignore[assignment]
-    state = serializers.ChoiceField(("done", "current", "next"))
+    label = serializers.CharField(initial="Drained")  # type: ignore[assignment]
+    state = serializers.ChoiceField(("done", "current", "next"), initial="current")
     at = serializers.DateTimeField(allow_null=True)
-    note = serializers.CharField(help_text="The proof, or what the step is waiting for.")
+    note = serializers.CharField(help_text="The proof, or what the step is waiting for.", initial="")
 
 
 class ErasureObject(serializers.Serializer[Any]):
     """The erasure of a deleted version's files, step by step, each with its proof."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "id": "9a1c7e52-7b0f-4b62-8f5d-1f4c8f6d2b10",
-        "object": "erasure",
-        "style": "acme/brand-voice",
-        "version": 4,
-        "sha256": "c0ffee" + 58 * "0",
-        "config_sha256": "beef" + 60 * "0",
-        "size_bytes": 2_459_136,
-        "requested_at": "2026-11-26T09:30:00Z",
-        "finished_at": None,
-        "is_finished": False,
-        "steps": [
-            {
-                "label": "Withdrawn",
-                "state": "done",
-                "at": "2026-11-26T09:30:02Z",
-                "note": "No model name in any workspace points to it.",
-            },
-            {"label": "Drained", "state": "current", "at": None, "note": ""},
-        ],
-        "stays": "We keep the version's record, because usage in the ledger refers to it.",
-    }
+    example = dict(
+        steps=[
+            dict(
+                label="Withdrawn",
+                state="done",
+                at="2026-11-26T09:30:02Z",
+                note="No model name in any workspace points to it.",
+            ),
+            {},
+        ]
+    )
 
     id = serializers.UUIDField(help_text="The version's id.")
     object = serializers.CharField(default="erasure", read_only=True)
     style = serializers.CharField(help_text="The style's model name at the time.")  # type: ignore[assignment]
     version = serializers.IntegerField()
-    sha256 = serializers.CharField()
+    sha256 = serializers.CharField(help_text="SHA-256 of adapter_model.safetensors.")
     config_sha256 = serializers.CharField()
     size_bytes = serializers.IntegerField()
-    requested_at = serializers.DateTimeField()
+    requested_at = serializers.DateTimeField(help_text="When it was requested.")
     finished_at = serializers.DateTimeField(allow_null=True)
-    is_finished = serializers.BooleanField()
+    is_finished = serializers.BooleanField(help_text="Whether all steps are finished.")
     steps = ErasureStep(many=True)
-    stays = serializers.CharField(help_text="Which records are kept, and why.")
+    stays = serializers.CharField(
+        help_text="Which records are kept, and why.",
+        initial="We keep the version's record, because usage in the ledger refers to it.",
+    )
 
 
 class ErasuresQuery(StrictSerializer):
@@ -74,7 +65,11 @@ class ErasureViewSet(StyleApiViewSet):
 
     tag, noun, nouns = "erasures", "erasure", "erasures"
     reads = {
-        "list": "Return erasures of the workspace's versions, newest first, with the proof of each step."
+        "list": "Return erasures of the workspace's versions, newest first, with the proof of each step.",
+        "retrieve": (
+            "Return an erasure by the id of its version.",
+            {"summary": "Get an erasure and its proof"},
+        ),
     }
     serializer_class = ErasureObject
     query = ErasuresQuery
@@ -92,11 +87,6 @@ class ErasureViewSet(StyleApiViewSet):
         if erasure is None:
             raise ErasureNotFound
         return erasure
-
-    @described(summary="Get an erasure and its proof")
-    def retrieve(self, row: Erasure) -> Erasure:
-        """Return an erasure by the id of its version."""
-        return row
 
     def present(self, row: Erasure) -> dict[str, Any]:
         return present_erasure(row)

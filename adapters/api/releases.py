@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -17,10 +17,11 @@ from adapters.models import AdapterVersion, Release, Style
 from adapters.quality.cards import StyleCard, style_card_of
 from adapters.releases import canary_analysis, diff, pairs
 from adapters.releases.canary_analysis import CanaryComparison
-from core.rest.bodies import StrictSerializer
+from core.rest.bodies import StrictSerializer, choice_query
 from core.rest.messages import MessageText
+from core.rest.objects import PersonField
 from metering.version_stats import VersionFigures, version_figures
-from tenants.rest import delete, described, get, post, put
+from tenants.rest import delete, get, post, put
 
 FIGURES_OF = timedelta(days=1)
 MAX_NUMBER = 2**31 - 1
@@ -29,88 +30,54 @@ MAX_NUMBER = 2**31 - 1
 class FiguresObject(serializers.Serializer[Any]):
     """Completed requests of a version."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "requests": 120,
-        "errors": 1,
-        "empty": 0,
-        "completion_tokens": 18_200,
-        "error_percent": 0.83,
-        "empty_percent": 0.0,
-    }
-
     requests = serializers.IntegerField()
-    errors = serializers.IntegerField(help_text="Requests that failed on the engine.")  # type: ignore[assignment]
-    empty = serializers.IntegerField(help_text="Empty answers.")
+    errors = serializers.IntegerField(help_text="Requests that failed on the engine.", initial=1)  # type: ignore[assignment]
+    empty = serializers.IntegerField(help_text="Empty answers.", initial=0)
     completion_tokens = serializers.IntegerField()
-    error_percent = serializers.FloatField()
-    empty_percent = serializers.FloatField()
+    error_percent = serializers.FloatField(initial=0.83)
+    empty_percent = serializers.FloatField(help_text="Percentage of answers that were empty.", initial=0.0)
 
 
 class CanaryObject(serializers.Serializer[Any]):
     """A canary compared to the live version: metrics of both over the same period, at most a day."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "object": "canary",
-        "version": 4,
-        "live_version": 3,
-        "percent": 10,
-        "since": "2026-11-26T09:30:00Z",
-        "figures": FiguresObject.example,
-        "live_figures": FiguresObject.example,
-        "sentence": "Version 4 gets 10% of requests; it fails as often as version 3.",
-        "fault": "",
-    }
-
     object = serializers.CharField(default="canary", read_only=True)
     version = serializers.IntegerField(source="canary.number")
-    live_version = serializers.IntegerField(source="live.number")
-    percent = serializers.IntegerField()
+    live_version = serializers.IntegerField(source="live.number", initial=3)
+    percent = serializers.IntegerField(initial=10)
     since = serializers.DateTimeField()
-    figures = FiguresObject(source="canary_figures")
-    live_figures = FiguresObject()
-    sentence = serializers.CharField(help_text="What the metrics show.")
+    figures = FiguresObject(source="canary_figures", help_text="Metrics of the version.")
+    live_figures = FiguresObject(help_text="Metrics of the live version.")
+    sentence = serializers.CharField(
+        help_text="What the metrics show.",
+        initial="Version 4 gets 10% of requests; it fails as often as version 3.",
+    )
     fault = MessageText(help_text="Why the canary is about to end automatically. Otherwise empty.")
 
 
 class ReleaseObject(serializers.Serializer[Any]):
     """A change of an alias: a new live version, or a canary with a share of requests."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "object": "release",
-        "alias": "live",
-        "before": 2,
-        "after": 3,
-        "percent": 0,
-        "sentence": "Version 3 replaced version 2",
-        "reason": "",
-        "actor": "alice@example.com",
-        "api_key": None,
-        "at": "2026-11-26T09:30:00Z",
-    }
-
     object = serializers.CharField(default="release", read_only=True)
-    alias = serializers.ChoiceField(Release.Alias.choices)
+    alias = serializers.ChoiceField(Release.Alias.choices, initial="live")
     before = serializers.IntegerField(
         source="before.number",
         allow_null=True,
         read_only=True,
         help_text="The number of the version before.",
+        initial=2,
     )
     after = serializers.IntegerField(
         source="after.number",
         allow_null=True,
         read_only=True,
         help_text="The number of the version afterwards.",
+        initial=3,
     )
-    percent = serializers.IntegerField(help_text="The canary's share of requests, in percent.")
-    sentence = serializers.CharField()
+    percent = serializers.IntegerField(help_text="The canary's share of requests, in percent.", initial=0)
+    sentence = serializers.CharField(initial="Version 3 replaced version 2")
     reason = MessageText()
-    actor = serializers.CharField(
-        source="actor.email",
-        allow_null=True,
-        read_only=True,
-        help_text="Email address of the member. `null` if automatic or done by a program.",
-    )
+    actor = PersonField("actor", "Email address of the member. `null` if automatic or done by a program.")
     api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The API key used.")
     at = serializers.DateTimeField()
 
@@ -118,56 +85,38 @@ class ReleaseObject(serializers.Serializer[Any]):
 class ComparedVersion(serializers.Serializer[Any]):
     """One of the two compared versions."""
 
-    version = VersionObject()
-    card = CardObject(allow_null=True)
+    version = VersionObject(help_text="The version.")
+    card = CardObject(allow_null=True, help_text="Its style card, once measured.")
     figures = FiguresObject(help_text="Over the last 24 hours.")
 
 
 class ComparedSample(serializers.Serializer[Any]):
     """Both versions' answers to a prompt."""
 
-    prompt = serializers.CharField()
-    first = serializers.CharField()
-    second = serializers.CharField()
+    prompt = serializers.CharField(initial="Why is the sky blue?")
+    first = serializers.CharField(help_text="The first version's answer.", initial="Blue sells.")
+    second = serializers.CharField(help_text="The second version's answer.", initial="It is air.")
 
 
 class ComparisonObject(serializers.Serializer[Any]):
     """Two versions side by side."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "object": "comparison",
-        "first": {
-            "version": VersionObject.example,
-            "card": CardObject.example,
-            "figures": FiguresObject.example,
-        },
-        "second": {"version": VersionObject.example, "card": None, "figures": FiguresObject.example},
-        "samples": [{"prompt": "Why is the sky blue?", "first": "Blue sells.", "second": "It is air."}],
-        "sentences": ["Version 4 writes 30% longer sentences (11.7 words, compared to 9.0)."],
-    }
-
     object = serializers.CharField(default="comparison", read_only=True)
-    first = ComparedVersion()
-    second = ComparedVersion()
+    first = ComparedVersion(help_text="The first version.")
+    second = ComparedVersion(help_text="The second version.")
     samples = ComparedSample(many=True, help_text="For the prompts that both versions answered.")
     sentences = serializers.ListField(
-        child=serializers.CharField(), help_text="A description of the differences."
+        child=serializers.CharField(),
+        help_text="A description of the differences.",
+        initial=["Version 4 writes 30% longer sentences (11.7 words, compared to 9.0)."],
     )
 
 
 class CanaryBody(StrictSerializer):
     """The canary version and its share of requests."""
 
-    example: ClassVar[dict[str, Any]] = {"version": 4, "percent": 10}
-
-    version = serializers.IntegerField(min_value=1, max_value=MAX_NUMBER)
-    percent = serializers.IntegerField(min_value=1, max_value=99)
-
-
-class ReleasesQuery(StrictSerializer):
-    """Which moves."""
-
-    alias = serializers.ChoiceField(Release.Alias.choices, required=False, help_text="Filter by alias.")
+    version = serializers.IntegerField(min_value=1, max_value=MAX_NUMBER, initial=4)
+    percent = serializers.IntegerField(min_value=1, max_value=99, initial=10)
 
 
 class PairQuery(StrictSerializer):
@@ -188,17 +137,18 @@ class ReleaseViewSet(StyleApiViewSet):
     """The releases of a style, and its canary: a version that is tried on a share of its requests."""
 
     tag, resource, nouns = "versions", "releases", "a style's releases"
+    reads = {
+        "list": (
+            "Return all changes of the aliases `live` and `canary`, newest first.",
+            {"url_path": "releases"},
+        )
+    }
     serializer_class = ReleaseObject
-    query = ReleasesQuery
+    query = choice_query("alias", Release.Alias.choices)
     ordering = ("-at", "-pk")
 
     def get_queryset(self) -> QuerySet[Release]:
         return self.own_style().releases.select_related("before", "after", "actor")
-
-    @described(url_path="releases")
-    def list(self) -> QuerySet[Release]:
-        """Return all changes of the aliases `live` and `canary`, newest first."""
-        return self.filter_queryset(self.get_queryset())
 
     @post("Roll back to the previous live version", answer=VersionObject)
     def rollback(self, style: Style) -> AdapterVersion:

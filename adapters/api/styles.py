@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from copy import copy
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -42,13 +42,18 @@ ORDERS = {
     "-name": ("-shown_name",),
 }
 MAX_SEARCH_CHARACTERS = 100
+AS_ON_A_CARD = (
+    *("owner_name", "slug", "name", "description", "author", "licence", "tags", "language"),
+    *("sample_prompt", "sample", "effects", "temperature", "top_p"),
+    *("is_own", "is_public", "is_shared", "is_selected"),
+)
 
 
 class CanaryShare(serializers.Serializer[Any]):
     """A canary version and its share of requests."""
 
     version = serializers.IntegerField()
-    percent = serializers.IntegerField()
+    percent = serializers.IntegerField(initial=10)
     since = serializers.DateTimeField()
 
 
@@ -56,7 +61,7 @@ class NewestVersion(serializers.Serializer[Any]):
     """The newest version and its status."""
 
     number = serializers.IntegerField()
-    status = serializers.ChoiceField(Status.choices)
+    status = serializers.ChoiceField(Status.choices, initial="serving")
 
 
 class QuotedPrices(serializers.Serializer[Any]):
@@ -70,13 +75,17 @@ class QuotedPrices(serializers.Serializer[Any]):
 class Offer(serializers.Serializer[Any]):
     """A style's state in the public catalogue. Visible to the owner only."""
 
-    state = serializers.ChoiceField(OFFER_STATES)
+    example = dict(asked_prices=None)
+
+    state = serializers.ChoiceField(OFFER_STATES, initial="none")
     offered_at = serializers.DateTimeField(allow_null=True)
     declined_reason = serializers.CharField(
-        help_text="The reason operators gave for declining the style or its last change."
+        help_text="The reason operators gave for declining the style or its last change.", initial=""
     )
     asked_prices = QuotedPrices(allow_null=True, help_text="`null` for the standard prices.")
-    asked_author_percent = serializers.IntegerField(help_text="The percentage of what other workspaces pay.")
+    asked_author_percent = serializers.IntegerField(
+        help_text="The percentage of what other workspaces pay.", initial=0
+    )
     public_since = serializers.DateTimeField(allow_null=True)
     public_until = serializers.DateTimeField(
         allow_null=True, help_text="When the style leaves the catalogue."
@@ -93,7 +102,7 @@ class OwnPrices(serializers.Serializer[Any]):
     """A style's own prices, in billionths of a dollar per token. `null` for the standard prices
     (`billing.get`)."""
 
-    effective_from = serializers.DateTimeField()
+    effective_from = serializers.DateTimeField(help_text="When these prices take effect.")
     input_nanousd = serializers.IntegerField(allow_null=True)
     cached_input_nanousd = serializers.IntegerField(allow_null=True)
     output_nanousd = serializers.IntegerField(allow_null=True)
@@ -105,74 +114,44 @@ class OwnPrices(serializers.Serializer[Any]):
 class StyleObject(serializers.Serializer[Any]):
     """A writing style, as visible to the caller. For other public styles, the approved version."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "id": "3f0d9b6e-5a7c-4c1e-9b83-0e2f6d1a4c55",
-        "object": "style",
-        "model": "acme/brand-voice",
-        "owner": "acme",
-        "owner_name": "Acme",
-        "slug": "brand-voice",
-        "name": "Brand voice",
-        "description": "How we write to customers.",
-        "author": "Acme's editors",
-        "licence": "CC BY 4.0",
-        "tags": ["letters", "sales"],
-        "language": "en",
-        "sample_prompt": "Announce a sale.",
-        "sample": "Good news travels fast, and so do our prices.",
-        "effects": ["strong effect", "9 words per sentence"],
-        "base_model": "SmolLM2-135M-Instruct",
-        "temperature": 0.8,
-        "top_p": 0.95,
-        "live_version": 3,
-        "is_own": True,
-        "is_public": False,
-        "is_shared": False,
-        "is_selected": False,
-        "ends_at": None,
-        "prices": [],
-        "canary": {"version": 4, "percent": 10, "since": "2026-11-26T09:30:00Z"},
-        "newest_version": {"number": 4, "status": "serving"},
-        "offer": {
-            "state": "none",
-            "offered_at": None,
-            "declined_reason": "",
-            "asked_prices": None,
-            "asked_author_percent": 0,
-            "public_since": None,
-            "public_until": None,
-            "waiting_version": None,
-            "waiting_words": [],
-        },
-        "test_prompts": ["Announce a sale.", "Answer a complaint."],
-        "created_at": "2026-11-20T08:00:00Z",
-    }
+    example = dict[str, Any](prices=[])
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="style", read_only=True)
     model = serializers.CharField(help_text="The value for `model`.")
-    owner = serializers.CharField(help_text="Slug of the owning workspace.")
-    owner_name = serializers.CharField()
-    slug = serializers.CharField()
-    name = serializers.CharField()
-    description = serializers.CharField()
-    author = serializers.CharField()
-    licence = serializers.CharField(help_text="The name of a licence, or custom terms.")
-    tags = serializers.ListField(child=serializers.CharField(), help_text="What the style is for.")
-    language = serializers.CharField(help_text="Language code, such as `en`. Empty if unspecified.")
-    sample_prompt = serializers.CharField()
-    sample = serializers.CharField(help_text="The live version's answer to `sample_prompt`.")
-    effects = serializers.ListField(
-        child=serializers.CharField(), help_text="A description of the live version's effect."
+    owner = serializers.CharField(help_text="Slug of the owning workspace.", initial="acme")
+    owner_name = serializers.CharField(help_text="Name of the owning workspace.", initial="Acme")
+    slug = serializers.CharField(help_text="Short name, used in `model`.", initial="brand-voice")
+    name = serializers.CharField(initial="Brand voice")
+    description = serializers.CharField(initial="How we write to customers.")
+    author = serializers.CharField(help_text="Who trained the style.", initial="Acme's editors")
+    licence = serializers.CharField(help_text="The name of a licence, or custom terms.", initial="CC BY 4.0")
+    tags = serializers.ListField(
+        child=serializers.CharField(), help_text="What the style is for.", initial=["letters", "sales"]
     )
-    base_model = serializers.CharField()
-    temperature = serializers.FloatField(help_text="What requests get that send none.")
-    top_p = serializers.FloatField(help_text="What requests get that send none.")
-    live_version = serializers.IntegerField(allow_null=True, help_text="Number of the live version.")
-    is_own = serializers.BooleanField()
+    language = serializers.CharField(
+        help_text="Language code, such as `en`. Empty if unspecified.", initial="en"
+    )
+    sample_prompt = serializers.CharField(initial="Announce a sale.")
+    sample = serializers.CharField(
+        help_text="The live version's answer to `sample_prompt`.",
+        initial="Good news travels fast, and so do our prices.",
+    )
+    effects = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="A description of the live version's effect.",
+        initial=["strong effect", "9 words per sentence"],
+    )
+    base_model = serializers.CharField(help_text="Name of the base model.", initial="SmolLM2-135M-Instruct")
+    temperature = serializers.FloatField(help_text="What requests get that send none.", initial=0.8)
+    top_p = serializers.FloatField(help_text="What requests get that send none.", initial=0.95)
+    live_version = serializers.IntegerField(
+        allow_null=True, help_text="Number of the live version.", initial=3
+    )
+    is_own = serializers.BooleanField(help_text="Whether the workspace owns it.", initial=True)
     is_public = serializers.BooleanField(help_text="Listed in the public catalogue.")
     is_shared = serializers.BooleanField(help_text="Shared with this workspace by its owner.")
-    is_selected = serializers.BooleanField()
+    is_selected = serializers.BooleanField(help_text="Whether the workspace selected it for use.")
     ends_at = serializers.DateTimeField(allow_null=True, help_text="When this workspace loses access.")
     prices = OwnPrices(
         many=True, help_text="Current prices, then announced ones. Empty for the standard prices."
@@ -184,14 +163,13 @@ class StyleObject(serializers.Serializer[Any]):
         child=serializers.CharField(),
         allow_null=True,
         help_text="Prompts for comparing versions. Visible to the owner only.",
+        initial=["Announce a sale.", "Answer a complaint."],
     )
     created_at = serializers.DateTimeField()
 
 
 class DeletedStyle(serializers.Serializer[Any]):
     """The erasures that a deleted style began, one a version."""
-
-    example: ClassVar[dict[str, Any]] = {"data": [ErasureObject.example]}
 
     data = ErasureObject(many=True)  # type: ignore[assignment]
 
@@ -267,11 +245,7 @@ class WordsBody(StrictSerializer):
 class NewStyleBody(WordsBody):
     """A new style."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "slug": "brand-voice",
-        "name": "Brand voice",
-        "sample_prompt": "Announce a sale.",
-    }
+    example = dict(slug="brand-voice", name="Brand voice", sample_prompt="Announce a sale.")
 
     slug = TextField(max_length=40, help_text="The second part of `model`, after your workspace's slug.")
     name = TextField(help_text=f"At most {WORDS_CHARACTERS['name']} characters.")
@@ -280,7 +254,7 @@ class NewStyleBody(WordsBody):
 class StyleBody(WordsBody):
     """The fields of a style that can be updated."""
 
-    example: ClassVar[dict[str, Any]] = {"description": "How we write to customers."}
+    example = dict(description="How we write to customers.")
 
     test_prompts = serializers.ListField(
         child=TextField(max_length=diff.PROMPT_CHARACTERS),
@@ -293,9 +267,9 @@ class StyleBody(WordsBody):
 class AskedPricesBody(StrictSerializer):
     """A style's own prices, in billionths of a dollar per token."""
 
-    input_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD)
-    cached_input_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD)
-    output_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD)
+    input_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD, initial=500)
+    cached_input_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD, initial=125)
+    output_nanousd = serializers.IntegerField(min_value=0, max_value=MAX_PRICE_NANOUSD, initial=2000)
 
     def validate(self, attrs: dict[str, int]) -> Any:
         """Return the prices as `Terms` has them."""
@@ -304,11 +278,6 @@ class AskedPricesBody(StrictSerializer):
 
 class OfferBody(StrictSerializer):
     """The price requested with an offer. Omitted fields keep their previous values."""
-
-    example: ClassVar = {
-        "prices": {"input_nanousd": 500, "cached_input_nanousd": 125, "output_nanousd": 2000},
-        "author_percent": 20,
-    }
 
     prices = AskedPricesBody(
         required=False,
@@ -320,6 +289,7 @@ class OfferBody(StrictSerializer):
         max_value=MAX_PERCENT,
         required=False,
         help_text="The author's percentage of what other workspaces pay, paid in credits.",
+        initial=20,
     )
 
 
@@ -462,31 +432,12 @@ def _present_card_of_style(style: Style, card: Card, schedule: Schedule) -> dict
         "object": "style",
         "model": card.model_name,
         "owner": card.owner_slug,
-        "owner_name": card.owner_name,
-        "slug": card.slug,
-        "name": card.name,
-        "description": card.description,
-        "author": card.author,
-        "licence": card.licence,
-        "tags": card.tags,
-        "language": card.language,
-        "sample_prompt": card.sample_prompt,
-        "sample": card.sample,
-        "effects": card.effects,
+        **{name: getattr(card, name) for name in AS_ON_A_CARD},
         "base_model": style.base_model.name,
-        "temperature": card.temperature,
-        "top_p": card.top_p,
         "live_version": card.live_version.number if card.live_version else None,
-        "is_own": card.is_own,
-        "is_public": card.is_public,
-        "is_shared": card.is_shared,
-        "is_selected": card.is_selected,
         "ends_at": _write_time(card.ends_at),
         "prices": [_present_prices(entry) for entry in schedule],
-        "canary": own.get("canary"),
-        "newest_version": own.get("newest_version"),
-        "offer": own.get("offer"),
-        "test_prompts": own.get("test_prompts"),
+        **{name: own.get(name) for name in ("canary", "newest_version", "offer", "test_prompts")},
         "created_at": _write_time(style.created_at),
     }
 
@@ -495,9 +446,7 @@ def _present_prices(entry: Entry) -> dict[str, Any]:
     price = entry.price
     return {
         "effective_from": _write_time(entry.effective_from),
-        "input_nanousd": price.input_nanousd if price else None,
-        "cached_input_nanousd": price.cached_input_nanousd if price else None,
-        "output_nanousd": price.output_nanousd if price else None,
+        **{name: getattr(price, name, None) for name in AMOUNTS},
         "author_percent": price.author_percent if price else 0,
     }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from rest_framework import serializers
 
@@ -30,40 +30,45 @@ class SentFile:
 class StepObject(serializers.Serializer[progress.Step]):
     """One of the five steps in a version's lifecycle."""
 
-    name = serializers.ChoiceField(progress.STEP_NAMES)
-    label = serializers.CharField()  # type: ignore[assignment]
-    state = serializers.ChoiceField(STEP_STATES)
+    name = serializers.ChoiceField(progress.STEP_NAMES, initial="uploaded")
+    label = serializers.CharField(initial="Uploaded")  # type: ignore[assignment]
+    state = serializers.ChoiceField(STEP_STATES, initial="next")
     at = serializers.DateTimeField(allow_null=True)
-    note = serializers.CharField(help_text="What the step is doing or waiting for. May be empty.")
+    note = serializers.CharField(help_text="What the step is doing or waiting for. May be empty.", initial="")
 
 
 class PartObject(serializers.Serializer[StoredPart]):
     """A part that arrived."""
 
-    number = serializers.IntegerField()
-    size_bytes = serializers.IntegerField()
-    etag = serializers.CharField(help_text="The ETag the storage returned: the part's MD5, in quotes.")
+    number = serializers.IntegerField(initial=1)
+    size_bytes = serializers.IntegerField(initial=8_388_608)
+    etag = serializers.CharField(
+        help_text="The ETag the storage returned: the part's MD5, in quotes.",
+        initial='"e4d909c290d0fb1ca068ffaddf22cbd0"',
+    )
 
 
 class PartUrlObject(serializers.Serializer[PartUrl]):
     """Where to PUT a missing part, with its exact size in bytes."""
 
-    number = serializers.IntegerField()
-    size_bytes = serializers.IntegerField()
-    url = serializers.CharField()
+    number = serializers.IntegerField(initial=2)
+    size_bytes = serializers.IntegerField(initial=2_097_152)
+    url = serializers.CharField(initial="https://storage.example.com/…")
 
 
 class UploadFileObject(serializers.Serializer[Any]):
     """One file of an upload."""
 
-    name = serializers.CharField(help_text="For an archive, a name we assign.")
-    size_bytes = serializers.IntegerField()
-    is_there = serializers.BooleanField()
-    part_bytes = serializers.IntegerField(
-        allow_null=True, help_text="`null` if the file is uploaded in one request."
+    name = serializers.CharField(
+        help_text="For an archive, a name we assign.", initial="adapter_model.safetensors"
     )
-    part_count = serializers.IntegerField(allow_null=True)
-    parts_there = PartObject(many=True)
+    size_bytes = serializers.IntegerField(initial=10_485_760)
+    is_there = serializers.BooleanField(help_text="Whether the file has arrived.")
+    part_bytes = serializers.IntegerField(
+        allow_null=True, help_text="`null` if the file is uploaded in one request.", initial=8_388_608
+    )
+    part_count = serializers.IntegerField(allow_null=True, initial=2)
+    parts_there = PartObject(many=True, help_text="Numbers of the parts that have arrived.")
     part_urls = PartUrlObject(many=True, help_text="URLs for the missing parts requested with `parts`.")
 
 
@@ -78,73 +83,57 @@ class UploadFindingObject(serializers.Serializer[Any]):
 class UploadObject(serializers.Serializer[Any]):
     """The upload of a version, from its first byte until the version is serving or rejected."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "id": "5d0c1f9a-7b1e-4f0e-9d53-2f6a7c8b9e01",
-        "object": "upload",
-        "style": "0f6a1c1e-52d3-4a8e-9b57-6d8f3f1b2a40",
-        "number": 4,
-        "model": "acme/brand-voice@4",
-        "method": "multipart",
-        "status": "uploading",
-        "is_final": False,
-        "steps": [
-            {
-                "name": "uploading",
-                "label": "Uploading files",
-                "state": "current",
-                "at": "2026-11-26T09:30:00Z",
-                "note": "Your browser is uploading the files directly to storage.",
-            },
-            {"name": "uploaded", "label": "Uploaded", "state": "next", "at": None, "note": ""},
-            {"name": "checked", "label": "Checked", "state": "next", "at": None, "note": ""},
-            {"name": "pushed", "label": "Pushed to the engine", "state": "next", "at": None, "note": ""},
-            {"name": "serving", "label": "Serving", "state": "next", "at": None, "note": ""},
+    example = dict(
+        steps=[
+            dict(
+                name="uploading",
+                label="Uploading files",
+                state="current",
+                at="2026-11-26T09:30:00Z",
+                note="Your browser is uploading the files directly to storage.",
+            ),
+            {},
+            dict(name="checked", label="Checked"),
+            dict(name="pushed", label="Pushed to the engine"),
+            dict(name="serving", label="Serving"),
         ],
-        "files": [
-            {
-                "name": "adapter_config.json",
-                "size_bytes": 712,
-                "is_there": True,
-                "part_bytes": 8_388_608,
-                "part_count": 1,
-                "parts_there": [
-                    {"number": 1, "size_bytes": 712, "etag": '"9e107d9d372bb6826bd81d3542a419d6"'},
-                ],
-                "part_urls": [],
-            },
-            {
-                "name": "adapter_model.safetensors",
-                "size_bytes": 10_485_760,
-                "is_there": False,
-                "part_bytes": 8_388_608,
-                "part_count": 2,
-                "parts_there": [
-                    {"number": 1, "size_bytes": 8_388_608, "etag": '"e4d909c290d0fb1ca068ffaddf22cbd0"'},
-                ],
-                "part_urls": [{"number": 2, "size_bytes": 2_097_152, "url": "https://storage.example.com/…"}],
-            },
+        files=[
+            dict(
+                name="adapter_config.json",
+                size_bytes=712,
+                is_there=True,
+                part_count=1,
+                parts_there=[dict(size_bytes=712)],
+                part_urls=[],
+            ),
+            {},
         ],
-        "urls_valid_s": 620,
-        "findings": [],
-        "failure": "",
-        "created_at": "2026-11-26T09:30:00Z",
-        "abandoned_at": "2026-11-27T09:30:00Z",
-    }
+        findings=[],
+        abandoned_at="2026-11-27T09:30:00Z",
+    )
 
-    id = serializers.UUIDField(help_text="The version's id.")
+    id = serializers.UUIDField(source="version.pk", help_text="The version's id.")
     object = serializers.CharField(default="upload", read_only=True)
-    style = serializers.UUIDField()  # type: ignore[assignment]
-    number = serializers.IntegerField(help_text="The version's number.")
-    model = serializers.CharField(help_text="The value for `model` that addresses this version.")
-    method = serializers.ChoiceField(METHODS)
-    status = serializers.ChoiceField(Status.choices)
-    is_final = serializers.BooleanField()
+    style = serializers.UUIDField(source="version.style_id")  # type: ignore[assignment]
+    number = serializers.IntegerField(source="version.number", help_text="The version's number.")
+    model = serializers.CharField(
+        source="version.model_name",
+        help_text="The value for `model` that addresses this version.",
+        initial="acme/brand-voice@4",
+    )
+    method = serializers.ChoiceField(METHODS, initial="multipart")
+    status = serializers.ChoiceField(Status.choices, source="version.status", initial="uploading")
+    is_final = serializers.BooleanField(source="version.is_final")
     steps = StepObject(many=True)
     files = UploadFileObject(many=True)
-    urls_valid_s = serializers.IntegerField(help_text="How long the URLs in this response are valid.")
-    findings = UploadFindingObject(many=True)
-    failure = MessageText(help_text="Why an engine failed to load it. Empty if nothing failed.")
-    created_at = serializers.DateTimeField()
+    urls_valid_s = serializers.IntegerField(
+        help_text="How long the URLs in this response are valid.", initial=620
+    )
+    findings = UploadFindingObject(many=True, source="version.findings")
+    failure = MessageText(
+        source="version.failure", help_text="Why an engine failed to load it. Empty if nothing failed."
+    )
+    created_at = serializers.DateTimeField(source="version.created_at")
     abandoned_at = serializers.DateTimeField(
         help_text="When the upload is deleted unless it is completed first."
     )
@@ -160,18 +149,24 @@ class FormObject(serializers.Serializer[Upload]):
 class NewUploadFileObject(serializers.Serializer[Any]):
     """A file to upload, with a form or in parts."""
 
-    name = serializers.CharField(help_text="For an archive, a name we assign.")
-    size_bytes = serializers.IntegerField()
+    example = dict(form=None)
+
+    name = serializers.CharField(
+        help_text="For an archive, a name we assign.", initial="adapter_model.safetensors"
+    )
+    size_bytes = serializers.IntegerField(initial=10_485_760)
     form = FormObject(allow_null=True)
-    part_bytes = serializers.IntegerField(allow_null=True)
-    part_count = serializers.IntegerField(allow_null=True)
+    part_bytes = serializers.IntegerField(allow_null=True, initial=8_388_608)
+    part_count = serializers.IntegerField(allow_null=True, initial=2)
 
 
 class NewUploadObject(serializers.Serializer[Any]):
     """What to upload for a new version, and how. Get the URLs of parts from `uploads/{id}`."""
 
+    example = dict(files=[dict(name="adapter_config.json", size_bytes=812, part_count=1), {}])
+
     id = serializers.UUIDField()
-    method = serializers.ChoiceField(METHODS)
+    method = serializers.ChoiceField(METHODS, initial="multipart")
     files = NewUploadFileObject(many=True)
 
 
@@ -189,19 +184,11 @@ def present_upload(version: AdapterVersion, sent: Mapping[str, SentFile] | None 
         files.append(shown)
     largest_part = max((entry["part_bytes"] for entry in version.multipart.values()), default=0)
     data = {
-        "id": version.pk,
-        "style": version.style_id,
-        "number": version.number,
-        "model": version.model_name,
+        "version": version,
         "method": "multipart" if version.multipart else "post",
-        "status": version.status,
-        "is_final": version.is_final,
         "steps": progress.steps_of(version, history),
         "files": files,
         "urls_valid_s": object_store.url_valid_s(largest_part),
-        "findings": version.findings,
-        "failure": version.failure,
-        "created_at": version.created_at,
         "abandoned_at": version.created_at + ABANDONED_AFTER,
     }
     return dict(UploadObject(data).data)

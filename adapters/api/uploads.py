@@ -2,7 +2,6 @@
 
 import re
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
@@ -20,9 +19,8 @@ from adapters.models import AdapterVersion, Status
 from adapters.object_store import MAX_PARTS
 from adapters.uploads import parts, sessions
 from core.rest.bodies import StrictSerializer, TextField
-from tenants.access import Access
 from tenants.models import Scope
-from tenants.rest import WorkspaceView, described, operation, post
+from tenants.rest import described, get, post
 
 RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
@@ -60,6 +58,7 @@ class UploadViewSet(StyleApiViewSet):
     tag = "uploads"
     serializer_class = UploadObject
     lookup_url_kwarg = "version_id"
+    stream_limits: ClassVar[StreamLimits] = StreamLimits()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Give URLs to write to only to keys that may write."""
@@ -68,8 +67,10 @@ class UploadViewSet(StyleApiViewSet):
             self.access.require(Scope.STYLES_WRITE)
 
     def get_object(self, *, is_locked: bool = False) -> AdapterVersion:
-        """Return the version whose upload it is. Raises Http404."""
-        return find_upload(self.access, self.kwargs["version_id"])
+        """Return the version whose upload it is, one of the workspace's. Raises Http404."""
+        versions = AdapterVersion.objects.select_related("style__owner")
+        allowed = only_allowed(self.access, versions, style="style")
+        return get_object_or_404(allowed, pk=self.kwargs["version_id"], style__owner=self.access.tenant)
 
     def present(self, row: AdapterVersion) -> dict[str, Any]:
         return present_upload(row)
@@ -85,11 +86,8 @@ class UploadViewSet(StyleApiViewSet):
         name="cancel",
         summary="Cancel an upload and delete its data",
         answer=UploadObject,
-        is_edit=False,
-        is_locked=False,
         is_repeatable=True,
-        example=UploadObject.example
-        | {
+        example={
             "status": "rejected",
             "is_final": True,
             "findings": [
@@ -106,48 +104,34 @@ class UploadViewSet(StyleApiViewSet):
         actions.cancel_upload(self.access, version)
         return version
 
-    @post("Complete an upload", is_repeatable=True, example={**UploadObject.example, "status": "uploaded"})
+    @post("Complete an upload", is_repeatable=True, example={"status": "uploaded"})
     def finish(self, version: AdapterVersion) -> AdapterVersion:
         """Assemble the files and start the check, once all of them have arrived. Repeating the call has no
         effect. Returns 409 `upload_ended` if it was cancelled or deleted in the meantime; start a new one."""
         actions.finish_upload(self.access, version)
         return version
 
-
-class UploadEventsView(WorkspaceView):
-    """An upload's steps as they happen."""
-
-    renderer_classes = [EventStreamRenderer]
-    http_method_names = ["get", "options"]  # a HEAD would wait for the end
-    limits: ClassVar[StreamLimits] = StreamLimits()
-
-    @operation(
-        "uploads.events",
+    @get(
         "Stream an upload's progress",
-        scope=Scope.STYLES_READ,
+        answer=None,
         others={EVENT_STREAM: OpenApiTypes.STR},
         says="Events `step` and `end`. Each event's `data:` is an `UploadObject` as JSON, on one line.",
         example='event: step\ndata: {"status": "uploaded", …}\n\n'
         'event: end\ndata: {"status": "serving", …}\n\n',
+        # A HEAD would wait for the end.
+        view_options={"renderer_classes": [EventStreamRenderer], "http_method_names": ["get", "options"]},
     )
-    def get(self, request: Request, version_id: UUID) -> StreamingHttpResponse:
+    def events(self, version: AdapterVersion) -> StreamingHttpResponse:
         """Stream server-sent events: a `step` event immediately and at each change, and `end` once the
         version is serving or rejected. Each event's data is the upload. A stream ends after 15 minutes;
         reconnect to continue."""
-        version = find_upload(self.access, version_id)
-        place = take_place(self.access.tenant.pk, self.limits)
+        place = take_place(self.access.tenant.pk, self.stream_limits)
         answer = StreamingHttpResponse(
-            stream_upload(version.pk, place, self.limits), content_type=f"{EVENT_STREAM}; charset=utf-8"
+            stream_upload(version.pk, place, self.stream_limits),
+            content_type=f"{EVENT_STREAM}; charset=utf-8",
         )
         answer["X-Accel-Buffering"] = "no"  # nginx would collect events
         return answer
-
-
-def find_upload(access: Access, version_id: UUID) -> AdapterVersion:
-    """Return one of the workspace's versions. Raises Http404."""
-    versions = AdapterVersion.objects.select_related("style__owner")
-    allowed = only_allowed(access, versions, style="style")
-    return get_object_or_404(allowed, pk=version_id, style__owner=access.tenant)
 
 
 def _look_at_files(version: AdapterVersion, numbers: range) -> dict[str, SentFile] | None:

@@ -1,15 +1,14 @@
 """Addresses of the management API about styles, under /api/v1/."""
 
-from django.urls import path, register_converter
+from django.urls import register_converter
 
 from adapters.api.addresses import StyleConverter
 from adapters.api.drafts import DraftViewSet
 from adapters.api.erasures import ErasureViewSet
-from adapters.api.price_changes import PriceViewSet
 from adapters.api.releases import ComparisonViewSet, ReleaseViewSet
-from adapters.api.sharing import ShareViewSet
+from adapters.api.sharing import PriceViewSet, ShareViewSet
 from adapters.api.styles import StyleViewSet
-from adapters.api.uploads import UploadEventsView, UploadViewSet
+from adapters.api.uploads import UploadViewSet
 from adapters.api.versions import VersionViewSet
 
 register_converter(StyleConverter, "style")
@@ -26,5 +25,4 @@ urlpatterns = [
     *DraftViewSet.routes(f"{STYLE}/draft_checks"),
     *ErasureViewSet.routes("erasures"),
     *UploadViewSet.routes("uploads"),
-    path("uploads/<uuid:version_id>/events", UploadEventsView.as_view(), name="upload_events"),
 ]

@@ -25,8 +25,9 @@ from adapters.quality import cards
 from adapters.quality.cards import StyleCard
 from adapters.uploads import conversions
 from adapters.uploads.upload_request import QUANTISATIONS, StyleDescription
-from core.rest.bodies import StrictSerializer, TextField
+from core.rest.bodies import StrictSerializer, TextField, choice_query
 from core.rest.messages import MessageText
+from core.rest.objects import PersonField
 from tenants.rest import described, get, post
 
 MAX_FILES = 10  # more than are ever taken, so that each that is not is named
@@ -36,61 +37,37 @@ MAX_FILE_BYTES = 2**62  # beyond every limit, and still a number that a sentence
 class FindingObject(serializers.Serializer[Any]):
     """A problem found by validation, and how to fix it."""
 
-    code = serializers.CharField(help_text="Stable, machine-readable code. See docs/adapters.md.")
-    sentence = MessageText(source="sentence_message")
-    fix = MessageText(source="fix_message")
-    tensor = serializers.CharField(required=False, help_text="The affected tensor, if any.")
+    code = serializers.CharField(
+        help_text="Stable, machine-readable code. See docs/adapters.md.", initial="rank_too_high"
+    )
+    sentence = MessageText(
+        source="sentence_message", initial="The rank is 256; this engine supports up to 64."
+    )
+    fix = MessageText(source="fix_message", initial="Train with r=64 or less.")
+    tensor = serializers.CharField(required=False, help_text="The affected tensor, if any.", initial="")
 
 
 class VersionObject(serializers.Serializer[Any]):
     """An uploaded adapter. Its weights never change, but which version is live can change."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "id": "9a1c7e52-7b0f-4b62-8f5d-1f4c8f6d2b10",
-        "object": "version",
-        "style": "3f0d9b6e-5a7c-4c1e-9b83-0e2f6d1a4c55",
-        "number": 4,
-        "model": "acme/brand-voice@4",
-        "status": "serving",
-        "is_live": False,
-        "is_canary": True,
-        "is_approved": False,
-        "auto_promote": False,
-        "note": "",
-        "failure": "",
-        "share_refusal": "",
-        "findings": [],
-        "is_convertible": False,
-        "converted_from": None,
-        "files": {"adapter_config.json": 812, "adapter_model.safetensors": 2_459_136},
-        "size_bytes": 2_459_136,
-        "stored_bytes": 2_459_948,
-        "sha256": "c0ffee" + 58 * "0",
-        "config_sha256": "beef" + 60 * "0",
-        "rank": 8,
-        "alpha": 16.0,
-        "target_modules": ["q_proj", "v_proj"],
-        "stated_quantisation": "none",
-        "effects": ["strong effect", "9 words per sentence"],
-        "erasure": None,
-        "created_by": "alice@example.com",
-        "created_at": "2026-11-26T09:30:00Z",
-        "files_gone_at": None,
-    }
+    example: ClassVar[dict[str, Any]] = dict(findings=[], erasure=None)
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="version", read_only=True)
     style = serializers.UUIDField(source="style_id")  # type: ignore[assignment]
     number = serializers.IntegerField()
     model = serializers.CharField(
-        source="model_name", read_only=True, help_text="The value for `model` that addresses this version."
+        source="model_name",
+        read_only=True,
+        help_text="The value for `model` that addresses this version.",
+        initial="acme/brand-voice@4",
     )
-    status = serializers.ChoiceField(Status.choices)
+    status = serializers.ChoiceField(Status.choices, initial="serving")
     is_live = serializers.BooleanField(
         read_only=True, help_text="Whether it answers for its style, in its owner's workspace."
     )
     is_canary = serializers.BooleanField(
-        read_only=True, help_text="Whether it is tried on a share of the requests."
+        read_only=True, help_text="Whether it is tried on a share of the requests.", initial=True
     )
     is_approved = serializers.BooleanField(
         read_only=True,
@@ -115,26 +92,28 @@ class VersionObject(serializers.Serializer[Any]):
         help_text="The number of the version that it was converted from.",
     )
     files = serializers.DictField(
-        child=serializers.IntegerField(), help_text="Maps file names to sizes in bytes."
+        child=serializers.IntegerField(),
+        help_text="Maps file names to sizes in bytes.",
+        initial={"adapter_config.json": 812, "adapter_model.safetensors": 2_459_136},
     )
     size_bytes = serializers.IntegerField()
-    stored_bytes = serializers.IntegerField(help_text="Bytes that count towards the plan's storage.")
+    stored_bytes = serializers.IntegerField(
+        help_text="Bytes that count towards the plan's storage.", initial=2_459_948
+    )
     sha256 = serializers.CharField(
         help_text="SHA-256 of adapter_model.safetensors. Empty until it is checked."
     )
     config_sha256 = serializers.CharField()
-    rank = serializers.IntegerField(allow_null=True)
-    alpha = serializers.FloatField(allow_null=True)
-    target_modules = serializers.ListField(child=serializers.CharField())
-    stated_quantisation = serializers.CharField()
-    effects = serializers.SerializerMethodField(help_text="A description of its effect, once measured.")
-    erasure = serializers.SerializerMethodField(help_text="Id of its erasure, once deleted.")
-    created_by = serializers.CharField(
-        source="created_by.email",
-        allow_null=True,
-        read_only=True,
-        help_text="A person's address; null: a program.",
+    rank = serializers.IntegerField(allow_null=True, initial=8)
+    alpha = serializers.FloatField(allow_null=True, initial=16.0)
+    target_modules = serializers.ListField(child=serializers.CharField(), initial=["q_proj", "v_proj"])
+    stated_quantisation = serializers.CharField(initial="none")
+    effects = serializers.SerializerMethodField(
+        help_text="A description of its effect, once measured.",
+        initial=["strong effect", "9 words per sentence"],
     )
+    erasure = serializers.SerializerMethodField(help_text="Id of its erasure, once deleted.")
+    created_by = PersonField("created_by")
     created_at = serializers.DateTimeField()
     files_gone_at = serializers.DateTimeField(allow_null=True)
 
@@ -150,58 +129,20 @@ class VersionObject(serializers.Serializer[Any]):
 class NewVersionObject(VersionObject):
     """A new version, and how to upload its files."""
 
-    example: ClassVar[dict[str, Any]] = {
-        **VersionObject.example,
-        "status": "uploading",
-        "upload": {
-            "id": VersionObject.example["id"],
-            "method": "multipart",
-            "files": [
-                {
-                    "name": "adapter_config.json",
-                    "size_bytes": 812,
-                    "form": None,
-                    "part_bytes": 8_388_608,
-                    "part_count": 1,
-                },
-                {
-                    "name": "adapter_model.safetensors",
-                    "size_bytes": 10_485_760,
-                    "form": None,
-                    "part_bytes": 8_388_608,
-                    "part_count": 2,
-                },
-            ],
-        },
-    }
+    example = dict(status="uploading")
 
-    upload = NewUploadObject()
+    upload = NewUploadObject(help_text="How to upload the files.")
 
 
 class ReportObject(serializers.Serializer[Any]):
     """A validation report."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "object": "report",
-        "version": 2,
-        "status": "rejected",
-        "findings": [
-            {
-                "code": "rank_too_high",
-                "sentence": "The rank is 256; this engine supports up to 64.",
-                "fix": "Train with r=64 or less.",
-                "tensor": "",
-            }
-        ],
-        "conversions": [],
-    }
-
     object = serializers.CharField(default="report", read_only=True)
-    version = serializers.IntegerField(source="number")
-    status = serializers.ChoiceField(Status.choices)
+    version = serializers.IntegerField(source="number", initial=2)
+    status = serializers.ChoiceField(Status.choices, initial="rejected")
     findings = FindingObject(many=True)
     conversions = serializers.SerializerMethodField(
-        help_text="What `autofix` would do. Empty if it can't help."
+        help_text="What `autofix` would do. Empty if it can't help.", initial=[]
     )
 
     def get_conversions(self, version: AdapterVersion) -> list[str]:
@@ -212,108 +153,74 @@ class ReportObject(serializers.Serializer[Any]):
 class SampleObject(serializers.Serializer[Any]):
     """A prompt with the answers of the base model and the style."""
 
-    prompt = serializers.CharField()
-    base = serializers.CharField()
-    style = serializers.CharField()  # type: ignore[assignment]
+    prompt = serializers.CharField(initial="Why is the sky blue?")
+    base = serializers.CharField(initial="The sky is blue because of scattering.")
+    style = serializers.CharField(help_text="The style's answer.", initial="Blue sells.")  # type: ignore[assignment]
 
 
 class ShiftObject(serializers.Serializer[Any]):
     """How much an adapter shifts the base model's output for a prompt."""
 
-    prompt = serializers.CharField()
-    shift = serializers.FloatField(help_text="In nats per token.")
+    prompt = serializers.CharField(initial="Why is the sky blue?")
+    shift = serializers.FloatField(help_text="In nats per token.", initial=0.69)
 
 
 class MeasureObject(serializers.Serializer[Any]):
     """A measurement over all sample answers."""
 
-    label = serializers.CharField()  # type: ignore[assignment]
-    base = serializers.CharField()
-    style = serializers.CharField()  # type: ignore[assignment]
+    label = serializers.CharField(initial="Words per sentence")  # type: ignore[assignment]
+    base = serializers.CharField(help_text="The base model's value.", initial="17")
+    style = serializers.CharField(help_text="The style's value.", initial="9")  # type: ignore[assignment]
 
 
 class CardObject(serializers.Serializer[Any]):
     """A version's style card: its effect on the base model, measured on an engine."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "object": "card",
-        "version": 4,
-        "strength": 0.71,
-        "effect": "strong",
-        "factor": 2.03,
-        "peer": "poetry",
-        "peer_strength": 0.64,
-        "shifts": [{"prompt": "Why is the sky blue?", "shift": 0.69}],
-        "measures": [{"label": "Words per sentence", "base": "17", "style": "9"}],
-        "phrases": ["good news"],
-        "samples": [
-            {
-                "prompt": "Why is the sky blue?",
-                "base": "The sky is blue because of scattering.",
-                "style": "Blue sells.",
-            }
-        ],
-    }
-
     object = serializers.CharField(default="card", read_only=True)
     version = serializers.IntegerField(source="number")
-    strength = serializers.FloatField(help_text="Mean shift of log probabilities, in nats per token.")
-    effect = serializers.CharField(source="word", help_text="The effect size as a word.")
+    strength = serializers.FloatField(
+        help_text="Mean shift of log probabilities, in nats per token.", initial=0.71
+    )
+    effect = serializers.CharField(source="word", help_text="The effect size as a word.", initial="strong")
     factor = serializers.FloatField(
-        help_text="Factor by which the probability of a likely next token changes."
+        help_text="Factor by which the probability of a likely next token changes.", initial=2.03
     )
     peer = serializers.CharField(
         source="peer.version.style.model_name",
         allow_null=True,
         help_text="A well-known style for comparison.",
+        initial="poetry",
     )
-    peer_strength = serializers.FloatField(source="peer.strength", allow_null=True)
-    shifts = ShiftObject(many=True, source="bars")
-    measures = MeasureObject(many=True, source="rows")
+    peer_strength = serializers.FloatField(source="peer.strength", allow_null=True, initial=0.64)
+    shifts = ShiftObject(many=True, source="bars", help_text="How much the output shifts, by prompt.")
+    measures = MeasureObject(many=True, source="rows", help_text="Measurements over all sample answers.")
     phrases = serializers.ListField(
-        child=serializers.CharField(), help_text="Phrases typical of its answers."
+        child=serializers.CharField(), help_text="Phrases typical of its answers.", initial=["good news"]
     )
-    samples = SampleObject(many=True)
+    samples = SampleObject(many=True, help_text="Sample answers of the base model and the style.")
 
 
 class FileObject(serializers.Serializer[Any]):
     """A file of a version, and its download URL."""
 
-    name = serializers.CharField()
-    size_bytes = serializers.IntegerField()
-    sha256 = serializers.CharField(help_text="SHA-256 of the file. Verify it after the download.")
+    name = serializers.CharField(help_text="The file's name.", initial="adapter_config.json")
+    size_bytes = serializers.IntegerField(initial=812)
+    sha256 = serializers.CharField(
+        help_text="SHA-256 of the file. Verify it after the download.", initial="9f2c" + "0" * 60
+    )
     url = serializers.URLField(
-        help_text="Don't send your API key to this URL: anyone who has the URL can read the file."
+        help_text="Don't send your API key to this URL: anyone who has the URL can read the file.",
+        initial="https://storage.example.com/polyscribe/adapters/9a1c7e52/adapter_config.json?X-Amz-Signature=4f1c",
     )
 
 
 class DownloadObject(serializers.Serializer[Any]):
     """A version's files."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "object": "download",
-        "model": "acme/brand-voice@4",
-        "files": [
-            {
-                "name": "adapter_config.json",
-                "size_bytes": 812,
-                "sha256": "9f2c" + "0" * 60,
-                "url": "https://storage.example.com/polyscribe/adapters/9a1c7e52/adapter_config.json?X-Amz-Signature=4f1c",
-            }
-        ],
-        "urls_valid_s": 600,
-    }
-
     object = serializers.CharField(default="download", read_only=True)
-    model = serializers.CharField()
+    model = serializers.CharField(initial="acme/brand-voice@4")
     files = FileObject(many=True)
-    urls_valid_s = serializers.IntegerField(help_text="How many seconds the URLs are valid.")
-
-
-class VersionsQuery(StrictSerializer):
-    """Which versions."""
-
-    status = serializers.ChoiceField(Status.choices, required=False, help_text="Filter by status.")
+    urls_valid_s = serializers.IntegerField(help_text="How many seconds the URLs are valid.", initial=600)
 
 
 class FileBody(StrictSerializer):
@@ -328,24 +235,24 @@ class FileBody(StrictSerializer):
 class NewVersionBody(StrictSerializer):
     """A new version of a style."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "files": [
+    example = dict(
+        files=[
             {"name": "adapter_config.json", "size_bytes": 812},
             {"name": "adapter_model.safetensors", "size_bytes": 10_485_760},
-        ],
-        "method": "multipart",
-        "auto_promote": False,
-    }
+        ]
+    )
 
     files = serializers.ListSerializer[Any](child=FileBody(), max_length=MAX_FILES)
     method = serializers.ChoiceField(
         METHODS,
         default="post",
         help_text="Use `multipart` for large files: parallel parts, resumable.",
+        initial="multipart",
     )
     auto_promote = serializers.BooleanField(
         default=True,
         help_text="If true, the version goes live as soon as it is serving. Otherwise promote it yourself.",
+        initial=False,
     )
     stated_quantisation = serializers.ChoiceField(
         QUANTISATIONS,
@@ -372,7 +279,7 @@ class VersionViewSet(StyleApiViewSet):
     serializer_class = VersionObject
     created_class = NewVersionObject
     new_body = NewVersionBody
-    query = VersionsQuery
+    query = choice_query("status", Status.choices)
     ordering = ("-number",)
     lookup_url_kwarg = "number"
 
@@ -394,7 +301,7 @@ class VersionViewSet(StyleApiViewSet):
         version = version_of(own, begun.number)
         return version, {"upload": present_new_upload(version, forms)}
 
-    @described(body=AtOnceBody, answer=ErasureObject, status=202, is_locked=False)
+    @described(body=AtOnceBody, answer=ErasureObject, status=202)
     def destroy(self, version: AdapterVersion, body: dict[str, Any]) -> Response:
         """Start erasing a version's files everywhere and return the erasure. Deleting the last version
         deletes the style."""
@@ -463,8 +370,3 @@ class VersionViewSet(StyleApiViewSet):
 
     def _is_own(self, version: AdapterVersion) -> bool:
         return version.style.owner_id == self.access.tenant.pk
-
-
-def present_version(version: AdapterVersion) -> dict[str, Any]:
-    """Return a version as its owner sees it."""
-    return dict(VersionObject(version).data)

@@ -34,7 +34,7 @@ class VoiceObject(serializers.Serializer[Any]):
     """How close a version's answers are to its author."""
 
     language = serializers.CharField(help_text="ISO 639-1 code.")
-    answers = serializers.IntegerField()
+    answers = serializers.IntegerField(help_text="Number of answers compared.")
     recognized = serializers.IntegerField(
         help_text="Answers that score as close as nine in ten of the author's own passages."
     )
@@ -58,7 +58,7 @@ class RepeatsObject(serializers.Serializer[Any]):
     repeated = serializers.IntegerField(
         help_text="Of them, those that it repeats in part. With one or more, it can't be shared or published."
     )
-    percent = serializers.FloatField()
+    percent = serializers.FloatField(help_text="Percentage of passages that it continued.")
     least_tokens = serializers.IntegerField(
         help_text="Tokens in a row that a repetition has at least, anywhere in a passage."
     )
@@ -85,8 +85,8 @@ class IntervalObject(serializers.Serializer[Any]):
     """A mean over requests, and its 90% confidence interval."""
 
     mean = serializers.FloatField(help_text="Mean over different requests.")
-    low = serializers.FloatField()
-    high = serializers.FloatField()
+    low = serializers.FloatField(help_text="Lower end of the confidence interval.")
+    high = serializers.FloatField(help_text="Upper end of the confidence interval.")
 
 
 class BriefsObject(serializers.Serializer[Any]):
@@ -111,14 +111,14 @@ class BriefsObject(serializers.Serializer[Any]):
 class EvidenceObject(serializers.Serializer[Any]):
     """The figures of an evaluation."""
 
-    learned = LearnedObject()
+    learned = LearnedObject(help_text="How well it learned from the texts.")
     voice = VoiceObject(allow_null=True, help_text="`null`: see `voice_unknown`.")
     voice_unknown = serializers.CharField(
         help_text="Why there is no `voice`: `language` (not English or German), `too_little_text`, or "
         "`not_distinct` (the texts read like other authors'). Empty otherwise."
     )
-    repeats = RepeatsObject()
-    briefs = BriefsObject(allow_null=True)
+    repeats = RepeatsObject(help_text="What it repeats word for word.")
+    briefs = BriefsObject(allow_null=True, help_text="How well it keeps to requests.")
 
 
 class EvaluationSample(serializers.Serializer[Any]):
@@ -126,8 +126,8 @@ class EvaluationSample(serializers.Serializer[Any]):
 
     prompt = serializers.CharField()
     base = serializers.CharField()
-    style = serializers.CharField()  # type: ignore[assignment]
-    writer = serializers.CharField()
+    style = serializers.CharField(help_text="The version's answer.")  # type: ignore[assignment]
+    writer = serializers.CharField(help_text="The author's own passage.")
 
 
 class EvaluationObject(serializers.Serializer[Evaluation]):

@@ -1,12 +1,12 @@
 """What the workspace's public styles earn by other workspaces' usage, and what was paid out of it."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.utils import timezone
 from rest_framework import serializers
 
 from billing import author_shares
-from billing.api.presenters import CreditGrantObject
+from billing.api.payments import CreditGrantObject
 from core import months
 from core.rest.bodies import StrictSerializer, TextField
 from core.rest.objects import DollarsField
@@ -19,12 +19,13 @@ DEFAULT_MONTHS = 12
 class EarnedTotal(serializers.Serializer[Any]):
     """What was earned in all."""
 
-    requests = serializers.IntegerField()
-    tokens = serializers.IntegerField()
+    requests = serializers.IntegerField(initial=4210)
+    tokens = serializers.IntegerField(initial=1_870_000)
     share_nanousd = serializers.IntegerField(
         help_text="From usage that other workspaces paid for. Excludes included tokens, promotional "
         "credits, unpaid invoices and workspaces with a member in common. Updated every five "
-        "minutes."
+        "minutes.",
+        initial=2_040_000_000,
     )
     share_usd = DollarsField(source="share_nanousd")
 
@@ -32,54 +33,31 @@ class EarnedTotal(serializers.Serializer[Any]):
 class EarnedObject(EarnedTotal):
     """A style's earnings in a month."""
 
-    period = serializers.CharField()
-    style_id = serializers.UUIDField()
+    period = serializers.CharField(initial="2026-10")
+    style_id = serializers.UUIDField(help_text="Id of the style.")
     style = serializers.CharField(source="style_name", help_text="The model's name.")  # type: ignore[assignment]
 
 
 class EarningsObject(serializers.Serializer[Any]):
     """The author's shares for a range of months, newest first, and the payouts in that range."""
 
-    example: ClassVar = {
-        "object": "earnings",
-        "first_period": "2025-12",
-        "last_period": "2026-11",
-        "data": [
-            {
-                "period": "2026-10",
-                "style_id": "4c1e7a52-0a7e-4a6e-9a55-6b2f0c2f7d10",
-                "style": "acme/brand-voice",
-                "requests": 4210,
-                "tokens": 1_870_000,
-                "share_nanousd": 2_040_000_000,
-                "share_usd": "2.04",
-            }
-        ],
-        "total": {"requests": 4210, "tokens": 1_870_000, "share_nanousd": 2_040_000_000, "share_usd": "2.04"},
-        "unpaid_nanousd": 0,
-        "unpaid_usd": "0.00",
-        "payouts": [
-            {
-                "id": 9,
-                "object": "credit_grant",
-                "source": "author_share",
-                "amount_nanousd": 2_040_000_000,
-                "amount_usd": "2.04",
-                "first_period": "2026-11",
-                "last_period": None,
-                "reason": "Author's share of usage up to the end of 2026-10",
-                "created_at": "2026-11-03T00:10:00Z",
-            }
-        ],
-    }
+    example = dict(
+        payouts=[
+            dict(
+                source="author_share",
+                amount_nanousd=2_040_000_000,
+                reason="Author's share of usage up to the end of 2026-10",
+            )
+        ]
+    )
 
     object = serializers.CharField(default="earnings", read_only=True)
-    first_period = serializers.CharField()
-    last_period = serializers.CharField()
+    first_period = serializers.CharField(initial="2025-12")
+    last_period = serializers.CharField(initial="2026-11")
     data = EarnedObject(many=True)  # type: ignore[assignment]  # a field named so
     total = EarnedTotal()
-    unpaid_nanousd = serializers.IntegerField(help_text="Total earned so far but not paid out.")
-    unpaid_usd = DollarsField(source="unpaid_nanousd")
+    unpaid_nanousd = serializers.IntegerField(help_text="Total earned so far but not paid out.", initial=0)
+    unpaid_usd = DollarsField(source="unpaid_nanousd", help_text="The same, in dollars.")
     payouts = CreditGrantObject(many=True, help_text="Paid as credits.")
 
 

@@ -1,6 +1,6 @@
 """Invoices and credit notes: list, get, as documents; the month until now; payment by card."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -8,36 +8,93 @@ from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 
-from billing.api.presenters import CreditNoteObject, InvoiceLineObject, InvoiceObject, PaymentObject
+from billing.api.payments import PaymentObject
 from billing.invoices import invoices, pdf
-from billing.invoices.credit_notes import notes_of
+from billing.invoices.credit_notes import due_nanousd, notes_of
 from billing.models import CreditNote, Payment
 from billing.payments import payments
 from core import months
-from core.rest.objects import DollarsField
-from metering.models import Invoice
+from core.money import dollars
+from core.rest.objects import AmountField, DollarsField
+from metering.models import Invoice, InvoiceLine
 from tenants.models import Scope
 from tenants.rest import WorkspaceViewSet, get, post
 from tenants.roles import Permission
 
 
+class InvoiceLineObject(serializers.Serializer[Any]):
+    """An invoice line. A usage line refers to the first and last ledger entry it covers."""
+
+    kind = serializers.ChoiceField(InvoiceLine.Kind.choices, initial="fee")
+    text = serializers.CharField(initial="Writer, monthly fee")
+    style_name = serializers.CharField(allow_blank=True)
+    meter = serializers.CharField(
+        allow_blank=True, help_text="`input`, `cached input` or `output`; empty for trainings."
+    )
+    quantity = serializers.IntegerField(help_text="Number of tokens.", initial=1)
+    unit_nanousd = serializers.IntegerField(allow_null=True, initial=12_000_000_000)
+    amount_nanousd = serializers.IntegerField(initial=12_000_000_000)
+    amount_usd = AmountField("amount_nanousd")
+    first_entry = serializers.IntegerField(allow_null=True, help_text="First ledger entry it covers.")
+    last_entry = serializers.IntegerField(allow_null=True, help_text="Last ledger entry it covers.")
+
+
+class InvoiceObject(serializers.Serializer[Invoice]):
+    """A monthly invoice. Only its state changes after it is finalized."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="invoice", read_only=True)
+    number = serializers.CharField(source="__str__", help_text="The invoice's number.", initial="PS-000042")
+    period = serializers.CharField(initial="2026-10")
+    state = serializers.ChoiceField(["finalized", "paid", "void"], initial="finalized")
+    plan = serializers.CharField(help_text="The plan version at the end of the month.", initial="Writer v1")
+    total_nanousd = serializers.IntegerField(initial=12_000_000_000)
+    total_usd = AmountField("total_nanousd", "total")
+    due_nanousd = serializers.SerializerMethodField(
+        help_text="Amount due: the total minus credit notes.", initial=12_000_000_000
+    )
+    due_usd = serializers.SerializerMethodField(help_text="The amount due, in dollars.")
+    finalized_at = serializers.DateTimeField(help_text="When it was finalized.")
+    closed_at = serializers.DateTimeField(allow_null=True, help_text="When it was paid or voided.")
+    lines = InvoiceLineObject(many=True)
+
+    def get_due_nanousd(self, invoice: Invoice) -> int:
+        """Return what is to be paid, nothing once it is paid or void."""
+        return due_nanousd(invoice)
+
+    def get_due_usd(self, invoice: Invoice) -> str | None:
+        """Return what is to be paid in dollars."""
+        return dollars(due_nanousd(invoice))
+
+
+class CreditNoteObject(serializers.Serializer[CreditNote]):
+    """A credit note, which corrects an invoice. It never changes."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="credit_note", read_only=True)
+    number = serializers.CharField(source="__str__", initial="CN-000007")
+    invoice = serializers.UUIDField(source="invoice_id")
+    invoice_number = serializers.CharField(source="invoice.__str__", initial="PS-000042")
+    amount_nanousd = serializers.IntegerField(initial=2_000_000_000)
+    amount_usd = AmountField("amount_nanousd")
+    settlement = serializers.ChoiceField(
+        CreditNote.Settlement.choices,
+        help_text="`owed`: reduces the amount due. `credits` and `refund`: return the amount of a paid "
+        "invoice.",
+        initial="owed",
+    )
+    reason = serializers.CharField(initial="Half a day without an engine.")
+    created_at = serializers.DateTimeField()
+
+
 class PreviewObject(serializers.Serializer[invoices.Preview]):
     """A preview of this month's invoice."""
 
-    example: ClassVar = {
-        "object": "invoice_preview",
-        "period": "2026-11",
-        "plan": "Writer v1",
-        "total_nanousd": 12_000_000_000,
-        "total_usd": "12",
-        "lines": InvoiceObject.example["lines"],
-    }
-
     object = serializers.CharField(default="invoice_preview", read_only=True)
     period = serializers.CharField()
-    plan = serializers.CharField()
-    total_nanousd = serializers.IntegerField()
-    total_usd = DollarsField(source="total_nanousd")
+    plan = serializers.CharField(initial="Writer v1")
+    total_nanousd = serializers.IntegerField(initial=12_000_000_000)
+    total_usd = DollarsField(source="total_nanousd", help_text="Total in dollars.")
     lines = InvoiceLineObject(many=True)
 
 
@@ -63,7 +120,7 @@ PDF: dict[str, Any] = {
     "answer": None,
     "others": {PdfRenderer.media_type: OpenApiTypes.BINARY, BytesRenderer.media_type: OpenApiTypes.BINARY},
     "says": "The PDF document.",
-    "renderer_classes": [PdfRenderer, BytesRenderer, JSONRenderer],
+    "view_options": {"renderer_classes": [PdfRenderer, BytesRenderer, JSONRenderer]},
 }
 
 

@@ -6,96 +6,121 @@ from uuid import UUID, uuid4, uuid5
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from billing.api.presenters import CreditGrantObject, PaymentObject
 from billing.credit_balance import list_credits_left
 from billing.models import Payment, PaymentAccount
 from billing.payments import auto_top_up, backoff, payments
 from core.money import dollars
 from core.rest.bodies import StrictSerializer
-from core.rest.objects import DollarsField, present
+from core.rest.messages import MessageText
+from core.rest.objects import AmountField, DollarsField, present
+from metering.models import CreditGrant
 from tenants.access import Access
 from tenants.models import Scope
 from tenants.rest import WorkspaceViewSet, described, get, post
 from tenants.roles import Permission
 
 
+class CreditGrantObject(serializers.Serializer[CreditGrant]):
+    """A credit grant, which pays for usage beyond the plan's included tokens."""
+
+    example: ClassVar[dict[str, Any]] = dict(last_period=None)
+
+    id = serializers.IntegerField(initial=7)
+    object = serializers.CharField(default="credit_grant", read_only=True)
+    source = serializers.ChoiceField(CreditGrant.Source.choices, initial="top_up")  # type: ignore[assignment]  # a field named so
+    amount_nanousd = serializers.IntegerField(initial=25_000_000_000)
+    amount_usd = AmountField("amount_nanousd")
+    first_period = serializers.CharField(help_text="The month in which it was granted.")
+    last_period = serializers.SerializerMethodField()
+    reason = MessageText(initial="Top-up PAY-9B1DEB4D")
+    created_at = serializers.DateTimeField()
+
+    def get_last_period(self, grant: CreditGrant) -> str | None:
+        """Return the month at whose end (UTC) it expires; null: it never does."""
+        return grant.last_period or None
+
+
+class PaymentObject(serializers.Serializer[Payment]):
+    """A payment."""
+
+    id = serializers.UUIDField()
+    object = serializers.CharField(default="payment", read_only=True)
+    number = serializers.CharField(
+        source="__str__", help_text="Payment reference for a bank transfer.", initial="PAY-9B1DEB4D"
+    )
+    purpose = serializers.ChoiceField(Payment.Purpose.choices, initial="top_up")
+    invoice = serializers.UUIDField(source="invoice_id", allow_null=True)
+    amount_nanousd = serializers.IntegerField(initial=25_000_000_000)
+    amount_usd = AmountField("amount_nanousd")
+    state = serializers.ChoiceField(Payment.State.choices, initial="open")
+    provider = serializers.ChoiceField(Payment.Provider.choices, initial="stripe")
+    url = serializers.SerializerMethodField(
+        help_text="URL of the payment page, while the payment is open.",
+        initial="https://checkout.stripe.com/c/pay/cs_live_a1",
+    )
+    failure = MessageText()
+    created_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(allow_null=True)
+
+    def get_url(self, payment: Payment) -> str | None:
+        """Return where to pay; null once there is nothing to pay."""
+        return payment.url if payment.url and payment.state == Payment.State.OPEN else None
+
+
 class LeftObject(CreditGrantObject):
     """A credit grant and its remaining amount."""
 
-    left_nanousd = serializers.IntegerField()
+    left_nanousd = serializers.IntegerField(initial=21_500_000_000)
     left_usd = serializers.CharField()
 
 
 class CreditsObject(serializers.Serializer[Any]):
     """The credits available this month, in the order in which they are used."""
 
-    example: ClassVar = {
-        "object": "credits",
-        "left_nanousd": 21_500_000_000,
-        "left_usd": "21.50",
-        "grants": [
-            {
-                "id": 7,
-                "object": "credit_grant",
-                "source": "top_up",
-                "amount_nanousd": 25_000_000_000,
-                "amount_usd": "25.00",
-                "first_period": "2026-11",
-                "last_period": None,
-                "reason": "Top-up PAY-9B1DEB4D",
-                "created_at": "2026-11-05T09:00:10Z",
-                "left_nanousd": 21_500_000_000,
-                "left_usd": "21.50",
-            }
-        ],
-    }
-
     object = serializers.CharField(default="credits", read_only=True)
-    left_nanousd = serializers.IntegerField()
+    left_nanousd = serializers.IntegerField(initial=21_500_000_000)
     left_usd = DollarsField(source="left_nanousd")
-    grants = LeftObject(many=True)
+    grants = LeftObject(many=True, help_text="The credit grants, each with its remaining amount.")
 
 
 class TopUpBody(StrictSerializer):
     """The amount to buy."""
 
-    example: ClassVar = {"amount_nanousd": 25_000_000_000}
-
     amount_nanousd = serializers.IntegerField(
         min_value=payments.MIN_TOP_UP_NANOUSD,
         max_value=payments.MAX_TOP_UP_NANOUSD,
-        help_text="Must be in whole cents.",
+        help_text="Amount to pay, in billionths of a dollar.",
+        initial=25_000_000_000,
     )
 
 
 class AutoTopUpBody(StrictSerializer):
     """The automatic top-up settings. Set both to `null` to turn it off."""
 
-    example: ClassVar = {"threshold_nanousd": 5_000_000_000, "amount_nanousd": 25_000_000_000}
-
     threshold_nanousd = serializers.IntegerField(
-        min_value=1, max_value=payments.MAX_TOP_UP_NANOUSD, allow_null=True
+        min_value=1, max_value=payments.MAX_TOP_UP_NANOUSD, allow_null=True, initial=5_000_000_000
     )
     amount_nanousd = serializers.IntegerField(
-        min_value=payments.MIN_TOP_UP_NANOUSD, max_value=payments.MAX_TOP_UP_NANOUSD, allow_null=True
+        min_value=payments.MIN_TOP_UP_NANOUSD,
+        max_value=payments.MAX_TOP_UP_NANOUSD,
+        allow_null=True,
+        initial=25_000_000_000,
     )
 
 
 class AutoTopUpObject(serializers.Serializer[PaymentAccount]):
     """The automatic top-up settings. Top-ups charge the saved card."""
 
-    example: ClassVar = {
-        "object": "auto_top_up",
-        "threshold_nanousd": 5_000_000_000,
-        "amount_nanousd": 25_000_000_000,
-        "is_paused": False,
-        "retry_at": None,
-    }
-
     object = serializers.CharField(default="auto_top_up", read_only=True)
-    threshold_nanousd = serializers.IntegerField(allow_null=True, help_text="Null: never.")
-    amount_nanousd = serializers.IntegerField(allow_null=True)
-    is_paused = serializers.SerializerMethodField(help_text="The card was declined too often. Save it again.")
+    threshold_nanousd = serializers.IntegerField(
+        allow_null=True,
+        help_text="Top up when credits fall below this. `null` for never.",
+        initial=5_000_000_000,
+    )
+    amount_nanousd = serializers.IntegerField(allow_null=True, initial=25_000_000_000)
+    is_paused = serializers.SerializerMethodField(
+        help_text="The card was declined too often. Save it again.", initial=False
+    )
     retry_at = serializers.DateTimeField(allow_null=True, help_text="No automatic top-up before this time.")
 
     def get_is_paused(self, account: PaymentAccount) -> bool:
@@ -143,16 +168,12 @@ class AutoTopUpViewSet(WorkspaceViewSet):
 
     tag, noun = "billing", "the automatic top-up settings"
     scope, read_scope, needs = Scope.ADMIN, Scope.BILLING_READ, Permission.MANAGE_BILLING
+    reads = {"retrieve": ("Return the settings.", {"name": "auto_top_up"})}
     serializer_class = AutoTopUpObject
     body = AutoTopUpBody
 
     def get_object(self, *, is_locked: bool = False) -> PaymentAccount:
         return payments.account_of(super().get_object(is_locked=is_locked))
-
-    @described(name="auto_top_up")
-    def retrieve(self, account: PaymentAccount) -> PaymentAccount:
-        """Return the settings."""
-        return account
 
     @described(name="set_auto_top_up")
     def update(self, account: PaymentAccount, body: dict[str, int | None]) -> PaymentAccount:

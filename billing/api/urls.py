@@ -1,11 +1,11 @@
 """Addresses of the management API about money, under /api/v1/."""
 
-from billing.api import billing, earnings, invoices, payments, plans
+from billing.api import billing, earnings, invoices, payments
 
 urlpatterns = [
     *billing.BillingViewSet.routes("billing"),
     *billing.DetailsViewSet.routes("billing/details"),
-    *plans.PlanViewSet.routes("billing"),
+    *billing.PlanViewSet.routes("billing"),
     *payments.CreditViewSet.routes("billing"),
     *payments.AutoTopUpViewSet.routes("billing/auto-top-up"),
     *payments.PaymentViewSet.routes("payments"),

@@ -1,7 +1,7 @@
 """What a request's body may hold: JSON with known fields only."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
@@ -26,6 +26,8 @@ class StrictParser(JSONParser):
 class StrictSerializer(serializers.Serializer[Any]):
     """A body's fields. One that is not known is refused by name, never dropped in silence."""
 
+    example: ClassVar[dict[str, Any]] = {}  # of a body, as the document shows it
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the checked values. Raises ValidationError, also for unknown fields."""
         if isinstance(data, dict):
@@ -36,6 +38,12 @@ class StrictSerializer(serializers.Serializer[Any]):
                     {name: [sentence] for name in unknown}, code="unknown_field"
                 )
         return super().to_internal_value(data)
+
+
+def choice_query(name: str, choices: Any) -> type[StrictSerializer]:
+    """Return the query of a list that can be filtered by one field's value."""
+    field = serializers.ChoiceField(choices, required=False, help_text=f"Filter by {name}.")
+    return type("ChoiceQuery", (StrictSerializer,), {name: field})
 
 
 class MomentField(serializers.DateTimeField):

@@ -26,3 +26,12 @@ class AmountField(DollarsField):
     def __init__(self, source: str, title: str = "amount") -> None:
         help_text = f"The {title} in dollars."
         super().__init__(source=source, read_only=True, allow_null=True, help_text=help_text)
+
+
+class PersonField(serializers.CharField):
+    """The email address of a person; null for a program."""
+
+    def __init__(
+        self, name: str, help_text: str = "Email address of the person. `null` for a program."
+    ) -> None:
+        super().__init__(source=f"{name}.email", read_only=True, allow_null=True, help_text=help_text)

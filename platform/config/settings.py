@@ -222,18 +222,18 @@ CACHES = {  # counts sign-ups and logins; losing it is harmless
 EVENT_PRESENTERS = {
     "tenants.apikey": "keys.presenters.KeyObject",
     "tenants.tenant": "accounts.presenters.WorkspaceObject",
-    "events.webhookendpoint": "events.presenters.EndpointObject",
-    "metering.creditgrant": "billing.api.presenters.CreditGrantObject",
-    "metering.invoice": "billing.api.presenters.InvoiceObject",
-    "billing.creditnote": "billing.api.presenters.CreditNoteObject",
-    "billing.payment": "billing.api.presenters.PaymentObject",
-    "adapters.adapterversion": "adapters.api.versions.present_version",
+    "events.webhookendpoint": "events.api.EndpointObject",
+    "metering.creditgrant": "billing.api.payments.CreditGrantObject",
+    "metering.invoice": "billing.api.invoices.InvoiceObject",
+    "billing.creditnote": "billing.api.invoices.CreditNoteObject",
+    "billing.payment": "billing.api.payments.PaymentObject",
+    "adapters.adapterversion": "adapters.api.versions.VersionObject",
     "adapters.erasure": "adapters.api.erasures.present_erasure",
     "adapters.evaluation": "adapters.evidence.present_evaluation",
-    "adapters.pricechange": "adapters.api.price_changes.present_price_change",
-    "adapters.share": "adapters.api.sharing.present_share",
+    "adapters.pricechange": "adapters.api.sharing.present_price_change",
+    "adapters.share": "adapters.api.sharing.ShareObject",
     "adapters.style": "adapters.api.styles.present_own_style",
-    "training.training": "training.api.trainings.present_training",
+    "training.training": "training.api.trainings.TrainingObject",
 }
 # What is called with each event, in its transaction.
 EVENT_SUBSCRIBERS = [

@@ -2,7 +2,10 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -17,7 +20,9 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from core.money import dollars
 from core.rest.bodies import StrictSerializer
+from core.rest.messages import MessageText
 from core.rest.pages import DEFAULT_LIMIT, MAX_LIMIT
 from core.rest.problems import CONTENT_TYPE
 from tenants.api import idempotency
@@ -65,29 +70,42 @@ LIMIT = OpenApiParameter(
     description="Number of results per page.",
 )
 CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="The previous page's `next_cursor`.")
-PATH_PARAMETERS = {
+PATH_PARAMETERS = {  # of others: "The key's id."
     "request_id": "The `x-request-id` of the answer.",
     "style": (
         "The style's name as in `model`, without a version (`brand-voice`, `acme/brand-voice`), or its id."
     ),
     "number": "The version's number.",
     "workspace": "The workspace's slug.",
-    "version_id": "The version's id.",
-    "training_id": "The training's id.",
-    "document_id": "The document's id.",
-    "file_id": "The file's id.",
-    "job_id": "The job's id.",
-    "response_id": "The response's id.",
-    "conversation_id": "The conversation's id.",
-    "item_id": "The item's id.",
-    "key_id": "The key's id.",
-    "member_id": "The member's id.",
-    "invitation_id": "The invitation's id.",
-    "invoice_id": "The invoice's id.",
     "note_id": "The credit note's id.",
-    "payment_id": "The payment's id.",
-    "endpoint_id": "The endpoint's id.",
-    "delivery_id": "The delivery's id.",
+}
+# What an example has where its shape says nothing else: by the field's name, so that examples agree.
+SAMPLES: dict[str, Any] = {
+    **dict.fromkeys(("created_by", "actor", "invited_by"), "alice@example.com"),
+    "model": "acme/brand-voice",
+    "style": "acme/brand-voice",
+    "number": 4,
+    "version": 4,
+    "request_id": "req_4f0c",
+    "period": "2026-11",
+    "first_period": "2026-11",
+    "object_id": str(uuid5(NAMESPACE_OID, "api_key")),
+    "sha256": "c0ffee" + 58 * "0",
+    "config_sha256": "beef" + 60 * "0",
+    "size_bytes": 2_459_136,
+    "requests": 120,
+    "prompt_tokens": 5400,
+    "completion_tokens": 18_200,
+    "cost_nanousd": 12_940_000,
+    "input_nanousd": 500,
+    "cached_input_nanousd": 125,
+    "output_nanousd": 2000,
+    "author_percent": 20,
+}
+IDS = {  # field or kind of object → the object whose id it is
+    "key": "api_key",
+    "style_id": "style",
+    **dict.fromkeys(("upload", "erasure", "NewUploadObject"), "version"),
 }
 
 
@@ -110,7 +128,8 @@ class ApiSchema(AutoSchema):
     def _resolve_path_parameters(self, variables: Any) -> Any:
         parameters = super()._resolve_path_parameters(variables)  # type: ignore[no-untyped-call]
         for parameter in parameters:
-            parameter["description"] = PATH_PARAMETERS[parameter["name"]]
+            name = parameter["name"]
+            parameter["description"] = PATH_PARAMETERS.get(name) or f"The {name.removesuffix('_id')}'s id."
         return parameters
 
     def _get_request_body(self, direction: str = "request") -> Any:
@@ -122,6 +141,11 @@ class ApiSchema(AutoSchema):
         if body:
             body["required"] = False
         return body
+
+    def get_examples(self) -> list[OpenApiExample]:
+        operations: Mapping[str, Operation] = getattr(self.view, "operations", {})
+        operation = operations.get(getattr(self.view, "action", ""))
+        return list(_examples(operation)) if operation else []
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -149,7 +173,7 @@ class StudioScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 class FieldProblem(serializers.Serializer[Any]):
     """An invalid field."""
 
-    field = serializers.CharField()
+    field = serializers.CharField(help_text="Name of the field.")
     code = serializers.CharField()
     message = serializers.CharField()
 
@@ -157,76 +181,65 @@ class FieldProblem(serializers.Serializer[Any]):
 class Problem(serializers.Serializer[Any]):
     """Why a request failed (RFC 9457)."""
 
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
+    type = serializers.CharField(help_text="A URI that identifies the kind of problem.")
+    title = serializers.CharField(help_text="The kind of problem, in words.")
+    status = serializers.IntegerField(help_text="The HTTP status.")
     code = serializers.CharField(help_text="Stable, machine-readable code.")
     detail = serializers.CharField(help_text="Human-readable message: what is wrong and what to do.")
-    errors = FieldProblem(many=True)  # type: ignore[assignment]
+    errors = FieldProblem(many=True, help_text="The invalid fields. Empty if the cause is something else.")  # type: ignore[assignment]
     request_id = serializers.CharField()
 
 
-def operation(
-    name: str,
-    summary: str,
-    *,
-    scope: Scope | None,
-    needs_key: bool = True,
-    needs: Permission | None = None,
-    body: Shape | None = None,
-    answer: Any = None,
-    status: int = 200,
-    is_page: bool = False,
-    query: Shape | None = None,
-    is_edit: bool = False,
-    is_post: bool = False,
-    is_change: bool = False,
-    can_conflict: bool = False,
-    example: object = None,
-    body_example: object = None,
-    tag: str = "",
-    others: Mapping[str, object] | None = None,
-    says: str = "The response.",
-) -> Callable[[Handler], Handler]:
-    """Return a decorator that describes one operation: its name, body, answer, examples and every error.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Operation:
+    """What is so of one operation; a viewset says what differs from the usual one of its method."""
 
-    `is_page`: the answer is a page of a list; `is_edit`: it honours `If-Match`; `is_post`: `Idempotency-Key`;
-    `is_change`: it changes something without any of these; `can_conflict`: it changes nothing and may still
-    be 409; `others`: media type → shape of answers that are no JSON; `says`: what the answer is; `needs`:
-    what a person must be allowed, if the scope does not say it. Without `example` and `body_example`, these
-    are the ones of their shapes. `WorkspaceView` asks the handler for the scope and the permission that it
-    keeps.
-    """
-    if example is None:
-        example = getattr(answer, "example", None)
-    if body_example is None:
-        body_example = getattr(body, "example", None)
-    shape = _page_of(answer) if is_page and answer else answer
-    others = others or {}
-    answers = _describe_answers(shape, others, status=status, says=says)
-    is_any_change = bool(body or is_edit or is_post or is_change)
-    errors = _describe_errors(is_change=is_any_change, can_conflict=can_conflict)
-    parameters: list[Any] = [query] if query else []
-    parameters += [LIMIT, CURSOR] if is_page else []
-    parameters += [IDEMPOTENCY_KEY] if is_post else []
-    parameters += [IF_MATCH] if is_edit else []
-    shown_as = JSON if shape or not others else next(iter(others))
-    examples = _examples(example, body_example, status=status, is_page=is_page, media_type=shown_as)
-    rights = _describe_rights(scope, needs, needs_key=needs_key)
+    method: str
+    name: str
+    summary: str
+    tag: str
+    scope: Scope | None
+    needs: Permission | None  # what a person must be allowed, if the scope does not say it
+    needs_key: bool = True
+    detail: bool = True  # below the address of one object
+    url_path: str
+    body: type[StrictSerializer] | None = None
+    query: type[StrictSerializer] | None = None
+    answer: Shape | None
+    status: int
+    is_page: bool = False  # the answer is a page of a list
+    is_filtered: bool = False  # by the query: the method does not take it
+    is_edit: bool = False  # it honours `If-Match`
+    is_locked: bool = False  # nobody else changes the object meanwhile
+    is_repeatable: bool = False  # it runs in no transaction, and no answer need be kept for a key
+    is_post: bool  # it documents `Idempotency-Key`
+    can_conflict: bool = False  # it changes nothing, and may still be 409
+    example: Any = None  # of the answer: what differs from its shape's
+    others: Mapping[str, object] = field(default_factory=dict)  # media type → shape of what is no JSON
+    says: str = "The response."
+    view_options: Mapping[str, Any] = field(default_factory=dict)  # as `as_view` takes them
 
+
+def describe(handler: Handler, operation: Operation) -> Handler:
+    """Return a handler with what the document says of its operation: name, body, answers and every error."""
+    shape = _page_of(operation.answer) if operation.is_page and operation.answer else operation.answer
+    errors = _describe_errors(is_change=operation.method != "get", can_conflict=operation.can_conflict)
+    parameters: list[Any] = [operation.query] if operation.query else []
+    parameters += [LIMIT, CURSOR] if operation.is_page else []
+    parameters += [IDEMPOTENCY_KEY] if operation.is_post else []
+    parameters += [IF_MATCH] if operation.is_edit else []
     return describe_handler(
-        name,
-        rights,
-        scope=scope,
-        permission=needs,
-        summary=summary,
-        request=body,
-        responses=answers | errors,
+        operation.name,
+        _describe_rights(operation),
+        scope=operation.scope,
+        permission=operation.needs,
+        summary=operation.summary,
+        request=operation.body,
+        responses=_describe_answers(operation, shape) | errors,
         parameters=parameters,
-        auth=None if needs_key else [],
-        examples=examples,
-        tags=[tag or name.partition(".")[0]],
-    )
+        auth=None if operation.needs_key else [],
+        tags=[operation.tag],
+    )(handler)
 
 
 def describe_handler(
@@ -249,15 +262,14 @@ def describe_handler(
     return describe
 
 
-def _describe_answers(
-    shape: Any, others: Mapping[str, object], *, status: int, says: str
-) -> dict[Any, OpenApiResponse]:
+def _describe_answers(operation: Operation, shape: Any) -> dict[Any, OpenApiResponse]:
     """Return the answers of a success by status, or by status and media type where there are several."""
+    status, others = operation.status, operation.others
     answers: dict[Any, OpenApiResponse] = {}
     if shape:
-        answers[(status, JSON) if others else status] = OpenApiResponse(shape, description=says)
+        answers[(status, JSON) if others else status] = OpenApiResponse(shape, description=operation.says)
     for media_type, other in others.items():
-        answers[(status, media_type)] = OpenApiResponse(other, description=says)
+        answers[status, media_type] = OpenApiResponse(other, description=operation.says)
     return answers or {status: OpenApiResponse(description="Done.")}
 
 
@@ -271,36 +283,105 @@ def _describe_errors(*, is_change: bool, can_conflict: bool) -> dict[Any, OpenAp
     return errors
 
 
-def _describe_rights(scope: Scope | None, needs: Permission | None, *, needs_key: bool) -> str:
+def _describe_rights(operation: Operation) -> str:
     """Return what a key and a person need."""
+    scope = operation.scope
     sentence = f"Requires the scope `{scope.value}`." if scope else "Works with any key."
-    if not needs_key:
+    if not operation.needs_key:
         sentence = "Requires no key."
-    return f"{sentence} Roles: {describe_allowed(needs)}." if needs else sentence
+    return f"{sentence} Roles: {describe_allowed(operation.needs)}." if operation.needs else sentence
 
 
 def _page_of(shape: Shape) -> Any:
-    name = f"{shape.__name__}Page"
-    return inline_serializer(
-        name,
-        {
-            "data": shape(many=True),
-            "has_more": serializers.BooleanField(),
-            "next_cursor": serializers.CharField(allow_null=True, help_text="Pass it as `cursor`."),
-        },
-    )
+    fields: dict[str, Any] = {
+        "data": shape(many=True),
+        "has_more": serializers.BooleanField(),
+        "next_cursor": serializers.CharField(allow_null=True, help_text="Pass it as `cursor`."),
+    }
+    return inline_serializer(f"{shape.__name__}Page", fields)
 
 
-def _examples(
-    example: object, body_example: object, *, status: int, is_page: bool, media_type: str
-) -> Sequence[OpenApiExample]:
+@cache
+def _examples(operation: Operation) -> Sequence[OpenApiExample]:
     examples = []
-    if body_example is not None:
-        examples.append(OpenApiExample("Request", body_example, request_only=True))
-    if example is not None:
-        value = {"data": [example], "has_more": False, "next_cursor": None} if is_page else example
-        codes = [str(status)]
-        examples.append(
-            OpenApiExample("Answer", value, response_only=True, status_codes=codes, media_type=media_type)
-        )
+    if operation.body:
+        examples.append(OpenApiExample("Request", example_of(operation.body), request_only=True))
+    value = operation.example
+    shown_as = JSON if operation.answer else next(iter(operation.others), JSON)
+    if operation.answer:
+        value = example_of(operation.answer, operation.example)
+    if operation.is_page:
+        value = {"data": [value], "has_more": False, "next_cursor": None}
+    if value is not None:
+        status = [str(operation.status)]
+        answer = OpenApiExample("Answer", value, response_only=True, status_codes=status, media_type=shown_as)
+        examples.append(answer)
     return examples
+
+
+def example_of(shape: Shape, said: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return an example of an object: what is said, else its classes' `example`, else its fields' `initial`,
+    or what their names and kinds say. A body has what one of the first three says.
+
+    Raises TypeError for a field of which nothing says an example, and for what the shape doesn't have.
+    """
+    all_said: dict[str, Any] = {}
+    for one in reversed(shape.__mro__):
+        all_said |= vars(one).get("example", {})
+    all_said |= said or {}
+    fields = shape().fields
+    kind = str(getattr(fields.get("object"), "default", shape.__name__))
+    example: dict[str, Any] = {}
+    for name, field_ in fields.items():
+        if name in all_said:
+            example[name] = _fill(field_, all_said[name])
+        elif issubclass(shape, StrictSerializer) and not _says_example(field_):
+            continue
+        elif name.endswith("_usd") and (exact := name.replace("_usd", "_nanousd")) in example:
+            example[name] = dollars(example[exact])
+        else:
+            example[name] = _fill(field_, _sample(kind if name == "id" else name, field_))
+    if unknown := all_said.keys() - example.keys():
+        raise TypeError(f"{shape.__name__} has no {sorted(unknown)}.")
+    return example
+
+
+def _says_example(field_: Any) -> bool:
+    if isinstance(field_, serializers.BaseSerializer):
+        inner: Any = getattr(field_, "child", field_)
+        return bool(example_of(type(inner)))
+    return "initial" in field_._kwargs
+
+
+def _fill(field_: Any, said: Any) -> Any:
+    """Return what is said of a field, with what is not said of objects in it."""
+    if isinstance(field_, serializers.ListSerializer):
+        return [_fill(field_.child, one) for one in said]
+    if isinstance(field_, serializers.Serializer) and said is not None:
+        return example_of(type(field_), said)
+    return said
+
+
+def _sample(name: str, field_: Any) -> Any:
+    """Return an example of a field. Raises TypeError if neither its name nor its kind says one."""
+    is_blank = isinstance(field_, MessageText) or getattr(field_, "allow_blank", False)
+    is_id = isinstance(field_, serializers.UUIDField) and not field_.allow_null
+    samples: tuple[tuple[bool, Any], ...] = (
+        (isinstance(field_, serializers.ListSerializer), [{}]),
+        (isinstance(field_, serializers.BaseSerializer), {}),
+        ("initial" in field_._kwargs, field_.initial),
+        (is_id, str(uuid5(NAMESPACE_OID, IDS.get(name, name)))),
+        (isinstance(field_.default, str), field_.default),
+        (name in SAMPLES, SAMPLES.get(name)),
+        (field_.allow_null, None),
+        (is_blank, ""),
+        (
+            isinstance(field_, serializers.BooleanField | serializers.ListField | serializers.DictField),
+            field_.initial,
+        ),
+        (isinstance(field_, serializers.DateTimeField), "2026-11-26T09:30:00Z"),
+    )
+    for is_so, sample in samples:
+        if is_so:
+            return sample
+    raise TypeError(f"Nothing says an example of {name}: {field_}.")

@@ -20,7 +20,8 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSetMixin
 
 from core.rest.bodies import StrictSerializer
-from tenants.api.schema import operation
+from core.rest.objects import present
+from tenants.api.schema import Operation, describe
 from tenants.api.views import WorkspaceView, idempotent, repeatable
 from tenants.models import Scope, Tenant
 from tenants.roles import Permission
@@ -34,18 +35,6 @@ STANDARD = {
     "partial_update": ("patch", "edit", "Update {a_noun}"),
     "destroy": ("delete", "delete", "Delete {a_noun}"),
 }
-# What the viewset itself keeps of an operation's facts; the others are `operation`'s.
-OWN_FACTS = (
-    "method",
-    "name",
-    "detail",
-    "url_path",
-    "is_filtered",
-    "is_locked",
-    "is_repeatable",
-    "renderer_classes",
-)
-
 type Facts = dict[str, Any]
 type Handler = Callable[..., Any]
 type Shape = type[serializers.Serializer[Any]]
@@ -64,10 +53,7 @@ def described(**facts: Any) -> Callable[[Handler], Handler]:
 def action(method: str, summary: str, **facts: Any) -> Callable[[Handler], Handler]:
     """Return a decorator for a method that is an operation beside the standard ones.
 
-    `facts`: `detail`: whether it is below the address of one object, which it is unless said otherwise;
-    `url_path` and `name`, else the method's name; `is_locked`: nobody else changes the object meanwhile;
-    `is_repeatable`: it runs in no transaction, and no answer need be kept for an Idempotency-Key;
-    `renderer_classes`; and what `operation` takes.
+    `facts`: those of `Operation`. `url_path` and `name` are the method's name unless said otherwise.
     """
     return described(method=method, summary=summary, **facts)
 
@@ -97,7 +83,7 @@ class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
     scope: ClassVar[Scope | None]
     read_scope: ClassVar[Scope | None]  # of GETs, where it is another one
     needs: ClassVar[Permission | None] = None  # what a person must be allowed for all but GETs
-    reads: ClassVar[Mapping[str, str]] = {}  # list, retrieve: what each is said to do
+    reads: ClassVar[Mapping[str, str | tuple[str, Facts]]] = {}  # list, retrieve: what each is said to do
     queryset: ClassVar[QuerySet[Any]]
     serializer_class: ClassVar[Shape]
     created_class: ClassVar[Shape]  # what a new object is shown as, where that is more
@@ -106,25 +92,25 @@ class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
     query: ClassVar[type[StrictSerializer] | None] = None  # of the list; its values are look-ups
     lookup_field = "pk"
     lookup_url_kwarg: ClassVar[str] = ""
-    facts_of: ClassVar[dict[str, Facts]] = {}  # by action
+    operations: ClassVar[dict[str, Operation]] = {}  # by action
 
     def __init_subclass__(cls) -> None:
         """Describe each operation, and wrap it in what its method needs."""
         super().__init_subclass__()
-        cls.facts_of = {}
-        for name, says in cls.reads.items():
-            setattr(cls, name, _copy(getattr(cls, name), says))
+        cls.operations = {}
+        for name, said in cls.reads.items():
+            says, facts = (said, {}) if isinstance(said, str) else said
+            setattr(cls, name, described(**facts)(_copy(getattr(cls, name), says)))
         for name, handler in list(vars(cls).items()):
             if name in STANDARD or hasattr(handler, "facts"):
-                facts = cls._complete_facts(name, getattr(handler, "facts", {}))
-                cls.facts_of[name] = facts
-                setattr(cls, name, cls._wrap(handler, facts))
+                cls.operations[name] = cls._complete(name, getattr(handler, "facts", {}))
+                setattr(cls, name, describe(_wrap(handler, cls.operations[name]), cls.operations[name]))
 
     @classmethod
-    def _complete_facts(cls, action: str, own_facts: Facts) -> Facts:
+    def _complete(cls, action: str, own_facts: Facts) -> Operation:
         """Return everything that is so of an operation."""
         shape = getattr(cls, "serializer_class", None)
-        facts: Facts = {"name": action, "detail": True, "url_path": action, "answer": shape}
+        facts: Facts = {"tag": cls.tag, "name": action, "url_path": action, "answer": shape}
         if action in STANDARD:
             facts |= cls._standard_facts(action)
         facts |= own_facts
@@ -133,7 +119,9 @@ class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
         facts.setdefault("needs", None if is_read else cls.needs)
         facts.setdefault("status", 200 if facts["answer"] or facts.get("others") else 204)
         facts.setdefault("is_post", facts["method"] == "post")
-        return {"tag": cls.tag, "is_change": not is_read, **facts}
+        if facts.get("is_repeatable"):
+            facts |= {"is_edit": False, "is_locked": False}
+        return Operation(**facts | {"name": f"{cls.resource or cls.tag}.{facts['name']}"})
 
     @classmethod
     def _standard_facts(cls, action: str) -> Facts:
@@ -153,37 +141,18 @@ class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
         return facts
 
     @classmethod
-    def _wrap(cls, handler: Handler, facts: Facts) -> Handler:
-        """Return the handler of requests for an operation's method, in its transaction and described."""
-        handle = _handle_with(handler, facts)
-        if facts.get("is_repeatable"):
-            handle = repeatable(handle)
-        elif facts["method"] == "post":
-            handle = idempotent(handle)
-        elif facts["method"] != "get":
-            handle = transaction.atomic(handle)
-        told = {name: fact for name, fact in facts.items() if name not in OWN_FACTS}
-        return operation(cls._full_name(facts), **told)(handle)
-
-    @classmethod
-    def _full_name(cls, facts: Facts) -> str:
-        return f"{cls.resource or cls.tag}.{facts['name']}"
-
-    @classmethod
     def routes(cls, prefix: str, converter: str = "uuid") -> Sequence[URLPattern]:
         """Return the addresses of all operations. Those of one object come last: it may have any name."""
         one = f"{prefix}/<{converter}:{cls.lookup_url_kwarg}>" if cls.lookup_url_kwarg else prefix
         actions: dict[str, dict[str, Any]] = {}  # address → method → action
-        for action, facts in sorted(cls.facts_of.items(), key=lambda item: item[1]["detail"]):
-            address = one if facts["detail"] else prefix
-            if facts["url_path"]:
-                address = f"{address}/{facts['url_path']}"
-            actions.setdefault(address, {})[facts["method"]] = action
+        for action, operation in sorted(cls.operations.items(), key=lambda item: item[1].detail):
+            below = f"/{operation.url_path}" if operation.url_path else ""
+            address = f"{one if operation.detail else prefix}{below}"
+            actions.setdefault(address, {})[operation.method] = action
         routes = []
         for address, by_method in actions.items():
-            facts = cls.facts_of[next(iter(by_method.values()))]
-            own = {name: facts[name] for name in ("renderer_classes",) if name in facts}
-            routes.append(path(address, cls.as_view(by_method, **own), name=cls._full_name(facts)))
+            first = cls.operations[next(iter(by_method.values()))]
+            routes.append(path(address, cls.as_view(by_method, **first.view_options), name=first.name))
         return routes
 
     def get_queryset(self) -> QuerySet[Any]:
@@ -207,7 +176,7 @@ class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
 
     def present(self, row: Any) -> dict[str, object]:
         """Return an object as the API shows it."""
-        return dict(self.serializer_class(row).data)
+        return present(self.serializer_class, row)
 
     def present_page(self, rows: list[Any]) -> list[dict[str, object]]:
         """Return the objects of one page as the API shows them."""
@@ -225,14 +194,14 @@ class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
         """Return one object."""
         return row
 
-    def answer(self, returned: Any, facts: Facts) -> HttpResponseBase:
+    def answer(self, returned: Any, operation: Operation) -> HttpResponseBase:
         """Return the response to an operation, which returned what it shows."""
-        shape, status = facts["answer"], facts["status"]
+        shape = operation.answer
         if isinstance(returned, HttpResponseBase):
             return returned
         if shape is None:
-            return Response(status=status)
-        if facts.get("is_page"):
+            return Response(status=operation.status)
+        if operation.is_page:
             return self.answer_page(returned, self.present_page)
         if isinstance(returned, tuple):
             row, further = returned
@@ -240,30 +209,34 @@ class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
         elif shape is getattr(self, "serializer_class", None):
             data = self.present(returned)
         else:
-            data = dict(shape(returned).data)
-        return self.answer_object(data, status=status)
+            data = present(shape, returned)
+        return self.answer_object(data, status=operation.status)
 
 
-def _handle_with(handler: Handler, facts: Facts) -> Handler:
-    """Return a handler of requests: it finds what an operation's method takes, and shows what it returns."""
-    body, query = facts.get("body"), facts.get("query")
+def _wrap(handler: Handler, operation: Operation) -> Handler:
+    """Return a handler of requests: it finds what a method takes, in its transaction, and shows what it
+    returns."""
 
     @wraps(handler)
-    def handle(view: WorkspaceViewSet, request: Request, **_: Any) -> HttpResponseBase:
+    def handle(view: WorkspaceViewSet, request: Request, **_: Any) -> Any:
         taken: list[Any] = []
-        if facts["detail"]:
-            taken.append(view.get_object(is_locked=facts.get("is_locked", False)))
-        elif body:  # so that a stranger's parent is a 404, whatever the body says
+        if operation.detail:
+            taken.append(view.get_object(is_locked=operation.is_locked))
+        elif operation.body:  # so that a stranger's parent is a 404, whatever the body says
             view.find_parent()
-        if facts.get("is_edit"):
+        if operation.is_edit:
             view.require_match(view.present(taken[0]))
-        if body:
-            taken.append(view.read_body(body))
-        if query and not facts.get("is_filtered"):
-            taken.append(view.read_query(query))
-        return view.answer(handler(view, *taken), facts)
+        if operation.body:
+            taken.append(view.read_body(operation.body))
+        if operation.query and not operation.is_filtered:
+            taken.append(view.read_query(operation.query))
+        return view.answer(handler(view, *taken), operation)
 
-    return handle
+    if operation.is_repeatable:
+        return repeatable(handle)
+    if operation.method == "post":
+        return idempotent(handle)
+    return handle if operation.method == "get" else transaction.atomic(handle)
 
 
 def _copy(handler: Handler, says: str) -> Handler:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from adapters.api.sharing import present_share
+from adapters.api.sharing import ShareObject
 from adapters.api.styles import present_own_style
-from adapters.api.versions import present_version
+from adapters.api.versions import VersionObject
 from adapters.catalog import sharing
 from adapters.erasure import workflow
 from adapters.errors import NotOffered, NotServing
@@ -12,6 +12,7 @@ from adapters.models import AdapterVersion, Status, Style
 from adapters.placement import transitions
 from adapters.releases import aliases
 from adapters.uploads import pipeline, sessions
+from core.rest.objects import present
 from events.models import OutboxEvent
 from tenants.models import Tenant, User
 from tests.adapters.builders import adapter_files, begin, known, uploaded
@@ -111,7 +112,7 @@ def test_a_deleted_version_tells_its_erasure(acme, alice, versions):
     erasure = workflow.erase_version(versions[1], alice)
     [retired] = objects_of("version.retired")
     assert (retired["number"], retired["erasure"]) == (2, str(erasure.version_id))
-    assert retired == {**present_version(AdapterVersion.objects.get(number=2)), "findings": []}
+    assert retired == {**present(VersionObject, AdapterVersion.objects.get(number=2)), "findings": []}
 
 
 def test_a_canary_that_fails_or_is_retired_is_none_in_its_last_event(acme, alice, versions):
@@ -152,7 +153,7 @@ def test_a_share_is_told_to_the_workspace_that_gets_it(acme, alice, versions, ch
     share = sharing.share_style(versions[0].style, charlies.slug, alice)
     assert recorded(charlies) == [("style.shared", {})]
     shared = newest().object
-    assert shared == {**present_share(share), "style": str(share.style_id)}
+    assert shared == {**present(ShareObject, share), "style": str(share.style_id)}
     assert "test_prompts" not in shared
     sharing.revoke_share(share)
     sharing.share_style(versions[0].style, charlies.slug, alice)

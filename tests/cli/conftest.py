@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from adapters.api.upload_events import StreamLimits
-from adapters.api.uploads import UploadEventsView
+from adapters.api.uploads import UploadViewSet
 from adapters.models import BaseModel
 from adapters.routing import publisher
 from adapters.validation import BaseShape, Linear
@@ -78,7 +78,7 @@ def base_model(db, settings) -> BaseModel:
 def service(transactional_db, valkey, engine, acme, monkeypatch) -> Iterator[Service]:
     """The service of Acme, whose workers do at once what there is to do."""
     app.loader.import_default_modules()  # what is not known here would be sent to the broker
-    monkeypatch.setattr(UploadEventsView, "limits", StreamLimits(poll_s=0.05, max_stream_s=5))
+    monkeypatch.setattr(UploadViewSet, "stream_limits", StreamLimits(poll_s=0.05, max_stream_s=5))
     valkey.set(valkey_names.epoch_key(), "whole")
     with GatewayThread() as gateway, httpx.HTTPTransport() as storage, eager_tasks():
         yield Service(gateway, storage)

@@ -151,6 +151,35 @@ def test_every_operation_has_a_summary_an_example_and_its_errors():
             assert content is None or content.get("example") or content.get("examples"), where
 
 
+def test_every_example_is_what_its_schema_says():
+    document = api_schema.document()
+    components = {"components": document["components"]}
+    for where, operation in _operations():
+        successes = [answer for status, answer in operation["responses"].items() if status < "300"]
+        for told in [operation.get("requestBody") or {}, *successes]:
+            content = told.get("content", {}).get("application/json", {})
+            for example in content.get("examples", {}).values():
+                faults = Draft202012Validator({**components, **content["schema"]}).iter_errors(
+                    example["value"]
+                )
+                assert not [fault.message for fault in faults], where
+
+
+def test_an_object_has_one_id_in_all_examples():
+    examples = {}
+    for _, operation in _operations():
+        for answer in operation["responses"].values():
+            content = answer.get("content", {}).get("application/json", {})
+            examples[operation["operationId"]] = content.get("examples", {}).get("Answer", {}).get("value")
+            if examples[operation["operationId"]]:
+                break
+    key = examples["keys.get"]["id"]
+    assert examples["usage.events"]["data"][0]["key"] == examples["requests.list"]["data"][0]["key"] == key
+    assert examples["workspace.audit_log"]["data"][0]["object_id"] == key
+    assert examples["uploads.get"]["id"] == examples["erasures.get"]["id"] == examples["versions.get"]["id"]
+    assert examples["uploads.get"]["style"] == examples["styles.get"]["id"]
+
+
 def _nodes(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every object of the document with where it stands, but not what examples hold."""
     if isinstance(node, dict):

@@ -1,6 +1,6 @@
 """Documents of a training: announce, read, leave out, delete."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import QuerySet
 from rest_framework import serializers
@@ -20,34 +20,22 @@ MAX_SIZE = 2**62
 class DocumentObject(serializers.Serializer[Document]):
     """A text to learn from."""
 
-    example: ClassVar = {
-        "id": "0b0c7f0e-1d1d-4c3c-9a55-6a7f0f3b2c11",
-        "object": "training_document",
-        "name": "chapter-1.docx",
-        "status": "read",
-        "size_bytes": 48213,
-        "format": "docx",
-        "words": 5120,
-        "language": "en",
-        "removed": {"page_numbers": 14},
-        "first_words": "The river had risen in the night …",
-        "refusal": "",
-        "fix": "",
-        "is_left_out": False,
-    }
-
     id = serializers.UUIDField()
     object = serializers.CharField(default="training_document", read_only=True)
-    name = serializers.CharField()
-    status = serializers.ChoiceField(Document.Status.choices)
-    size_bytes = serializers.IntegerField()
-    format = serializers.CharField()
-    words = serializers.IntegerField()
-    language = serializers.CharField(help_text="ISO 639-1 code. Empty if unclear.")
+    name = serializers.CharField(help_text="The file's name.", initial="chapter-1.docx")
+    status = serializers.ChoiceField(Document.Status.choices, initial="read")
+    size_bytes = serializers.IntegerField(initial=48_213)
+    format = serializers.CharField(initial="docx")
+    words = serializers.IntegerField(initial=5120)
+    language = serializers.CharField(help_text="ISO 639-1 code. Empty if unclear.", initial="en")
     removed = serializers.DictField(
-        child=serializers.IntegerField(), help_text="What was left out while reading, by kind."
+        child=serializers.IntegerField(),
+        help_text="What was left out while reading, by kind.",
+        initial={"page_numbers": 14},
     )
-    first_words = serializers.CharField(help_text="How the text begins, as we read it.")
+    first_words = serializers.CharField(
+        help_text="How the text begins, as we read it.", initial="The river had risen in the night …"
+    )
     refusal = MessageText(help_text="Why it can't be used. Empty otherwise.")
     fix = MessageText(source="refusal_fix", help_text="What to do about it.")
     is_left_out = serializers.BooleanField()
@@ -56,19 +44,16 @@ class DocumentObject(serializers.Serializer[Document]):
 class DocumentUploadObject(DocumentObject):
     """A new document, and the form that posts its file to the storage."""
 
-    example: ClassVar = {
-        **DocumentObject.example,
-        "status": "uploading",
-        "upload": {"url": "https://files.example.com/polyscribe", "fields": {"key": "trainings/…"}},
-    }
+    example = dict(status="uploading")
 
-    upload = serializers.DictField(help_text="`url`, and `fields` to send before the file, as multipart.")
+    upload = serializers.DictField(
+        help_text="`url`, and `fields` to send before the file, as multipart.",
+        initial={"url": "https://files.example.com/polyscribe", "fields": {"key": "trainings/…"}},
+    )
 
 
 class AddedDocuments(serializers.Serializer[Any]):
     """New documents."""
-
-    example: ClassVar = {"object": "list", "data": [DocumentUploadObject.example]}
 
     object = serializers.CharField(default="list", read_only=True)
     data = DocumentUploadObject(many=True)  # type: ignore[assignment]
@@ -77,14 +62,12 @@ class AddedDocuments(serializers.Serializer[Any]):
 class DocumentFileBody(StrictSerializer):
     """A file to add."""
 
-    name = TextField(max_length=200)
-    size_bytes = serializers.IntegerField(min_value=0, max_value=MAX_SIZE)
+    name = TextField(max_length=200, help_text="The file's name.", initial="chapter-1.docx")
+    size_bytes = serializers.IntegerField(min_value=0, max_value=MAX_SIZE, initial=48_213)
 
 
 class DocumentsBody(StrictSerializer):
     """The files to add."""
-
-    example: ClassVar[dict[str, Any]] = {"files": [{"name": "chapter-1.docx", "size_bytes": 48213}]}
 
     files = serializers.ListSerializer[Any](
         child=DocumentFileBody(), allow_empty=False, max_length=MAX_DOCUMENTS
@@ -94,18 +77,14 @@ class DocumentsBody(StrictSerializer):
 class TextBody(StrictSerializer):
     """A text to add."""
 
-    example: ClassVar[dict[str, Any]] = {"name": "Letter.txt", "text": "Dear Anna, …"}
-
-    name = TextField(max_length=200, help_text="A title, such as `Letter to Anna.txt`.")
-    text = TextField(max_length=MAX_PASTED_BYTES, trim_whitespace=False)
+    name = TextField(max_length=200, help_text="A title, such as `Letter to Anna.txt`.", initial="Letter.txt")
+    text = TextField(max_length=MAX_PASTED_BYTES, trim_whitespace=False, initial="Dear Anna, …")
 
 
 class DocumentBody(StrictSerializer):
     """What can be changed of a document."""
 
-    example: ClassVar[dict[str, Any]] = {"is_left_out": True}
-
-    is_left_out = serializers.BooleanField(help_text="Leave it out of the training.")
+    is_left_out = serializers.BooleanField(help_text="Leave it out of the training.", initial=True)
 
 
 class DocumentViewSet(TrainingApiViewSet):
@@ -141,7 +120,7 @@ class DocumentViewSet(TrainingApiViewSet):
         document.refresh_from_db()
         return document
 
-    @described(is_edit=False, is_locked=False, is_repeatable=True)
+    @described(is_repeatable=True)
     def destroy(self, document: Document) -> None:
         """Delete a document and its text."""
         actions.delete_document(self.access, document)

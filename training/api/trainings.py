@@ -1,6 +1,6 @@
 """Trainings: create, estimate, start, watch, pause, cancel; and what they check of a version."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -14,8 +14,9 @@ from adapters.errors import NoEvaluation, VersionNotFound
 from adapters.evidence import EvaluationObject, present_evaluation, reads_texts
 from adapters.models import AdapterVersion
 from core.money import dollars
-from core.rest.bodies import StrictSerializer, TextField
+from core.rest.bodies import StrictSerializer, TextField, choice_query
 from core.rest.messages import MessageText
+from core.rest.objects import PersonField
 from metering.trainings import price_at
 from tenants.models import Scope
 from tenants.rest import WorkspaceViewSet, described, get, post
@@ -28,60 +29,35 @@ from training.models.trainings import MAX_EPOCHS
 class TrainingObject(serializers.Serializer[Training]):
     """A training: texts that become a version of a style."""
 
-    example: ClassVar = {
-        "id": "8a4d2f4c-6a52-4f0c-bb1f-3f5a5f7f0a10",
-        "object": "training",
-        "slug": "my-voice",
-        "name": "My voice",
-        "status": "running",
-        "note": "",
-        "failure": "",
-        "words": 20120,
-        "examples": 96,
-        "epochs": 3,
-        "most_tokens": 91400,
-        "most_nanousd": 274200000,
-        "most_usd": "0.2742",
-        "estimated_s": 540,
-        "step": 31,
-        "steps": 72,
-        "percent": 43,
-        "left_s": 301,
-        "trained_tokens": 39355,
-        "training_loss": 3.104,
-        "validation_loss": 3.215,
-        "model": None,
-        "evaluates": None,
-        "keeps_documents": False,
-        "created_by": "alice@example.com",
-        "created_at": "2026-11-29T10:00:00Z",
-        "started_at": "2026-11-29T10:04:00Z",
-        "ended_at": None,
-    }
+    example = dict(model=None, started_at="2026-11-26T09:34:00Z")
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="training", read_only=True)
-    slug = serializers.CharField(help_text="The style's short name, for `model`.")
-    name = serializers.CharField()
-    status = serializers.ChoiceField(Status.choices)
+    slug = serializers.CharField(help_text="The style's short name, for `model`.", initial="my-voice")
+    name = serializers.CharField(initial="My voice")
+    status = serializers.ChoiceField(Status.choices, initial="running")
     note = MessageText(help_text="What the current step is waiting for. May be empty.")
     failure = MessageText(help_text="Why it failed. Empty otherwise.")
-    words = serializers.SerializerMethodField()
-    examples = serializers.IntegerField()
-    epochs = serializers.IntegerField(help_text="Maximum passes over the examples.")
+    words = serializers.SerializerMethodField(initial=20_120)
+    examples = serializers.IntegerField(help_text="Number of examples made from the texts.", initial=96)
+    epochs = serializers.IntegerField(help_text="Maximum passes over the examples.", initial=3)
     most_tokens = serializers.IntegerField(
-        help_text="The most tokens it can train. 0 before it was prepared."
+        help_text="The most tokens it can train. 0 before it was prepared.", initial=91_400
     )
-    most_nanousd = serializers.SerializerMethodField(help_text="The most it can cost, in 10⁻⁹ dollars.")
+    most_nanousd = serializers.SerializerMethodField(
+        help_text="The most it can cost, in 10⁻⁹ dollars.", initial=274_200_000
+    )
     most_usd = serializers.SerializerMethodField(help_text="The same, in dollars.")
-    estimated_s = serializers.IntegerField(help_text="Estimated seconds of training.")
-    step = serializers.IntegerField()
-    steps = serializers.IntegerField()
-    percent = serializers.IntegerField()
-    left_s = serializers.IntegerField(allow_null=True, help_text="Estimated seconds left while it runs.")
-    trained_tokens = serializers.IntegerField()
-    training_loss = serializers.FloatField(allow_null=True)
-    validation_loss = serializers.FloatField(allow_null=True)
+    estimated_s = serializers.IntegerField(help_text="Estimated seconds of training.", initial=540)
+    step = serializers.IntegerField(help_text="Steps completed.", initial=31)
+    steps = serializers.IntegerField(help_text="Steps of the whole training.", initial=72)
+    percent = serializers.IntegerField(help_text="How far the training is, in percent.", initial=43)
+    left_s = serializers.IntegerField(
+        allow_null=True, help_text="Estimated seconds left while it runs.", initial=301
+    )
+    trained_tokens = serializers.IntegerField(help_text="Tokens trained so far.", initial=39_355)
+    training_loss = serializers.FloatField(allow_null=True, initial=3.104)
+    validation_loss = serializers.FloatField(allow_null=True, initial=3.215)
     model = serializers.SerializerMethodField(help_text="The value for `model` once it has succeeded.")
     evaluates = serializers.CharField(
         source="evaluated_version.model_name",
@@ -91,14 +67,9 @@ class TrainingObject(serializers.Serializer[Training]):
         help_text="The version that its texts only check: nothing is trained, and it succeeds at once.",
     )
     keeps_documents = serializers.BooleanField(help_text="Whether the texts are kept after the training.")
-    created_by = serializers.CharField(
-        source="created_by.email",
-        allow_null=True,
-        read_only=True,
-        help_text="A person's address; null: a program.",
-    )
+    created_by = PersonField("created_by")
     created_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField(allow_null=True)
+    started_at = serializers.DateTimeField(allow_null=True, help_text="When it started. `null` until then.")
     ended_at = serializers.DateTimeField(allow_null=True)
 
     def get_words(self, training: Training) -> int:
@@ -121,34 +92,24 @@ class TrainingObject(serializers.Serializer[Training]):
 class TrainingEventObject(serializers.Serializer[TrainingEvent]):
     """A status that a training reached, or its losses at a step."""
 
-    example: ClassVar = {
-        "object": "training_event",
-        "at": "2026-11-29T10:06:12Z",
-        "status": "",
-        "step": 24,
-        "training_loss": 3.18,
-        "validation_loss": None,
-        "is_checkpoint": False,
-    }
-
     object = serializers.CharField(default="training_event", read_only=True)
     at = serializers.DateTimeField()
-    status = serializers.CharField(help_text="The status it reached. Empty for losses.")
-    step = serializers.IntegerField()
-    training_loss = serializers.FloatField(allow_null=True)
+    status = serializers.CharField(help_text="The status it reached. Empty for losses.", initial="")
+    step = serializers.IntegerField(help_text="Number of the training step.", initial=24)
+    training_loss = serializers.FloatField(allow_null=True, initial=3.18)
     validation_loss = serializers.FloatField(allow_null=True)
-    is_checkpoint = serializers.BooleanField()
+    is_checkpoint = serializers.BooleanField(help_text="Whether the weights of this step were kept.")
 
 
 class NewTrainingBody(StrictSerializer):
     """A new training."""
 
-    example: ClassVar[dict[str, Any]] = {"slug": "my-voice", "name": "My voice"}
-
     slug = TextField(
-        max_length=40, help_text="The style's short name, for `model`. May be an existing style."
+        max_length=40,
+        help_text="The style's short name, for `model`. May be an existing style.",
+        initial="my-voice",
     )
-    name = TextField(max_length=60, help_text="The style's name, for people.")
+    name = TextField(max_length=60, help_text="The style's name, for people.", initial="My voice")
     epochs = serializers.IntegerField(
         required=False,
         default=MAX_EPOCHS,
@@ -161,10 +122,8 @@ class NewTrainingBody(StrictSerializer):
 class StartBody(StrictSerializer):
     """The consent to a training."""
 
-    example: ClassVar[dict[str, Any]] = {"rights": True}
-
     rights = serializers.BooleanField(
-        help_text="`true`: the texts are yours, or you have the right to train on them."
+        help_text="`true`: the texts are yours, or you have the right to train on them.", initial=True
     )
     keep_documents = serializers.BooleanField(
         required=False, default=False, help_text="Keep the texts for more than 30 days after the training."
@@ -174,16 +133,10 @@ class StartBody(StrictSerializer):
 class NewEvaluationBody(StrictSerializer):
     """The version to check."""
 
-    example: ClassVar[dict[str, Any]] = {"style": "my-voice", "version": 3}
-
-    style = TextField(max_length=40, help_text="The short name of one of your own styles.")  # type: ignore[assignment]
-    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
-
-
-class TrainingsQuery(StrictSerializer):
-    """Which trainings."""
-
-    status = serializers.ChoiceField(Status.choices, required=False, help_text="Filter by status.")
+    style = TextField(
+        max_length=40, help_text="The short name of one of your own styles.", initial="my-voice"
+    )  # type: ignore[assignment]
+    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, initial=3)
 
 
 class TrainingApiViewSet(WorkspaceViewSet):
@@ -213,21 +166,19 @@ class TrainingViewSet(TrainingApiViewSet):
     """Trainings."""
 
     noun, nouns = "training", "trainings"
-    reads = {"list": "Return trainings, newest first."}
+    reads = {
+        "list": "Return trainings, newest first.",
+        "retrieve": ("Return a training.", {"summary": "Get a training and its progress"}),
+    }
     serializer_class = TrainingObject
     new_body = NewTrainingBody
-    query = TrainingsQuery
+    query = choice_query("status", Status.choices)
 
     def create(self, body: dict[str, Any]) -> Training:
         """Return a new training. Add documents to it, then request an estimate."""
         return actions.create_training(self.access, **body)
 
-    @described(summary="Get a training and its progress")
-    def retrieve(self, row: Training) -> Training:
-        """Return a training."""
-        return row
-
-    @described(summary="Delete a training and its texts", is_edit=False, is_locked=False, is_repeatable=True)
+    @described(summary="Delete a training and its texts", is_repeatable=True)
     def destroy(self, training: Training) -> None:
         """Delete a training that is not in progress. The version that came of it stays."""
         actions.delete_training(self.access, training)
@@ -307,15 +258,9 @@ class EventViewSet(TrainingApiViewSet):
     """What happened in a training."""
 
     nouns = "a training's events and losses"
+    reads = {"list": ("Return events, newest first.", {"name": "events"})}
     serializer_class = TrainingEventObject
     ordering = ("-at", "-pk")
 
-    @described(name="events")
-    def list(self) -> QuerySet[TrainingEvent]:
-        """Return events, newest first."""
+    def get_queryset(self) -> QuerySet[TrainingEvent]:
         return TrainingEvent.objects.filter(training=self.training())
-
-
-def present_training(training: Training) -> dict[str, object]:
-    """Return a training as the API shows it, and as events carry it."""
-    return dict(TrainingObject(training).data)

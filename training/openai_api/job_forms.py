@@ -32,7 +32,7 @@ SLUG_ENDS = re.compile(r"^-+|-+$")
 class JobBody(StrictSerializer):
     """A new job."""
 
-    model = TextField(max_length=200)
+    model = TextField(max_length=200, help_text="The model to train on: `base`.")
     training_file = TextField(max_length=100)
     validation_file = TextField(max_length=100, required=False, allow_null=True)
     suffix = TextField(max_length=MAX_SUFFIX, required=False, allow_null=True)

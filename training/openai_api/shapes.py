@@ -67,15 +67,15 @@ class StoredFile(serializers.Serializer[Any]):
 
     id = serializers.CharField()
     object = serializers.CharField(help_text="Always `file`.")
-    bytes = serializers.IntegerField()
+    bytes = serializers.IntegerField(help_text="Size in bytes.")
     created_at = serializers.IntegerField(help_text="Unix time in seconds.")
     expires_at = serializers.IntegerField(
-        allow_null=True, help_text="Unix time in seconds. Null: it is kept until you delete it."
+        allow_null=True, help_text="Unix time in seconds. `null`: it is kept until you delete it."
     )
-    filename = serializers.CharField()
+    filename = serializers.CharField(help_text="The file's name.")
     purpose = serializers.CharField(help_text="`fine-tune`, or `fine-tune-results` for a job's losses.")
     status = serializers.CharField(help_text="Always `processed`.")
-    status_details = serializers.CharField(allow_null=True)
+    status_details = serializers.CharField(allow_null=True, help_text="Always `null`.")
 
 
 class DeletedFile(serializers.Serializer[Any]):
@@ -99,10 +99,10 @@ class FineTuningFailure(serializers.Serializer[Any]):
 class FineTuningMetrics(serializers.Serializer[Any]):
     """Losses at a step."""
 
-    step = serializers.IntegerField(required=False)
-    total_steps = serializers.IntegerField(required=False)
-    train_loss = serializers.FloatField(required=False)
-    valid_loss = serializers.FloatField(required=False)
+    step = serializers.IntegerField(required=False, help_text="Number of the training step.")
+    total_steps = serializers.IntegerField(required=False, help_text="Steps of the whole training.")
+    train_loss = serializers.FloatField(required=False, help_text="Loss on the training texts.")
+    valid_loss = serializers.FloatField(required=False, help_text="Loss on the held-out texts.")
 
 
 class FineTuningJob(serializers.Serializer[Any]):
@@ -146,7 +146,7 @@ class FineTuningJob(serializers.Serializer[Any]):
         child=serializers.CharField(), help_text="The losses as CSV, once the job has succeeded."
     )
     hyperparameters = HyperparametersBody()
-    method = MethodBody()
+    method = MethodBody(help_text="How it is trained.")
     seed = serializers.IntegerField()
     trained_tokens = serializers.IntegerField(allow_null=True, help_text="Set when the job ends.")
     estimated_finish = serializers.IntegerField(
@@ -195,7 +195,7 @@ class FineTuningCheckpoint(serializers.Serializer[Any]):
     id = serializers.CharField()
     object = serializers.CharField(help_text="Always `fine_tuning.job.checkpoint`.")
     created_at = serializers.IntegerField(help_text="Unix time in seconds.")
-    fine_tuned_model_checkpoint = serializers.CharField(allow_null=True)
-    fine_tuning_job_id = serializers.CharField()
-    step_number = serializers.IntegerField()
-    metrics = FineTuningMetrics()
+    fine_tuned_model_checkpoint = serializers.CharField(allow_null=True, help_text="The value for `model`.")
+    fine_tuning_job_id = serializers.CharField(help_text="Id of the job.")
+    step_number = serializers.IntegerField(help_text="Number of the training step.")
+    metrics = FineTuningMetrics(help_text="Losses at this step.")

@@ -1,6 +1,6 @@
 """The workspace: its name, its budget, its audit log; and who is calling."""
 
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from core.errors import Invalid
 from core.money import NANO
 from core.names import validate_name
 from core.rest.bodies import StrictSerializer, TextField
+from core.rest.objects import PersonField
 from keys.api import WATERMARK_HELP, LimitsBody, limit_field
 from keys.forms import LIFETIMES_DAYS
 from metering.forms import MAX_USD
@@ -33,33 +34,18 @@ class NotConfirmed(Invalid):
 class AuditObject(serializers.Serializer[AuditEntry]):
     """An audit log entry."""
 
-    example: ClassVar = {
-        "id": 42,
-        "object": "audit_entry",
-        "at": "2026-11-26T09:30:00Z",
-        "action": "api_key.created",
-        "actor": "alice@example.com",
-        "api_key": None,
-        "object_type": "tenants.apikey",
-        "object_id": "7f2c1b4e-9d0a-4c55-8a3e-1b2c3d4e5f60",
-        "object_name": "newsletter (sk-ps-aB3d…9xYz)",
-        "before": {},
-        "after": {"scopes": ["inference"]},
-        "address": "203.0.113.7",
-    }
-
-    id = serializers.IntegerField()
+    id = serializers.IntegerField(initial=42)
     object = serializers.CharField(default="audit_entry", read_only=True)
     at = serializers.DateTimeField()
-    action = serializers.CharField(help_text="As `api_key.created`.")
-    actor = serializers.CharField(source="actor.email", read_only=True, allow_null=True)
+    action = serializers.CharField(help_text="As `api_key.created`.", initial="api_key.created")
+    actor = PersonField("actor", help_text="Email address of the person. `null` for a program.")
     api_key = serializers.UUIDField(source="api_key_id", allow_null=True, help_text="The API key used.")
-    object_type = serializers.CharField()
-    object_id = serializers.CharField()
-    object_name = serializers.CharField()
-    before = serializers.DictField()
-    after = serializers.DictField()
-    address = serializers.CharField(allow_null=True)
+    object_type = serializers.CharField(initial="tenants.apikey")
+    object_id = serializers.CharField(help_text="Id of the object that was changed.")
+    object_name = serializers.CharField(initial="newsletter (sk-ps-aB3d…9xYz)")
+    before = serializers.DictField(help_text="Values before the change.")
+    after = serializers.DictField(help_text="Values after the change.", initial={"scopes": ["inference"]})
+    address = serializers.CharField(allow_null=True, initial="203.0.113.7")
 
 
 class NewKeysBody(LimitsBody):
@@ -71,7 +57,7 @@ class NewKeysBody(LimitsBody):
 class WorkspaceBody(StrictSerializer):
     """The fields of the workspace that can be updated."""
 
-    example: ClassVar = {"monthly_nanousd": 50_000_000_000}
+    example = dict(monthly_nanousd=50_000_000_000)
 
     name = TextField(max_length=80, validators=[validate_name], required=False)
     monthly_nanousd = limit_field(MAX_USD * NANO)
@@ -111,9 +97,7 @@ class WorkspaceBody(StrictSerializer):
 class DeleteBody(StrictSerializer):
     """Confirmation of the deletion."""
 
-    example: ClassVar = {"confirm": "acme"}
-
-    confirm = serializers.CharField(max_length=80, help_text="The workspace's `slug`.")
+    confirm = serializers.CharField(max_length=80, help_text="The workspace's `slug`.", initial="acme")
 
 
 class AuditQuery(StrictSerializer):
@@ -147,7 +131,7 @@ class CurrentWorkspaceViewSet(WorkspaceViewSet):
         body=DeleteBody,
         answer=WorkspaceObject,
         status=202,
-        example={**WorkspaceObject.example, "deletion_at": "2026-11-30T09:30:00Z"},
+        example={"deletion_at": "2026-11-30T09:30:00Z"},
     )
     def destroy(self, tenant: Tenant, body: dict[str, Any]) -> Tenant:
         """Schedule the deletion of the workspace and the erasure of all its styles at `deletion_at`. Invoices

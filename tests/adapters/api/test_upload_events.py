@@ -13,7 +13,7 @@ import uvicorn
 from django.db import connections
 
 from adapters.api.upload_events import StreamLimits
-from adapters.api.uploads import UploadEventsView
+from adapters.api.uploads import UploadViewSet
 from adapters.errors import Finding
 from adapters.models import AdapterVersion, Status, Style, UploadNote
 from config.asgi import django_app
@@ -60,7 +60,7 @@ class Stream:
 @pytest.fixture
 def port(monkeypatch) -> Iterator[int]:
     """The site under uvicorn, in a thread."""
-    monkeypatch.setattr(UploadEventsView, "limits", QUICK)
+    monkeypatch.setattr(UploadViewSet, "stream_limits", QUICK)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(django_app, lifespan="off", log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -132,7 +132,7 @@ def test_more_streams_than_connections_to_the_database(port, version, secret):
 
 def test_a_silent_stream_sends_heartbeats_and_ends_in_time(port, version, secret, monkeypatch):
     limits = StreamLimits(poll_s=0.05, heartbeat_s=0.1, max_stream_s=2)
-    monkeypatch.setattr(UploadEventsView, "limits", limits)
+    monkeypatch.setattr(UploadViewSet, "stream_limits", limits)
     began_at = time.monotonic()
     with streams(port, version, secret) as [stream]:
         blocks = list(stream.blocks())
@@ -144,7 +144,7 @@ def test_a_silent_stream_sends_heartbeats_and_ends_in_time(port, version, secret
 
 
 def test_a_workspace_has_so_many_streams_and_a_closed_one_makes_room(port, version, secret, monkeypatch):
-    monkeypatch.setattr(UploadEventsView, "limits", StreamLimits(poll_s=0.05, per_workspace=2))
+    monkeypatch.setattr(UploadViewSet, "stream_limits", StreamLimits(poll_s=0.05, per_workspace=2))
     with streams(port, version, secret, count=2) as opened:
         for stream in opened:
             next(stream.events())
@@ -160,7 +160,7 @@ def test_a_workspace_has_so_many_streams_and_a_closed_one_makes_room(port, versi
 
 
 def test_a_place_of_a_killed_process_is_free_again(port, version, secret, monkeypatch):
-    monkeypatch.setattr(UploadEventsView, "limits", StreamLimits(poll_s=0.05, per_workspace=1))
+    monkeypatch.setattr(UploadViewSet, "stream_limits", StreamLimits(poll_s=0.05, per_workspace=1))
     key = f"streams:{version.style.owner_id}"
     valkey_names.client().zadd(key, {"killed": time.time() + 100})
     with streams(port, version, secret) as [refused]:

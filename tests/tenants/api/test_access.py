@@ -183,8 +183,8 @@ def test_every_handler_says_its_scope_and_every_post_is_idempotent():
         if issubclass(view, OpenAiView):
             continue  # OpenAI's own form has no Idempotency-Key
         handlers += [(method, getattr(view, method)) for method in METHODS if hasattr(view, method)]
-        for action, facts in getattr(view, "facts_of", {}).items():
-            handlers.append((facts["method"], getattr(view, action)))
+        for action, operation in getattr(view, "operations", {}).items():
+            handlers.append((operation.method, getattr(view, action)))
     assert len(handlers) > 60
     for method, handler in handlers:
         assert hasattr(handler, "scope"), handler
