@@ -5,29 +5,25 @@ admits anyone logged in with the invited address, once, for seven days. Nothing 
 has an account.
 """
 
-import re
 from datetime import timedelta
 
 from django.core import signing
 from django.db import IntegrityError, transaction
-from django.urls import reverse
 from django.utils import timezone
 
 from accounts import free_plan
 from core.errors import Conflict, NotAllowed, NotFound
-from core.grammar import within_sentence
 from events.models import NoticeMail
 from events.models.notices import INVITATION
 from tenants.access import Access
+from tenants.invitation_links import SIGNER
 from tenants.models import Invitation, Membership, Tenant, User
-from tenants.roles import DESCRIPTIONS, Permission
+from tenants.roles import Permission
 
-SIGNER = signing.Signer(salt="accounts.invitations", sep=".")  # not ":", which addresses quote
 LINK_LASTS = timedelta(days=7)
 MAX_OPEN = 100  # of a workspace
 MAX_MAILS_A_DAY = 50  # of a workspace: invitations are mail to strangers
 RESEND_AFTER = timedelta(minutes=2)
-LOOKS_LIKE_ADDRESS = re.compile(r"[/:@]|\.\w")
 
 
 class AlreadyMember(Conflict):
@@ -128,11 +124,6 @@ def withdraw(invitation: Invitation, *, by: Access) -> None:
     Invitation.objects.filter(pk=invitation.pk).delete()
 
 
-def token_of(invitation: Invitation) -> str:
-    """Return what an invitation's link is known by. It names its end, so a new link ends the one before."""
-    return SIGNER.sign_object([str(invitation.pk), invitation.expires_at.isoformat()])
-
-
 def find_by_token(token: str) -> Invitation:
     """Return the open invitation of a mailed link. Raises InvitationOver."""
     opened = Invitation.objects.open(timezone.now()).select_related("tenant", "invited_by")
@@ -170,23 +161,6 @@ def accept(invitation: Invitation, user: User, *, address: str | None) -> Member
         access = Access(tenant=invitation.tenant, user=user, role=membership.role, address=address)
         access.audit("member.joined", membership, after={"role": membership.role})
     return membership
-
-
-def describe_for_mail(invitation: Invitation) -> dict[str, object]:
-    """Return what the mail with an invitation's link says."""
-    return {
-        "workspace": _harmless_name(invitation.tenant),
-        "inviter": invitation.invited_by.email if invitation.invited_by else "",
-        "role": within_sentence(str(Membership.Role(invitation.role).label)),
-        "description": DESCRIPTIONS[invitation.role],
-        "expires_at": invitation.expires_at,
-        "path": reverse("accounts:join", args=[token_of(invitation)]),
-    }
-
-
-def _harmless_name(tenant: Tenant) -> str:
-    """Return a workspace's name for a mail to a stranger; one that reads as a link shows its slug instead."""
-    return tenant.slug if LOOKS_LIKE_ADDRESS.search(tenant.name) else tenant.name
 
 
 def _queue_mail(invitation: Invitation) -> None:

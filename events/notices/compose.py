@@ -21,13 +21,13 @@ from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.translation import gettext, override
 
-from accounts.invitations import describe_for_mail
 from core import months
 from core.grammar import within_sentence
 from core.money import usd_about
 from events.models import NoticeKind, NoticeMail, OutboxEvent, ReachedThreshold
 from events.notices.catalog import ALWAYS_SENT
 from events.notices.choices import unsubscribe_url
+from tenants.invitation_links import describe_for_mail
 from tenants.models import Scope
 
 Measure = ReachedThreshold.Measure

@@ -14,6 +14,7 @@ from core import months
 from metering import plans
 from metering.models import LedgerEntry
 from tenants.access import access_of_person
+from tenants.invitation_links import token_of
 from tenants.models import Invitation, Membership, User
 from tenants.persons import keep_person
 from tests.racing import race
@@ -123,7 +124,7 @@ def test_the_page_of_an_invitation_says_why_its_owner_to_be_can_not_join(owner, 
     dora = User.objects.create_user("dora@example.org")
     found(dora, "Dora's")
     invitation = invitations.invite(dora.email, "owner", by=owner)
-    page = reverse("accounts:join", args=[invitations.token_of(invitation)])
+    page = reverse("accounts:join", args=[token_of(invitation)])
     answer = browser_of(dora).post(page, follow=True)
     assert answer.status_code == 200
     assert "you have one: Dora&#x27;s" in answer.text

@@ -15,13 +15,13 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, Route, expect
 
-from accounts.invitations import token_of
 from accounts.workspaces import create_tenant
 from adapters.models import Style
 from events.models import NoticeKind
 from events.notices.choices import unsubscribe_url
 from metering.ledger import record_events
 from stack.folders import ROOT
+from tenants.invitation_links import token_of
 from tenants.models import Invitation, Membership, User
 from tests.pages import scene, training_scene
 from tests.pages.builders import PASSWORD, give_password
