@@ -1,11 +1,15 @@
-"""Charts as templates draw them: bars over time, and lines over steps."""
+"""Charts as templates draw them: bars over time by unfold's component, and lines over steps."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
+from typing import Protocol
 
 WIDTH = 600
 HEIGHT = 120
+BARS = {"backgroundColor": "var(--color-primary-600)", "displayXAxis": False, "displayYAxis": False}
 
 
 @dataclass(frozen=True)
@@ -26,24 +30,13 @@ SPANS = (
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One interval of a chart, in the chart's own units."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    label: str
-
-
-@dataclass(frozen=True)
 class Chart:
-    """What a chart shows: its bars, and the same in words."""
+    """What a chart shows: `data` for unfold's component, and the same in words."""
 
     title: str
     most: str
     sentence: str
-    bars: list[Bar]
+    data: str  # "" where there is nothing to show
     begins: str
     ends: str
 
@@ -56,22 +49,48 @@ def find_span(code: str | None) -> Span:
 def draw_bars(
     title: str, points: Sequence[tuple[datetime, float]], *, span: Span, form: str, ends: datetime
 ) -> Chart:
-    """Return bars of the points' height, from left to right by when each point's time ends."""
+    """Return a chart with a bar for each step of a span, as high as the point whose time ends in it."""
     begins = ends - span.length
-    values = [value for _, value in points]
-    most = max(values, default=0.0)
-    width = WIDTH / (span.length / span.step)
-    bars = []
-    for ends_at, value in points:
-        share = (ends_at - begins) / span.length
-        height = HEIGHT * value / most if most else 0.0
-        label = f"{ends_at:%d %b %H:%M}: {form.format(value)}"
-        x = max(0.0, WIDTH * share - width)
-        bars.append(Bar(x, HEIGHT - height, width * 0.8, height, label))
-    newest = form.format(values[-1]) if values else "nothing"
-    sentence = f"{title}, {span.name.lower()}: maximum {form.format(most)}, latest {newest}."
     pattern = "%d %b %H:%M" if span.length > timedelta(hours=1) else "%H:%M"
-    return Chart(title, form.format(most), sentence, bars, f"{begins:{pattern}}", f"{ends:{pattern} UTC}")
+    count = span.length // span.step
+    bars: list[float | None] = [None] * count
+    for ends_at, value in points:
+        step = ceil((ends_at - begins) / span.step) - 1
+        bars[min(max(step, 0), count - 1)] = round(value, 3)
+    values = [value for _, value in points]
+    most = form.format(max(values, default=0.0))
+    newest = form.format(values[-1]) if values else "nothing"
+    data = {
+        "labels": [f"{begins + (step + 1) * span.step:{pattern}}" for step in range(count)],
+        "datasets": [{"label": title, "data": bars, **BARS}],
+    }
+    return Chart(
+        title=title,
+        most=most,
+        sentence=f"{title}, {span.name.lower()}: maximum {most}, latest {newest}.",
+        data=json.dumps(data) if values else "",
+        begins=f"{begins:{pattern}}",
+        ends=f"{ends:{pattern} UTC}",
+    )
+
+
+type Measure[Interval] = tuple[str, Callable[[Interval], float], str]  # title, value, how it is written
+
+
+class Ended(Protocol):
+    """Some time that has ended."""
+
+    @property
+    def ends_at(self) -> datetime: ...
+
+
+def draw_measures[Interval: Ended](
+    measures: Iterable[Measure[Interval]], intervals: Sequence[Interval], *, span: Span, ends: datetime
+) -> Iterator[Chart]:
+    """Yield a chart of each measure over the intervals of a span."""
+    for title, measure, form in measures:
+        points = [(interval.ends_at, measure(interval)) for interval in intervals]
+        yield draw_bars(title, points, span=span, form=form, ends=ends)
 
 
 @dataclass(frozen=True)

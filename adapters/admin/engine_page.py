@@ -12,7 +12,7 @@ from adapters.models import Engine, Placement
 from adapters.models.engines import SILENT_AFTER
 from adapters.placement import history
 from adapters.placement.history import SampledInterval
-from core.charts import SPANS, Chart, Span, draw_bars, find_span
+from core.charts import SPANS, Measure, Span, draw_measures, find_span
 from core.console import Figure, Level, list_address
 
 SHOWN = 20
@@ -36,7 +36,7 @@ def describe_engine(request: HttpRequest, engine: Engine) -> dict[str, Any]:
         "facts": list(_facts(engine, intervals, span)),
         "spans": SPANS,
         "span": span,
-        "charts": list(_charts(intervals, span)),
+        "charts": list(draw_measures(MEASURES, intervals, span=span, ends=now)),
         "missing": [_difference(one, _explain_missing) for one in _missing(engine)[:SHOWN]],
         "leaving": [_difference(one, _explain_leaving) for one in _leaving(engine)[:SHOWN]],
         "placements": list_address("adapters_placement", engine__id__exact=engine.pk),
@@ -86,17 +86,12 @@ def _state(engine: Engine) -> Figure:
     return Figure("State", f"{state}{reported}{note}", level=level)
 
 
-def _charts(intervals: list[SampledInterval], span: Span) -> Iterator[Chart]:
-    measures: list[tuple[str, Callable[[SampledInterval], float], str]] = [
-        ("Answered", lambda one: float(one.is_answering), "{:.0f}"),
-        ("Loaded styles", lambda one: float(one.loaded), "{:,.0f}"),
-        ("Loads", lambda one: float(one.loads), "{:,.0f}"),
-        ("Evictions", lambda one: float(one.evictions), "{:,.0f}"),
-    ]
-    now = timezone.now()
-    for title, measure, form in measures:
-        points = [(interval.ends_at, measure(interval)) for interval in intervals]
-        yield draw_bars(title, points, span=span, form=form, ends=now)
+MEASURES: tuple[Measure[SampledInterval], ...] = (
+    ("Answered", lambda one: float(one.is_answering), "{:.0f}"),
+    ("Loaded styles", lambda one: float(one.loaded), "{:,.0f}"),
+    ("Loads", lambda one: float(one.loads), "{:,.0f}"),
+    ("Evictions", lambda one: float(one.evictions), "{:,.0f}"),
+)
 
 
 def _missing(engine: Engine) -> Any:

@@ -4,13 +4,7 @@ Browsers post to `uploads/<version>/`, or send parts there. What is checked and 
 under `adapters/<version>/`, so that a presigned POST that is still valid changes nothing.
 """
 
-from adapters.object_store.client import (
-    POSTED,
-    SEALED,
-    is_storage_answering,
-    sealed_key,
-    upload_key,
-)
+from adapters.object_store.client import POSTED, SEALED, sealed_key, upload_key
 from adapters.object_store.doctor import check_storage, put_as_browser, refused_origin
 from adapters.object_store.multipart import (
     MAX_PARTS,
@@ -81,7 +75,6 @@ __all__ = [
     "erase_folder",
     "erase_key",
     "form_valid_s",
-    "is_storage_answering",
     "keep_rules",
     "list_folder",
     "list_objects",

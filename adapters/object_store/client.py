@@ -32,12 +32,12 @@ def sealed_key(version_id: UUID, file: str) -> str:
 
 
 @contextmanager
-def reach_storage(file: str) -> Iterator["S3Client"]:
+def reach_storage(file: str, client: "S3Client | None" = None) -> Iterator["S3Client"]:
     """Yield the client; what it raises inside becomes NotStored or StorageUnavailable."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     try:
-        yield internal_client()
+        yield client or internal_client()
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
             raise NotStored(file=file) from error
@@ -62,17 +62,6 @@ def presigning_client() -> "S3Client":
 def status_client() -> "S3Client":
     """Return a client that gives up soon: a page waits for it."""
     return connect(settings.S3_ENDPOINT_URL, read_timeout_s=2, attempts=1)
-
-
-def is_storage_answering() -> bool:
-    """Return whether the bucket is there at this very moment."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-    try:
-        status_client().head_bucket(Bucket=settings.S3_BUCKET)
-    except (BotoCoreError, ClientError):
-        return False
-    return True
 
 
 def connect(endpoint_url: str | None, *, read_timeout_s: int = 30, attempts: int = 2) -> "S3Client":

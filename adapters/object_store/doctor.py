@@ -1,4 +1,4 @@
-"""Whether storage is there, for us and for browsers: what the doctor and `/readyz` ask."""
+"""Whether storage is there, for us and for browsers: what the checks of health ask."""
 
 from uuid import uuid4
 
@@ -6,7 +6,13 @@ import urllib3
 from django.conf import settings
 
 from adapters.errors import StorageUnavailable
-from adapters.object_store.client import POSTED, internal_client, presigning_client, reach_storage
+from adapters.object_store.client import (
+    POSTED,
+    internal_client,
+    presigning_client,
+    reach_storage,
+    status_client,
+)
 
 CONTENT = b"written by the doctor"
 TIMEOUT_S = 5.0
@@ -15,7 +21,7 @@ VALID_S = 60
 
 def check_storage() -> None:
     """Return when the bucket answers. Raises StorageUnavailable, or NotStored where there is no bucket."""
-    with reach_storage(settings.S3_BUCKET) as client:
+    with reach_storage(settings.S3_BUCKET, status_client()) as client:
         client.head_bucket(Bucket=settings.S3_BUCKET)
 
 

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from core.console import OperatorAdmin, operator_action
 from operations.models import FailedTask
 from operations.monitoring import failed_tasks
-from operations.monitoring.service_metrics import queue_names
+from operations.monitoring.running_checks import queue_names
 
 
 class QueueFilter(admin.SimpleListFilter):

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Warning, register
 
 
 @register("polyscribe")
@@ -33,6 +33,35 @@ def find_gaps() -> list[CheckMessage]:
             id="polyscribe.no_support",
         )
     ]
+
+
+def find_remarks() -> list[CheckMessage]:
+    """Return what may be meant so: the doctor names it, and commands don't."""
+    remarks: list[CheckMessage] = []
+    if not settings.SECURE:
+        remarks.append(
+            Info(
+                f"SITE_URL is {settings.SITE_URL}, without TLS",
+                hint="This is fine on your own machine. Otherwise put a TLS proxy in front and set SITE_URL "
+                "to https://….",
+            )
+        )
+    elif not settings.TRUSTED_PROXIES:
+        remarks.append(
+            Info(
+                "TRUSTED_PROXIES is empty, so all clients appear to have the proxy's address and share its "
+                "limits",
+                hint="Set it to the proxy's address as seen by the site.",
+            )
+        )
+    if settings.WEB_WORKERS >= settings.ENGINE_MAX_LORAS:
+        remarks.append(
+            Info(
+                f"WEB_WORKERS is {settings.WEB_WORKERS}, with {settings.ENGINE_MAX_LORAS} slots per engine",
+                hint="Set WEB_WORKERS lower than ENGINE_MAX_LORAS: each process uses at least one slot.",
+            )
+        )
+    return remarks
 
 
 def find_faults() -> list[CheckMessage]:

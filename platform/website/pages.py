@@ -85,7 +85,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """Say of each part whether it answers; 503 where requests can't be answered without it."""
     if is_draining():
         return JsonResponse({"status": STATUS}, status=503)
-    parts = health.readiness.read()
+    parts = health.read_parts()
     is_ready = health.is_ready(parts)
     status = "ok" if is_ready else "unavailable"
     return JsonResponse({"status": status, "parts": parts}, status=200 if is_ready else 503)

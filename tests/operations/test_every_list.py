@@ -26,7 +26,10 @@ OWN_PAGES = [
     "admin:watermark",
     "admin:adapters_style_queue",
 ]
-MORE = {"admin:index": (30, "It reads each tile's number.")}
+MORE = {
+    "admin:index": (30, "It reads each tile's number."),
+    "admin:jobs": (13, "It counts each kind of row that may be stuck."),
+}
 UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
 BOUND = f"LIMIT {MAX_COUNTED + 1}"
 

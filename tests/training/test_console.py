@@ -106,15 +106,15 @@ def test_a_silent_training_and_one_without_a_worker_are_on_the_jobs_page_and_in_
     assert not summary.find_unserved(timezone.now()).exists()
     make_old(waiting)
     assert metrics()["polyscribe_training_oldest_queued_seconds",] > summary.SILENT_AFTER.total_seconds()
-    assert waiting.name in operator_client.get(stuck_addresses()["Trainings"]).text
+    assert waiting.name in operator_client.get(stuck_addresses()["Queued trainings"]).text
     make_old(waiting, status=Status.RUNNING)
     assert metrics()["polyscribe_trainings", "running"] == 1
     assert metrics()["polyscribe_training_silent_seconds",] > summary.SILENT_AFTER.total_seconds()
-    address = stuck_addresses()["Trainings"]
+    address = stuck_addresses()["Silent trainings"]
     assert waiting.name in operator_client.get(address).text
     Training.objects.update(changed_at=timezone.now())
     assert waiting.name not in operator_client.get(address).text
-    assert "Trainings" not in stuck_addresses()
+    assert not {"Queued trainings", "Silent trainings"} & stuck_addresses().keys()
 
 
 def test_a_busy_worker_and_a_full_plan_are_no_fault(waiting):

@@ -6,14 +6,18 @@ from django.urls import reverse
 from django.utils import timezone
 from redis import RedisError
 
+from adapters.errors import StorageUnavailable
 from adapters.models import BaseModel, Engine
 from core.valkey import usage_key
-from website import status_page
+from operations.monitoring import health, running_checks
+from website.status_page import read_status
 
 
 @pytest.fixture(autouse=True)
-def _own_board():
-    status_page.board.cache_clear()
+def _own_answers(monkeypatch):
+    """Nothing is kept of the test before, and what other tests sent, and nobody took, is not seen."""
+    health.kept.cache_clear()
+    monkeypatch.setattr(running_checks, "read_queues", lambda names: dict.fromkeys(names, (0, None)))
 
 
 @pytest.fixture
@@ -34,11 +38,11 @@ def engines(db) -> list[Engine]:
 
 
 def states() -> dict[str, str]:
-    return {part.name: part.state for part in status_page.ask_all().parts}
+    health.kept.cache_clear()
+    return {part.name: part.state for part in read_status().parts}
 
 
-def test_all_parts_are_named_when_all_is_well(client, engines, valkey, monkeypatch):
-    monkeypatch.setattr(status_page, "is_storage_answering", lambda: True)
+def test_all_parts_are_named_when_all_is_well(client, engines, valkey):
     page = client.get(reverse("status"))
     assert page.status_code == 200
     assert "All systems operational" in page.text
@@ -65,11 +69,14 @@ def test_the_page_answers_while_database_and_valkey_are_away(client, monkeypatch
     def broken_valkey(*args, **kwargs):
         raise RedisError
 
-    monkeypatch.setattr(status_page.connection, "cursor", broken)
-    monkeypatch.setattr(status_page.Engine.objects, "in_service", broken)
-    monkeypatch.setattr(status_page.valkey, "client", broken_valkey)
-    monkeypatch.setattr(status_page, "read_queue_lengths", broken_valkey)
-    monkeypatch.setattr(status_page, "is_storage_answering", lambda: False)
+    def broken_storage():
+        raise StorageUnavailable
+
+    monkeypatch.setattr(running_checks.connection, "cursor", broken)
+    monkeypatch.setattr(running_checks, "summarize_engines", broken)
+    monkeypatch.setattr(running_checks.valkey, "client", broken_valkey)
+    monkeypatch.setattr(running_checks, "read_queues", broken_valkey)
+    monkeypatch.setattr(running_checks, "check_storage", broken_storage)
     page = client.get(reverse("status"))
     assert page.status_code == 200
     assert "Some systems are down" in page.text
@@ -82,10 +89,9 @@ def test_usage_that_waits_for_minutes_is_told(valkey):
     assert states()["Background work"] == "slow"
 
 
-def test_each_part_is_asked_once_for_many_visitors(monkeypatch):
-    asked = []
-    part = status_page.Part("API", "up", "")
-    monkeypatch.setattr(status_page, "PARTS", (lambda: asked.append(1) or part,))
-    status_page.board().read()
-    status_page.board().read()
-    assert len(asked) == 1
+def test_a_queue_that_nobody_serves_is_told(engines, valkey, monkeypatch):
+    waiting = {"uploads": (500, None)}
+    monkeypatch.setattr(
+        running_checks, "read_queues", lambda names: dict.fromkeys(names, (0, None)) | waiting
+    )
+    assert states()["Background work"] == "slow"

@@ -1,16 +1,11 @@
 """While an operator looks at a workspace as its owner sees it, nothing outside the console is changed."""
 
-from collections.abc import Callable
-from typing import Any
-
-from asgiref.sync import iscoroutinefunction, sync_to_async
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.decorators import sync_and_async_middleware
 from django.utils.translation import gettext_lazy as _
 
+from core.guards import guarded_by
 from operations.console.operators import has_second_factor
 from tenants.impersonation import end_impersonation, read_impersonation
 
@@ -19,27 +14,8 @@ REFUSED = _("You're viewing this workspace as its owner, so nothing can be chang
 CLOSED = _("This is not available while you view a workspace as its owner: it's for the owner only.")
 
 
-@sync_and_async_middleware
-def read_only_looks(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Refuse what would change something during a look. It stands after the middleware of sessions."""
-    if iscoroutinefunction(get_response):
-
-        async def guard_async(request: HttpRequest) -> HttpResponseBase:
-            # Visitors have no session, and a thread costs time.
-            has_session = settings.SESSION_COOKIE_NAME in request.COOKIES
-            refusal = await sync_to_async(_guard)(request) if has_session else None
-            return refusal or await get_response(request)
-
-        return guard_async
-
-    def guard(request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = _guard(request) or get_response(request)
-        return response
-
-    return guard
-
-
-def _guard(request: HttpRequest) -> HttpResponse | None:
+def _refuse_changes(request: HttpRequest) -> HttpResponse | None:
+    """Return the refusal of what would change something during a look; end one that is over."""
     look = read_impersonation(request)
     if look is None:
         return None
@@ -76,3 +52,6 @@ def _closed_paths() -> tuple[str, ...]:
     at the payment provider's.
     """
     return "/api/", reverse("events:webhooks"), reverse("billing:payment_portal")
+
+
+read_only_looks = guarded_by(_refuse_changes)  # it stands after the middleware of sessions

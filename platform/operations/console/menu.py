@@ -1,4 +1,4 @@
-"""The console's menu: what operators look for, by what it is about."""
+"""The console's own pages, and its menu: what operators look for, by what it is about."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,38 +11,44 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.text import capfirst
 
+from operations.console.jobs import jobs_context
+from operations.console.margins import margins_context
+from operations.console.watermark import watermark_context
+
 ADVANCED = "Advanced"
 
 
 @dataclass(frozen=True)
 class PageOfOurs:
-    """A page that is no list of rows."""
+    """A page that is no list of rows. The console shows one that has a context; others have views."""
 
     title: str
-    name: str  # of its address
+    name: str  # of its address, below `admin`
     permission: str = ""  # "": every operator
+    context: Callable[[], dict[str, object]] | None = None
 
+    @property
+    def address(self) -> str:
+        return reverse(f"admin:{self.name}")
+
+
+JOBS = PageOfOurs("Jobs", "jobs", "operations.view_failedtask", jobs_context)
+WATERMARK = PageOfOurs("Watermark", "watermark", "metering.view_usageevent", watermark_context)
+MARGINS = PageOfOurs("Margins", "margins", "metering.view_invoice", margins_context)
 
 MENU: Mapping[str, list[str | PageOfOurs]] = {
-    "": [
-        PageOfOurs("Overview", "admin:index"),
-        PageOfOurs("Jobs", "admin:jobs", "operations.view_failedtask"),
-        "tenants.AuditEntry",
-    ],
+    "": [PageOfOurs("Overview", "index"), JOBS, "tenants.AuditEntry"],
     "Workspaces": ["tenants.Tenant", "tenants.User", "tenants.ApiKey"],
     "Styles": [
-        PageOfOurs("Pending approval", "admin:adapters_style_queue", "adapters.view_style"),
+        PageOfOurs("Pending approval", "adapters_style_queue", "adapters.view_style"),
         "adapters.Style",
         "adapters.AdapterVersion",
         "training.Training",
     ],
     "Engines": ["adapters.Engine", "adapters.Placement"],
-    "Usage": [
-        "metering.UsageEvent",
-        PageOfOurs("Watermark", "admin:watermark", "metering.view_usageevent"),
-    ],
+    "Usage": ["metering.UsageEvent", WATERMARK],
     "Billing": [
-        PageOfOurs("Margins", "admin:margins", "metering.view_invoice"),
+        MARGINS,
         "metering.Invoice",
         "billing.CreditNote",
         "billing.Payment",
@@ -85,7 +91,7 @@ def navigation(request: HttpRequest) -> list[dict[str, object]]:
 
 def _item(page: str | PageOfOurs) -> dict[str, object]:
     if isinstance(page, PageOfOurs):
-        return {"title": page.title, "link": reverse(page.name), "permission": partial(_may_open, page)}
+        return {"title": page.title, "link": page.address, "permission": partial(_may_open, page)}
     model = apps.get_model(page)
     title = capfirst(str(model._meta.verbose_name_plural))
     link = reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
@@ -98,7 +104,7 @@ def _is_open(link: str, request: HttpRequest) -> bool:
     if not request.path.startswith(link):
         return False
     pages = [page for group in MENU.values() for page in group if isinstance(page, PageOfOurs)]
-    return request.path not in {reverse(page.name) for page in pages}
+    return request.path not in {page.address for page in pages}
 
 
 def _may_open(page: PageOfOurs, request: HttpRequest) -> bool:

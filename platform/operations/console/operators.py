@@ -1,19 +1,17 @@
 """Sessions of operators: a second factor before the console, and eight hours at most."""
 
 import time
-from collections.abc import Callable
-from typing import Any
 
 from allauth.account.authentication import get_authentication_records
 from allauth.core.internal.httpkit import add_query_params
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
-from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.contrib.auth import logout
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.decorators import sync_and_async_middleware
+
+from core.guards import guarded_by
 
 SESSION_S = 8 * 60 * 60
 SESSION_ENDS_AT = "operator_until"  # a key of the session: seconds since the epoch
@@ -52,21 +50,4 @@ def _end_old_session(request: HttpRequest) -> None:
         logout(request)
 
 
-@sync_and_async_middleware
-def operator_sessions(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Limit the sessions of operators. It stands after AuthenticationMiddleware."""
-    if iscoroutinefunction(get_response):
-
-        async def limit_session_async(request: HttpRequest) -> HttpResponseBase:
-            await sync_to_async(_end_old_session, thread_sensitive=True)(request)
-            response: HttpResponseBase = await get_response(request)
-            return response
-
-        return limit_session_async
-
-    def limit_session(request: HttpRequest) -> HttpResponseBase:
-        _end_old_session(request)
-        response: HttpResponseBase = get_response(request)
-        return response
-
-    return limit_session
+operator_sessions = guarded_by(_end_old_session)  # it stands after AuthenticationMiddleware

@@ -1,5 +1,6 @@
 """The console's first page, in four groups. Each figure links to the list where more of it is shown."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -13,23 +14,21 @@ from django.utils import timezone
 
 from adapters.models import AdapterVersion, Engine, Style
 from billing.public import count_open_transfers, used_nanousd
-from core import valkey
-from core.charts import SPANS, Chart, Span, draw_bars, find_span
+from core.charts import SPANS, Chart, Measure, Span, draw_measures, find_span
 from core.console import Figure, Level, list_address
 from core.money import usd, usd_about
-from inference.public import read_backlog
 from metering.models import Invoice
 from metering.unpaid import sum_rests
-from operations.models import FailedTask
-from operations.monitoring import gateway_metrics, series
+from operations.console.jobs import LEVELS, rows_address
+from operations.monitoring import series
+from operations.monitoring.findings import Finding, words_of_seconds, worst
+from operations.monitoring.health import CHECKS
 from operations.monitoring.series import Interval
 from tenants.models import Tenant, User
 
-LAG_NOTICED_S = 60
 USED_KEPT_S = 300
 WAITING = ("uploaded", "valid", "pushing")
 LATELY = timedelta(days=7)
-FAILED_TASKS_LATELY = timedelta(hours=1)
 REVIEW_LATE = timedelta(days=2)
 REFUSALS_SHOWN = 8
 
@@ -99,37 +98,31 @@ def _iso(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
+def _check(name: str) -> list[Finding]:
+    """Ask a health check. Raises what a store that is down raises."""
+    return list(CHECKS[name].ask())
+
+
 def _engines(now: datetime) -> Iterator[Figure]:
-    known = Engine.objects.in_service().count()
-    answering = Engine.objects.answering()
-    silent = Engine.objects.in_service().exclude(pk__in=answering.values("pk"))
-    names = ", ".join(silent.order_by("name").values_list("name", flat=True)[:3])
-    note = f"not responding: {names}" if names else "all responding" if known else "none registered"
-    level = Level.FAULT if names else Level.NORMAL
+    known = [finding for finding in _check("engines") if finding.subject != "engines"]  # that none is there
+    silent = [finding.subject.removeprefix("engine ") for finding in known if not finding.is_ok]
+    note = f"not responding: {', '.join(silent[:3])}" if silent else "all responding"
     address = list_address("adapters_engine", is_gone__exact=0, is_draining__exact=0)
-    yield Figure("Engines", f"{answering.count()} of {known}", note, address, level)
+    value = f"{len(known) - len(silent)} of {len(known)}"
+    yield Figure("Engines", value, note if known else "none registered", address, LEVELS[worst(known)])
 
 
 def _gateways(now: datetime) -> Iterator[Figure]:
     """Yield how many requests wait and run at engines, as the gateways report."""
-    states = gateway_metrics.read_processes(valkey.client())
-    waiting = running = 0
-    for state in states:
-        for facts in state["engines"].values():
-            waiting += facts["waiting"]
-            running += facts["running"]
-    note = f"{running:,} running; {len(states)} gateway process{'' if len(states) == 1 else 'es'}"
-    is_fault = not states and Engine.objects.in_service().exists()
-    level = Level.FAULT if is_fault else Level.NORMAL
-    yield Figure("Waiting requests", f"{waiting:,}", note, list_address("adapters_engine"), level)
+    [found] = _check("gateways")
+    address = list_address("adapters_engine")
+    yield Figure("Waiting requests", f"{found.value:,.0f}", found.seen, address, LEVELS[found.level])
 
 
 def _failing_jobs(now: datetime) -> Iterator[Figure]:
-    since = now - FAILED_TASKS_LATELY
-    failing = FailedTask.objects.filter(last_at__gt=since).count()
-    address = list_address("operations_failedtask", last_at__gte=_iso(since))
-    level = Level.FAULT if failing else Level.NORMAL
-    yield Figure("Failing jobs", f"{failing:,}", "in the last hour", address, level)
+    [found] = _check("failed tasks")
+    value = f"{found.value:,.0f}"
+    yield Figure("Failing jobs", value, "in the last hour", rows_address(found), LEVELS[found.level])
 
 
 def _unpublished(now: datetime) -> Iterator[Figure]:
@@ -193,19 +186,14 @@ def _transfers(now: datetime) -> Iterator[Figure]:
 
 def _backlog(now: datetime) -> Iterator[Figure]:
     address = list_address("metering_usageevent")
-    backlog = read_backlog(valkey.client())
-    overdue = backlog.overdue_holds
-    note = f"{overdue:,} of them overdue" if overdue else "of requests in progress"
-    yield Figure(
-        "Open holds", f"{backlog.open_holds:,}", note, address, Level.SOON if overdue else Level.NORMAL
-    )
-    lag_s = backlog.oldest_event_s
-    note = f"{backlog.pending_events:,} events waiting for the ledger"
-    level = Level.FAULT if lag_s > LAG_NOTICED_S else Level.NORMAL
-    yield Figure("Ledger lag", _seconds(lag_s), note, address, level)
-    if backlog.refused_events:
+    [holds] = _check("holds")
+    yield Figure("Open holds", f"{holds.value:,.0f}", holds.seen, address, LEVELS[holds.level])
+    [lag] = _check("ledger")
+    yield Figure("Ledger lag", words_of_seconds(lag.value), lag.seen, address, LEVELS[lag.level])
+    [refused] = _check("refused usage")
+    if not refused.is_ok:
         note = "events that the ledger refused; review them"
-        yield Figure("Refused usage", f"{backlog.refused_events:,}", note, address, Level.FAULT)
+        yield Figure("Refused usage", f"{refused.value:,.0f}", note, address, LEVELS[refused.level])
 
 
 def _reviews(now: datetime) -> Iterator[Figure]:
@@ -259,41 +247,39 @@ GROUPS: dict[str, list[tuple[str, Ask]]] = {
 }
 
 
+LATELY_SHOWN = "in the last five minutes"
+MEASURES: tuple[Measure[Interval], ...] = (
+    ("Requests", lambda one: one.requests_per_s, "{:,.1f}/s"),
+    ("Tokens", lambda one: one.tokens_per_s, "{:,.0f}/s"),
+    ("First token, 95th percentile", lambda one: one.first_byte_s(0.95) or 0.0, "{:,.2f} s"),
+    ("Errors", lambda one: 60 * sum(one.refusals.values()) / one.seconds, "{:,.1f} per minute"),
+)
+
+
 def _trends(intervals: list[Interval], span: Span, now: datetime) -> Iterator[Trend]:
     """Yield the figures of the traffic, each with its chart."""
-    latest = series.read_latest(now)
+    figures = _describe_traffic(series.read_latest(now))
+    for figure, chart in zip(figures, draw_measures(MEASURES, intervals, span=span, ends=now), strict=True):
+        yield Trend(figure, chart)
+
+
+def _describe_traffic(latest: Interval | None) -> Iterator[Figure]:
+    """Yield a figure for each measure."""
     requests = list_address("metering_usageevent")
-    measures: list[
-        tuple[str, str, Callable[[Interval], tuple[str, str]], Callable[[Interval], float], str]
-    ] = [
-        ("Requests", requests, _show_requests, lambda one: one.requests_per_s, "{:,.1f}/s"),
-        ("Tokens", requests, _show_tokens, lambda one: one.tokens_per_s, "{:,.0f}/s"),
-        ("First token", requests, _show_first_token, _first_token_s, "{:,.2f} s"),
-        ("Errors", "#errors", _show_errors, _errors_per_minute, "{:,.1f} per minute"),
-    ]
-    for title, address, show, measure, form in measures:
-        value, note = show(latest) if latest else ("-", "no sample in the last five minutes")
-        measured = "First token, 95th percentile" if title == "First token" else title
-        yield Trend(Figure(title, value, note, address), _chart(measured, intervals, span, measure, form))
-
-
-def _show_requests(latest: Interval) -> tuple[str, str]:
-    return f"{latest.requests_per_s:,.1f}/s", "in the last five minutes"
-
-
-def _show_tokens(latest: Interval) -> tuple[str, str]:
-    return f"{latest.tokens_per_s:,.0f}/s", "input and output"
-
-
-def _show_first_token(latest: Interval) -> tuple[str, str]:
+    addresses = {"Requests": requests, "Tokens": requests, "First token": requests, "Errors": "#errors"}
+    if latest is None:
+        for title, address in addresses.items():
+            yield Figure(title, "-", f"no sample {LATELY_SHOWN}", address)
+        return
+    yield Figure("Requests", f"{latest.requests_per_s:,.1f}/s", LATELY_SHOWN, requests)
+    yield Figure("Tokens", f"{latest.tokens_per_s:,.0f}/s", "input and output", requests)
     half, most = latest.first_byte_s(0.5), latest.first_byte_s(0.95)
     if half is None or most is None:
-        return "-", "no streams in the last five minutes"
-    return _seconds(half), f"median; 95% within {_seconds(most)}"
-
-
-def _show_errors(latest: Interval) -> tuple[str, str]:
-    return f"{sum(latest.refusals.values()):,}", "in the last five minutes"
+        yield Figure("First token", "-", f"no streams {LATELY_SHOWN}", requests)
+    else:
+        note = f"median; 95% within {words_of_seconds(most)}"
+        yield Figure("First token", words_of_seconds(half), note, requests)
+    yield Figure("Errors", f"{sum(latest.refusals.values()):,}", LATELY_SHOWN, addresses["Errors"])
 
 
 def _used_of_two_months() -> tuple[int, int]:
@@ -305,31 +291,9 @@ def _used_of_two_months() -> tuple[int, int]:
     return this, used_nanousd(date(same_day.year, same_day.month, 1), same_day)
 
 
-def _first_token_s(interval: Interval) -> float:
-    return interval.first_byte_s(0.95) or 0.0
-
-
-def _errors_per_minute(interval: Interval) -> float:
-    return 60 * sum(interval.refusals.values()) / interval.seconds
-
-
-def _chart(
-    title: str, intervals: list[Interval], span: Span, measure: Callable[[Interval], float], form: str
-) -> Chart:
-    points = [(interval.ends_at, measure(interval)) for interval in intervals]
-    return draw_bars(title, points, span=span, form=form, ends=timezone.now())
-
-
 def _sum_refusals(intervals: list[Interval]) -> list[tuple[str, int]]:
     """Return the most frequent error codes of a span."""
-    sums: dict[str, int] = {}
+    sums: Counter[str] = Counter()
     for interval in intervals:
-        for code, count in interval.refusals.items():
-            sums[code] = sums.get(code, 0) + count
-    return sorted(sums.items(), key=lambda one: -one[1])[:REFUSALS_SHOWN]
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    return f"{seconds:,.1f} s" if seconds < 100 else f"{seconds / 60:,.0f} min"
+        sums.update(interval.refusals)
+    return sums.most_common(REFUSALS_SHOWN)

@@ -22,10 +22,8 @@ from django.views.decorators.csp import csp_override
 from unfold.sites import UnfoldAdminSite
 
 from operations.console import operators
-from operations.console.jobs import jobs_context
-from operations.console.margins import margins_context
+from operations.console.menu import JOBS, MARGINS, WATERMARK, PageOfOurs
 from operations.console.overview import overview_context
-from operations.console.watermark import watermark_context
 from operations.workspace_erasure import workspace_report
 from operations.workspace_export import show_export
 from tenants.audit import record_audit
@@ -50,8 +48,10 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
 
     def get_urls(self) -> list[Any]:
         """Add the pages that are no list."""
-        jobs = path("jobs/", self.admin_view(self.show_jobs), name="jobs")
-        watermark = path("watermark/", self.admin_view(self.show_watermark), name="watermark")
+        show = self.admin_view(self.show_page)
+        pages = [
+            path(f"{page.name}/", show, {"page": page}, page.name) for page in (JOBS, WATERMARK, MARGINS)
+        ]
         export = path(
             "workspace/<uuid:tenant_id>/export/", self.admin_view(self.export), name="workspace_export"
         )
@@ -60,8 +60,14 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
             self.admin_view(self.show_erasure),
             name="workspace_erasure",
         )
-        margins = path("margins/", self.admin_view(self.show_margins), name="margins")
-        return [jobs, watermark, margins, export, erasure, *super().get_urls()]
+        return [*pages, export, erasure, *super().get_urls()]
+
+    def show_page(self, request: HttpRequest, page: PageOfOurs) -> HttpResponse:
+        """Show a page that is no list. Raises PermissionDenied."""
+        if not page.context or not request.user.has_perm(page.permission):
+            raise PermissionDenied
+        context = {**self.each_context(request), "title": page.title, **page.context()}
+        return TemplateResponse(request, f"admin/{page.name}.html", context)
 
     def export(self, request: HttpRequest, tenant_id: UUID) -> HttpResponseBase:
         """Hand a workspace's data out as a zip."""
@@ -73,32 +79,6 @@ class Console(UnfoldAdminSite):  # type: ignore[misc]
             raise PermissionDenied
         tenant = get_object_or_404(Tenant.objects.exclude(deleted_at=None), pk=tenant_id)
         return workspace_report(tenant)
-
-    def show_jobs(self, request: HttpRequest) -> HttpResponse:
-        """Show queues, failures, what is stuck and beat's timetable. Raises PermissionDenied."""
-        if not request.user.has_perm("operations.view_failedtask"):
-            raise PermissionDenied
-        context = {
-            **self.each_context(request),
-            "title": "Jobs",
-            "may_retry": request.user.has_perm("operations.change_failedtask"),
-            **jobs_context(),
-        }
-        return TemplateResponse(request, "admin/jobs.html", context)
-
-    def show_watermark(self, request: HttpRequest) -> HttpResponse:
-        """Show the watermark's policy, its keys and what answers say about it. Raises PermissionDenied."""
-        if not request.user.has_perm("metering.view_usageevent"):
-            raise PermissionDenied
-        context = {**self.each_context(request), "title": "Watermark", **watermark_context()}
-        return TemplateResponse(request, "admin/watermark.html", context)
-
-    def show_margins(self, request: HttpRequest) -> HttpResponse:
-        """Show what usage brings in beside what the engines cost. Raises PermissionDenied."""
-        if not request.user.has_perm("metering.view_invoice"):
-            raise PermissionDenied
-        context = {**self.each_context(request), "title": "Margins", **margins_context()}
-        return TemplateResponse(request, "admin/margins.html", context)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether the user is an operator and showed a second factor in this session."""

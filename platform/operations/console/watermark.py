@@ -9,6 +9,9 @@ from django.conf import settings
 from core.console import Figure, Level, list_address
 from inference.public import is_marked, lacks_key
 from metering.models import UsageEvent
+from operations.console.jobs import LEVELS
+from operations.monitoring.findings import worst
+from operations.monitoring.health import CHECKS
 from tenants.models import ApiKey, Tenant
 
 # By the index of the newest: the page takes as long with a million answers a day.
@@ -48,7 +51,8 @@ def _describe_count(engine: str, word: str, answers: int) -> AnswerCount:
 def _describe_policy(rows: Sequence[AnswerCount]) -> Iterator[Figure]:
     yield Figure("Policy", settings.WATERMARK, POLICIES[settings.WATERMARK])
     epochs = ", ".join(map(str, sorted(settings.WATERMARK_KEYS)))
-    level = Level.NORMAL if epochs or settings.WATERMARK == "off" else Level.FAULT
+    is_off = settings.WATERMARK == "off"
+    level = Level.NORMAL if is_off else LEVELS[worst(CHECKS["watermark"].run())]
     yield Figure("Watermark keys", epochs or "none", "epochs that the detector knows", level=level)
     numbers = ", ".join(map(str, sorted(settings.RECEIPT_KEYS)))
     yield Figure("Receipt keys", numbers or "none", "numbers; the highest one signs")

@@ -10,25 +10,21 @@ TIMEOUT_S = 2
 SENT_AT = "sent_at"  # a header of our tasks' messages: seconds since the epoch
 
 
-def read_queue_lengths(queues: Sequence[str]) -> dict[str, int]:
-    """Return how many messages wait in each queue. Raises redis.RedisError."""
-    with _connect() as broker:
-        pipeline = broker.pipeline(transaction=False)
-        for queue in queues:
-            pipeline.llen(queue)
-        return dict(zip(queues, pipeline.execute(), strict=True))
+def read_queues(names: Sequence[str]) -> dict[str, tuple[int, float | None]]:
+    """Return queue → how many messages wait, and when the oldest was sent.
 
-
-def read_oldest(queues: Sequence[str]) -> dict[str, float | None]:
-    """Return when the oldest message of each queue was sent, in Unix seconds; None where nothing says so.
-
-    Raises redis.RedisError.
+    That is in Unix seconds, and None where nothing says so. Raises redis.RedisError.
     """
     with _connect() as broker:
         pipeline = broker.pipeline(transaction=False)
-        for queue in queues:
-            pipeline.lindex(queue, -1)  # kombu pushes on the left and pops on the right
-        return dict(zip(queues, map(_sent_at, pipeline.execute()), strict=True))
+        for name in names:
+            pipeline.llen(name)
+            pipeline.lindex(name, -1)  # kombu pushes on the left and pops on the right
+        answers = pipeline.execute()
+    return {
+        name: (waiting, _sent_at(oldest))
+        for name, waiting, oldest in zip(names, answers[::2], answers[1::2], strict=True)
+    }
 
 
 def _sent_at(message: bytes | None) -> float | None:

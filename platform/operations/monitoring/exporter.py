@@ -1,26 +1,27 @@
 """The server of `/metrics`: one for an installation, on a port of its own that no client of the API reaches.
 
 It asks Valkey, the broker and PostgreSQL at each scrape, so any number of gateways, web processes and workers
-are one target. A source that does not answer is left out and has `polyscribe_up` 0: an alert tells.
+are one target. A source that does not answer is left out; the checks of health say which part is away.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-import redis
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import close_old_connections
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from psycopg_pool import PoolTimeout
 
 from core import valkey
 from core.cached_result import CachedResult
 from operations.monitoring import gateway_metrics, service_metrics
+from operations.monitoring.findings import Finding, Level
+from operations.monitoring.health import CHECKS, OK, OUTAGES, part_state
 
-OUTAGES = (redis.RedisError, DatabaseError, InterfaceError, PoolTimeout, OSError)
 MAX_AGE_S = 2.0  # several servers that scrape at once cost one round of questions
+
+LABELS = ("check", "subject")
 
 logger = logging.getLogger(__name__)
 
@@ -45,37 +46,62 @@ class ServiceCollector(Collector):
         return metrics
 
 
-def _sources() -> dict[str, list[Source]]:
+def _read_all() -> Iterator[Metric]:
     store = valkey.client()
-    return {
-        "valkey": [
+    sources: dict[str, list[Source]] = {
+        "Valkey": [
             partial(gateway_metrics.collect_totals, store),
             partial(gateway_metrics.collect_processes, store),
             partial(service_metrics.collect_backlog, store),
             partial(service_metrics.collect_tasks, store),
             partial(service_metrics.collect_logins, store),
         ],
-        "postgresql": [
+        "PostgreSQL": [
             service_metrics.collect_engines,
             service_metrics.collect_versions,
             service_metrics.collect_trainings,
         ],
-        "broker": [service_metrics.collect_queues],
+        "the broker": [service_metrics.collect_queues],
     }
-
-
-def _read_all() -> Iterator[Metric]:
-    up = GaugeMetricFamily("polyscribe_up", "1 while the part responds to the exporter.", labels=("part",))
-    for part, sources in _sources().items():
+    for name, collectors in sources.items():
         try:
-            for source in sources:
-                yield from list(source())
+            for collect in collectors:
+                yield from list(collect())
         except OUTAGES:
-            logger.exception("%s did not respond to the exporter", part)
-            up.add_metric((part,), 0)
-        else:
-            up.add_metric((part,), 1)
-    yield up
+            logger.exception("%s did not respond to the exporter", name)
+    yield from _collect_health()
+
+
+def _collect_health() -> Iterator[Metric]:
+    """Yield which parts answer, and the level of each watched check's subjects.
+
+    What can't be asked because a part is away has no level: that part says so, and alerts stay few.
+    """
+    up = GaugeMetricFamily(
+        "polyscribe_up", "1 while the part responds and is as it must be.", labels=("part",)
+    )
+    levels = GaugeMetricFamily(
+        "polyscribe_check", "A health check: 0 if all is well, 1 for a note, 2 for a fault.", labels=LABELS
+    )
+    watched = [check for check in CHECKS.values() if check.is_watched]
+    for check in watched:
+        found = check.run()
+        if check.part:
+            up.add_metric((check.part,), part_state(check, found) == OK)
+            continue
+        for subject, level in _levels(found).items():
+            levels.add_metric((check.name, subject), level)
+    yield from (up, levels)
+
+
+def _levels(found: Iterable[Finding]) -> dict[str, int]:
+    """Return subject → its worst level as a number."""
+    levels: dict[str, int] = {}
+    for finding in found:
+        if not finding.is_away:
+            level = list(Level).index(finding.level)
+            levels[finding.subject] = max(level, levels.get(finding.subject, 0))
+    return levels
 
 
 def registry() -> CollectorRegistry:

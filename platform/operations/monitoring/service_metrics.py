@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from django.conf import settings
 from django.utils import timezone
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -10,13 +9,12 @@ from adapters.public import count_unpublished, count_versions, oldest_missing_s,
 from core import valkey
 from inference.public import read_backlog
 from operations.monitoring import task_counts
-from operations.monitoring.broker import read_queue_lengths
+from operations.monitoring.broker import read_queues
 from operations.monitoring.gateway_metrics import Store
+from operations.monitoring.running_checks import queue_names
 from training.public import count_charged_tokens, count_trainings, longest_silent_s, oldest_queued_s
 
 PREFIX = "polyscribe_"
-# A task here lasts as long as a training, so its messages wait for hours. Rows say whether one is stuck.
-PATIENT_QUEUES = frozenset({"training"})
 
 
 def collect_backlog(store: Store) -> Iterator[Metric]:
@@ -37,15 +35,15 @@ def collect_tasks(store: Store) -> Iterator[Metric]:
     """Yield what workers did, by task. Raises redis.RedisError."""
     done = CounterMetricFamily(f"{PREFIX}tasks", "Finished tasks by outcome.", labels=("task", "outcome"))
     seconds = CounterMetricFamily(f"{PREFIX}task_seconds", "Time spent on tasks.", labels=("task",))
+    last = GaugeMetricFamily(
+        f"{PREFIX}task_last_success_timestamp_seconds", "Time of a task's last success.", labels=("task",)
+    )
     for task, counts in sorted(task_counts.read_counts(store).items()):
         done.add_metric((task, "success"), counts.succeeded)
         done.add_metric((task, "failure"), counts.failed)
         seconds.add_metric((task,), counts.busy_s)
-    last = GaugeMetricFamily(
-        f"{PREFIX}task_last_success_timestamp_seconds", "Time of a task's last success.", labels=("task",)
-    )
-    for task, at_s in sorted(task_counts.read_last_successes(store).items()):
-        last.add_metric((task,), at_s)
+        if counts.last_s is not None:
+            last.add_metric((task,), counts.last_s)
     yield from (done, seconds, last)
 
 
@@ -63,16 +61,9 @@ def collect_queues() -> Iterator[Metric]:
     waiting = GaugeMetricFamily(
         f"{PREFIX}queue_messages", "Messages waiting for a worker.", labels=("queue",)
     )
-    for queue, length in read_queue_lengths(queue_names()).items():
+    for queue, (length, _) in read_queues(queue_names()).items():
         waiting.add_metric((queue,), length)
     yield waiting
-
-
-def queue_names() -> list[str]:
-    """Return every queue that a task or an engine has. Raises DatabaseError."""
-    names = {str(route["queue"]) for route in settings.CELERY_TASK_ROUTES.values()}
-    names |= {engine.queue for engine in summarize_engines()}
-    return sorted(names)
 
 
 def collect_engines() -> Iterator[Metric]:

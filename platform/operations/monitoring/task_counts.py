@@ -26,11 +26,12 @@ type Store = Any
 
 @dataclass
 class TaskCounts:
-    """How often a task ended, and how long workers were busy with it."""
+    """How often a task ended, how long workers were busy with it, and when it last went well."""
 
     succeeded: int = 0
     failed: int = 0
     busy_s: float = 0.0
+    last_s: int | None = None  # Unix seconds
 
 
 class CountedTask(DjangoTask):  # type: ignore[type-arg]  # it is generic only in its stubs
@@ -82,24 +83,15 @@ def count_task(store: Store, task: str, *, is_success: bool, busy_s: float) -> N
 def read_counts(store: Store) -> dict[str, TaskCounts]:
     """Return what each task counted. Raises redis.RedisError."""
     counts: dict[str, TaskCounts] = defaultdict(TaskCounts)
-    for task, kind, number in _read(store):
+    for field, written in store.hgetall(valkey.metrics_tasks_key()).items():
+        task, kind = field.rsplit(" ", 1)
+        number = int(written)
         if kind == SUCCEEDED:
             counts[task].succeeded = number
         elif kind == FAILED:
             counts[task].failed = number
         elif kind == BUSY_MS:
             counts[task].busy_s = number / 1000
+        elif kind == LAST_S:
+            counts[task].last_s = number
     return counts
-
-
-def read_last_successes(store: Store) -> dict[str, int]:
-    """Return when each task last went well, in Unix seconds. Raises redis.RedisError."""
-    return {task: number for task, kind, number in _read(store) if kind == LAST_S}
-
-
-def _read(store: Store) -> list[tuple[str, str, int]]:
-    rows = []
-    for field, number in store.hgetall(valkey.metrics_tasks_key()).items():
-        task, kind = field.rsplit(" ", 1)
-        rows.append((task, kind, int(number)))
-    return rows

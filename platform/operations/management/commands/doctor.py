@@ -2,12 +2,12 @@
 
 import json
 from argparse import ArgumentParser
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from operations.doctor import Finding, Level, check_all
+from operations.monitoring.findings import Finding, Level
+from operations.monitoring.health import CHECKS
 
 MARKS = {Level.OK: "✓", Level.NOTE: "!", Level.FAULT: "✗"}
 
@@ -27,13 +27,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print each finding when it is known. Raises CommandError where there is a fault."""
         faults = 0
-        for finding in check_all():
-            faults += finding.level is Level.FAULT
-            if finding.level is Level.OK and options["quiet"]:
-                continue
-            self.stdout.write(json.dumps(asdict(finding)) if options["json"] else _sentence(finding))
+        for check in CHECKS.values():
+            for finding in check.run():
+                faults += finding.level is Level.FAULT
+                if not finding.is_ok or not options["quiet"]:
+                    self.stdout.write(_line(finding) if options["json"] else _sentence(finding))
         if faults:
             raise CommandError(f"{faults} checks failed.")
+
+
+def _line(finding: Finding) -> str:
+    facts = {name: getattr(finding, name) for name in ("subject", "level", "seen", "fix")}
+    return json.dumps(facts)
 
 
 def _sentence(finding: Finding) -> str:
