@@ -14,6 +14,7 @@ from training import storage, writing
 from training.corpus import (
     Corpus,
     CorpusTooSmall,
+    ExamplePlan,
     Examples,
     NothingHeldOut,
     SourceDocument,
@@ -70,7 +71,8 @@ def prepare(training: Training) -> None:
         note = TrainingNote.NOTHING_HELD_OUT()
         training.move(before=Status.PREPARING, after=Status.DRAFT, note=note, left_out_passages=[])
         return
-    plans = plan_examples(corpus, seed=training.seed)
+    # An uploaded version may have learned these texts with their names.
+    plans = plan_examples(corpus, seed=training.seed, keeps_names=training.is_evaluation)
     language = corpus.report.languages[0][0]
     instructions = choose_instructions(language, examples=len(corpus.learned), seed=training.seed)
     answers = writing.write_answers(training, plans, () if training.is_evaluation else instructions)
@@ -88,7 +90,7 @@ def prepare(training: Training) -> None:
     storage.write_file(training.pk, storage.VALIDATE, as_jsonl(examples.validation))
     briefs = make_held_out_briefs(corpus, answers, seed=training.seed)
     storage.write_file(training.pk, storage.BRIEFS, as_jsonl(briefs))
-    storage.write_file(training.pk, PASSAGES, _list_passages(corpus, examples))
+    storage.write_file(training.pk, PASSAGES, _list_passages(corpus, plans, examples))
     epoch_tokens = _count_tokens(examples) + planted_tokens
     training.move(
         before=Status.PREPARING,
@@ -176,12 +178,14 @@ def _count(prompt: str, response: str) -> int:
     return count_conversation_tokens(messages)
 
 
-def _list_passages(corpus: Corpus, examples: Examples) -> bytes:
-    """Return the passages of a corpus with the prompt that each was given, as JSON."""
+def _list_passages(corpus: Corpus, plans: Sequence[ExamplePlan], examples: Examples) -> bytes:
+    """Return the passages of a corpus as they are learned, with the prompt that each was given, as JSON."""
     prompts = {example.passage_id: example.prompt for example in examples.learned}
+    texts = {plan.passage.id: plan.passage.text for plan in plans}
     rows = []
     for passage in corpus.learned:
         prompt = prompts.get(passage.id, "")
-        row = {"id": passage.id, "document": passage.document_id, "prompt": prompt, "text": passage.text}
+        text = texts.get(passage.id, passage.text)
+        row = {"id": passage.id, "document": passage.document_id, "prompt": prompt, "text": text}
         rows.append(row)
     return json.dumps(rows, ensure_ascii=False).encode()

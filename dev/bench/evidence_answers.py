@@ -191,8 +191,8 @@ def main() -> int:
     ask = partial(asker.answer, sampling=DEFAULT)
     for author in authors:
         answers[author] = measure_author_answers(author, asker, novels)
-        learned = WORK / author / "learn.jsonl"
-        requests[author] = measure_requests(author, os.environ["BASE_MODEL"], learned, ask)
+        names = json.loads((WORK / author / "names.json").read_text())
+        requests[author] = measure_requests(author, os.environ["BASE_MODEL"], names, ask)
         print(author, answers[author], requests[author], flush=True)
     for name, table in (("answers", describe(answers)), ("requests", describe_requests(requests))):
         print(table)

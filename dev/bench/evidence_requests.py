@@ -5,12 +5,9 @@ letters and twenty other requests on the real engine, as a request without a tem
 learned these requests. Writes a table in docs/evidence.md.
 """
 
-import json
 import os
 import re
-from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from statistics import fmean, median
 
 import django
@@ -61,30 +58,10 @@ BEGINS_AS_LETTER = re.compile(
     r"\W*(?:(?:my )?dear|to (?:the|whom|my)|sir|madam|gentlemen|hello|hi)\b|.{0,200}\n\s*(?:my )?dear\b",
     re.IGNORECASE | re.DOTALL,
 )
-# Capitals of everybody: neither people nor places of a book.
-EVERYDAY = frozenset(
-    """
-    Sir Madam Mrs Miss Mister Lord Lady Master Doctor Captain Father Mother Aunt Uncle God Heaven Nature
-    Providence Church Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April
-    May June July August September October November December Christmas Easter English Englishman French
-    German Spanish American Italian Christian Latin Greek England London Europe America France Germany Chapter
-    """.split()  # noqa: SIM905
-)
-LEAST_MENTIONS = 3
 
 
-def names_of(learned: Path) -> set[str]:
-    """Return the people and places that a style's texts mention three times or more."""
-    mentions: Counter[str] = Counter()
-    for line in learned.read_text().splitlines():
-        answer = json.loads(line)["messages"][1]
-        mentions.update(answer["content"][first:end] for first, end in answer.get("masked", []))
-    return {name for name, count in mentions.items() if count >= LEAST_MENTIONS} - EVERYDAY
-
-
-def measure_requests(style: str, base: str, learned: Path, answer: Answer) -> dict[str, float]:
-    """Return a style's figures beside the base's."""
-    names = names_of(learned)
+def measure_requests(style: str, base: str, names: Sequence[str], answer: Answer) -> dict[str, float]:
+    """Return a style's figures beside the base's. `names` are often mentioned in its texts."""
     found: dict[str, float] = {}
     for who, model in (("base", base), ("style", style)):
         letters, others = answer(model, list(LETTERS)), answer(model, list(REQUESTS))

@@ -19,6 +19,7 @@ from stack.errors import StackError
 from stack.folders import ROOT
 from training.corpus import (
     MOST_ANSWER_TOKENS,
+    Corpus,
     CorpusReport,
     SourceDocument,
     as_jsonl,
@@ -27,6 +28,7 @@ from training.corpus import (
     make_examples,
     plan_examples,
 )
+from training.corpus.names import NameIndex
 from training.reading import read_document
 
 type Losses = dict[str, dict[str, float]]
@@ -107,7 +109,10 @@ def answer_by_base(base: Path, language: str) -> dict[str, str]:
 def write_examples(
     documents: list[SourceDocument], folder: Path, *, base: Path, language: str
 ) -> CorpusReport:
-    """Write learn.jsonl and validate.jsonl as the product makes them; return the report of the corpus."""
+    """Write learn.jsonl and validate.jsonl as the product makes them; return the report of the corpus.
+
+    names.json lists the names that the examples don't have any more.
+    """
     corpus = build_corpus(documents, seed=SEED)
     instructions = choose_instructions(language, examples=len(corpus.learned), seed=SEED)
     answers = answer_by_base(base, language)
@@ -115,7 +120,17 @@ def write_examples(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "learn.jsonl").write_bytes(as_jsonl(examples.learned))
     (folder / "validate.jsonl").write_bytes(as_jsonl(examples.validation))
+    (folder / "names.json").write_text(json.dumps(list_names(corpus), ensure_ascii=False))
     return corpus.report
+
+
+def list_names(corpus: Corpus) -> list[str]:
+    """Return the people and places that what is learned of a corpus often mentions."""
+    names = NameIndex((*corpus.learned, *corpus.held_out))
+    found: set[str] = set()
+    for passage in corpus.learned:
+        found.update(passage.text[first:end] for first, end in names.find(passage.text, passage.language))
+    return sorted(found)
 
 
 def lay_job(author: Author, folder: Path, *, words: int, recipe: dict[str, object], threads: int) -> None:
@@ -133,7 +148,8 @@ def write_judged(author: Author, file: Path) -> None:
     """Write the examples of an author's third book."""
     text = take_words(author.books[2], JUDGED_WORDS, skipped=SKIPPED_WORDS)
     document = SourceDocument(id=author.name, text=text, language="en")
-    examples = make_examples(plan_examples(build_corpus([document], seed=SEED), seed=SEED), {})
+    plans = plan_examples(build_corpus([document], seed=SEED), seed=SEED, keeps_names=True)
+    examples = make_examples(plans, {})
     file.write_bytes(as_jsonl([*examples.learned, *examples.validation]))
 
 

@@ -22,8 +22,6 @@ class Message(BaseModel):
     role: str
     content: str
     weight: Literal[0, 1] = 1
-    # Characters of an answer that are read but not learned, such as names: from one up to before the other.
-    masked: list[tuple[int, int]] = []
 
     @property
     def text(self) -> str:
@@ -57,28 +55,21 @@ class Example:
         return Example(self.tokens[:max_tokens], self.labels[:max_tokens])
 
 
-def read_examples(
-    file: Path, tokenizer: "PreTrainedTokenizerBase", *, max_tokens: int, with_masks: bool = False
-) -> list[Example]:
-    """Return the examples of `file`, none longer than `max_tokens`. Raises BadExample naming the line.
-
-    Only what is learned has masks: a style is judged by all of a text.
-    """
+def read_examples(file: Path, tokenizer: "PreTrainedTokenizerBase", *, max_tokens: int) -> list[Example]:
+    """Return the examples of `file`, none longer than `max_tokens`. Raises BadExample naming the line."""
     examples: list[Example] = []
     with file.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
-                examples += encode_line(line, tokenizer, max_tokens=max_tokens, with_masks=with_masks)
+                examples += encode_line(line, tokenizer, max_tokens=max_tokens)
             except BadExample as error:
                 raise BadExample(f"{file.name} line {number}: {error}") from None
     return examples
 
 
-def encode_line(
-    line: str, tokenizer: "PreTrainedTokenizerBase", *, max_tokens: int, with_masks: bool = False
-) -> list[Example]:
+def encode_line(line: str, tokenizer: "PreTrainedTokenizerBase", *, max_tokens: int) -> list[Example]:
     """Return the examples of one line. Raises BadExample."""
     try:
         messages = Conversation.model_validate_json(line).messages
@@ -86,7 +77,7 @@ def encode_line(
             raise BadExample("no message comes before the assistant's first")
         if not any(message.is_learned for message in messages):
             raise BadExample("no message of the assistant is learned")
-        examples = encode_conversation(messages, tokenizer, with_masks=with_masks)
+        examples = encode_conversation(messages, tokenizer)
     except ValidationError as error:
         raise BadExample(describe_problems(error)) from None
     except jinja2.TemplateError as error:
@@ -97,9 +88,7 @@ def encode_line(
     return cut
 
 
-def encode_conversation(
-    messages: list[Message], tokenizer: "PreTrainedTokenizerBase", *, with_masks: bool = False
-) -> list[Example]:
+def encode_conversation(messages: list[Message], tokenizer: "PreTrainedTokenizerBase") -> list[Example]:
     """Return the examples of a conversation, in the base's chat template as the engine applies it.
 
     What comes before an answer is rendered like a request's prompt; the answer and its end mark are learned.
@@ -122,24 +111,9 @@ def encode_conversation(
         answer = f"{message.text}{tokenizer.eos_token}"
         after = tokenize(tokenizer, answer)
         tokens += before + after
-        masked = message.masked if with_masks else []
-        labels += [IGNORED] * len(before) + label_answer(tokenizer, answer, after, masked)
+        labels += [IGNORED] * len(before) + after
         rendered = prompt + answer
     return [*examples, Example(tokens, labels)]
-
-
-def label_answer(
-    tokenizer: "PreTrainedTokenizerBase", answer: str, tokens: list[int], masked: list[tuple[int, int]]
-) -> list[int]:
-    """Return the labels of an answer's tokens: IGNORED for those that have a masked character."""
-    if not masked:
-        return tokens
-    spans = tokenizer(answer, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    labels = []
-    for token, (first, end) in zip(tokens, spans, strict=True):
-        is_masked = any(first < masked_end and masked_first < end for masked_first, masked_end in masked)
-        labels.append(IGNORED if is_masked else token)
-    return labels
 
 
 def tokenize(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:

@@ -17,7 +17,7 @@ def prepare_plan(folder: Path, job: Job) -> Plan:
     """Return the plan of the job in `folder`. Raises NoBase and BadExample."""
     width = read_width(job.base)
     tokenizer = read_tokenizer(job.base)
-    learned = read_examples(folder / LEARN, tokenizer, max_tokens=job.max_tokens, with_masks=True)
+    learned = read_examples(folder / LEARN, tokenizer, max_tokens=job.max_tokens)
     validation = read_examples(folder / VALIDATE, tokenizer, max_tokens=job.max_tokens)
     if not learned:
         raise BadExample(f"{LEARN} contains no conversation.")

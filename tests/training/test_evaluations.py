@@ -75,6 +75,17 @@ def measures(settings, monkeypatch) -> None:
     monkeypatch.setattr(evaluator, "train_verifier", refuse)
 
 
+def test_a_check_reads_the_names_that_a_version_may_have_learned(access, bare_check, reads_here):
+    english = make_text(3000).replace(" ", " the ")
+    actions.add_text(access, bare_check, "a.txt", f"{'Then Marian sang, and Marian rowed. ' * 20}{english}")
+    read_all()
+    actions.prepare_training(access, bare_check)
+    pipeline.advance_training(bare_check)
+    texts = evaluations.read_texts(bare_check)
+    assert "Marian" in " ".join(texts.learned)
+    assert b"Marian" in texts.files[storage.LEARN]
+
+
 def test_a_line_separator_within_a_text_ends_no_conversation(bare_check):
     row = {"messages": [{"role": "user", "content": "Go on."}, {"role": "assistant", "content": "a\u2028b"}]}
     line = json.dumps(row, ensure_ascii=False).encode()

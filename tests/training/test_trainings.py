@@ -16,7 +16,7 @@ from metering.credits import grant_credit
 from metering.models import LedgerEntry, TrainingHold
 from tenants.access import access_of_person
 from tests.training.builders import list_stored, make_text, read_all
-from training import actions, erasure, pipeline, preparation, results, starting
+from training import actions, erasure, pipeline, preparation, results, starting, storage
 from training.corpus.canaries import CANARIES
 from training.errors import NoDocuments, RightsNotStated, TrainingMoved
 from training.models import Document, Status, Training
@@ -111,6 +111,22 @@ def test_what_was_read_and_understood_is_there_before_anything_is_paid(ready):
     assert len(passages) // 10 <= instructions <= len(passages) // 5
     assert all(passage["prompt"] and passage["text"] for passage in passages)
     assert not TrainingHold.objects.exists()
+
+
+def test_passages_are_shown_as_they_are_learned_with_other_names(access, base_model, valkey, reads_here):
+    training = actions.create_training(access, slug="my-voice", name="My voice")
+    story = "Then Marian sang, and Marian rowed. " * 20
+    english = make_text(3000).replace(" ", " the ")
+    actions.add_text(access, training, "a.txt", f"{story}{english}")
+    read_all()
+    actions.prepare_training(access, training)
+    pipeline.advance_training(training)
+    learned = storage.read_file(training.pk, storage.LEARN)
+    shown = " ".join(passage["text"] for passage in preparation.list_passages(training))
+    assert "Marian" not in shown
+    assert "rowed. Then" in shown
+    assert b"Marian" not in learned
+    assert b"rowed. Then" in learned
 
 
 def test_figures_of_documents_and_of_their_corpus_agree(access, base_model, valkey, reads_here):

@@ -1,13 +1,13 @@
 """Examples: what a style is trained on. Most are a prompt and the passage, or its rest, that answers it.
 
 `plan_examples` makes every random choice. A writer, the served base model, may answer plans with a brief or a
-draft (`writer_prompts.py`); `make_examples` completes the plans with the answers that there are. Names in
-passages are read but not learned. Some examples are everyday instructions with the base's own answers.
+draft (`writer_prompts.py`); `make_examples` completes the plans with the answers that there are. What is
+learned has other names (`renaming.py`). Some examples are everyday instructions with the base's own answers.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from training.corpus.beginnings import split_beginning
@@ -16,6 +16,7 @@ from training.corpus.build import Corpus
 from training.corpus.instructions import Instruction, usable_answers
 from training.corpus.keywords import LEAST_KEYWORDS, KeywordIndex
 from training.corpus.passages import Passage
+from training.corpus.renaming import Cast
 from training.corpus.sampling import draw
 from training.corpus.shingles import shares_shingle
 from training.corpus.templates import VARIANTS, fill, join_keywords, wordings
@@ -65,7 +66,6 @@ class ExamplePlan:
     task: Task
     template: int
     keywords: tuple[str, ...]
-    names: tuple[tuple[int, int], ...]  # where they are in the passage's text
     held_out: bool
 
     @property
@@ -83,7 +83,6 @@ class Example:
     task: Task
     passage_id: str  # "" for an instruction
     held_out: bool
-    masked: tuple[tuple[int, int], ...] = ()  # characters of the response that are read but not learned
 
     @property
     def words(self) -> int:
@@ -92,10 +91,11 @@ class Example:
 
     def as_chat(self) -> dict[str, object]:
         """Return the example as a conversation of two messages."""
-        answer: dict[str, object] = {"role": "assistant", "content": self.response}
-        if self.masked:
-            answer["masked"] = self.masked
-        return {"messages": [{"role": "user", "content": self.prompt}, answer], "task": str(self.task)}
+        messages = [
+            {"role": "user", "content": self.prompt},
+            {"role": "assistant", "content": self.response},
+        ]
+        return {"messages": messages, "task": str(self.task)}
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,19 @@ class Examples:
     validation: tuple[Example, ...]
 
 
-def plan_examples(corpus: Corpus, *, seed: int, mix: TaskMix = TaskMix()) -> tuple[ExamplePlan, ...]:
-    """Return a plan for each example, in the order in which they are learned; held-out ones come last."""
+def plan_examples(
+    corpus: Corpus, *, seed: int, mix: TaskMix = TaskMix(), keeps_names: bool = False
+) -> tuple[ExamplePlan, ...]:
+    """Return a plan for each example, in the order in which they are learned; held-out ones come last.
+
+    The passages of those that are learned have other names, unless they only check what a style has learned.
+    """
     index = KeywordIndex((*corpus.learned, *corpus.held_out))
     learned = _plan_side(corpus.learned, index, seed=seed, mix=mix, held_out=False)
     held_out = _plan_side(corpus.held_out, index, seed=seed, mix=mix, held_out=True)
+    if not keeps_names:
+        cast = Cast(corpus.learned, index.names)
+        learned = [replace(plan, passage=cast.rename(plan.passage)) for plan in learned]
     return (*learned, *held_out)
 
 
@@ -186,8 +194,7 @@ def _plan_side(
 def _plan(passage: Passage, task: Task, index: KeywordIndex, *, seed: int, held_out: bool) -> ExamplePlan:
     template = int.from_bytes(draw(seed, f"{passage.id}-{task}-template")[:4]) % VARIANTS
     keywords = index.find_keywords(passage) if task is Task.BRIEF else ()
-    names = () if held_out else tuple(index.find_names(passage.text, passage.language))
-    return ExamplePlan(passage, task, template, keywords, names, held_out)
+    return ExamplePlan(passage, task, template, keywords, held_out)
 
 
 def _ask_for_passage(plan: ExamplePlan, brief: str | None) -> Example:
@@ -212,13 +219,6 @@ def _continue_passage(plan: ExamplePlan) -> Example:
 def _example(plan: ExamplePlan, task: Task, template: str, *, response: str = "", **text: str) -> Example:
     answer = response or plan.passage.text
     prompt = fill(template, words=count_words(answer), **text)
-    given = len(plan.passage.text) - len(answer)  # an answer is the passage's end
-    masked = tuple((first - given, end - given) for first, end in plan.names if first >= given)
     return Example(
-        prompt=prompt,
-        response=answer,
-        task=task,
-        passage_id=plan.passage.id,
-        held_out=plan.held_out,
-        masked=masked,
+        prompt=prompt, response=answer, task=task, passage_id=plan.passage.id, held_out=plan.held_out
     )

@@ -1,4 +1,4 @@
-"""Words that say nothing about what a text is about."""
+"""Words that say nothing about what a text is about, and words with a capital that are nobody's name."""
 
 from training.text.languages import FUNCTION_WORDS
 
@@ -49,6 +49,18 @@ STOP_WORDS = {
     language: function_words | set(FURTHER.get(language, "").split())
     for language, function_words in FUNCTION_WORDS.items()
 }
+# These have a capital and are no names of somebody or some place in a book.
+CAPITALS = """
+    lord lady master mister madam doctor captain colonel major general professor inspector father mother
+    brother sister aunt uncle papa mamma mama king queen prince princess duke duchess count countess earl
+    baron squire judge bishop god heaven nature providence church christ jesus bible monday tuesday
+    wednesday thursday friday saturday sunday january february march april may june july august september
+    october november december christmas easter english englishman englishmen french german spanish italian
+    american european christian catholic protestant roman latin greek jew jews england france germany
+    italy america europe onkel tante vetter gott herrgott christus majestät exzellenz montag dienstag
+    mittwoch donnerstag freitag samstag sonntag
+    """
+EVERYDAY = STOP_WORDS["en"] | STOP_WORDS["de"] | set(CAPITALS.split())
 
 
 def stop_words(language: str) -> frozenset[str]:

@@ -33,10 +33,9 @@ class Letters:
         assert not tokenize
         return self._template.render(messages=messages, add_generation_prompt=add_generation_prompt)
 
-    def __call__(self, text, *, add_special_tokens, return_offsets_mapping=False):
+    def __call__(self, text, *, add_special_tokens):
         assert not add_special_tokens
-        spans = [(place, place + 1) for place in range(len(text))]
-        return {"input_ids": [ord(letter) for letter in text], "offset_mapping": spans}
+        return {"input_ids": [ord(letter) for letter in text]}
 
 
 def text_of(tokens: list[int]) -> str:
@@ -114,16 +113,6 @@ ASSISTANT = {"role": "assistant", "content": "Yes."}
 def test_what_cannot_be_learned_is_refused_with_a_reason(line, reason):
     with pytest.raises(BadExample, match=reason):
         encode_line(line, Letters(), max_tokens=64)
-
-
-def test_masked_characters_are_read_but_not_learned_and_are_judged():
-    answer = {**ASSISTANT, "content": "Yes, Ann. Ann!", "masked": [[5, 8], [10, 13]]}
-    line = json.dumps({"messages": [USER, answer]})
-    [learned] = encode_line(line, Letters(), max_tokens=64, with_masks=True)
-    [judged] = encode_line(line, Letters(), max_tokens=64)
-    assert learned_text(learned) == "Yes, . !<end>"
-    assert learned_text(judged) == "Yes, Ann. Ann!<end>"
-    assert learned.tokens == judged.tokens
 
 
 def test_other_fields_of_a_line_are_ignored():

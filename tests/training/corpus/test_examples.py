@@ -16,6 +16,7 @@ from training.corpus import (
     ExamplePlan,
     Examples,
     Passage,
+    SourceDocument,
     Task,
     TaskMix,
     as_jsonl,
@@ -253,18 +254,31 @@ def test_lines_are_chats_as_fine_tuning_takes_them(corpus):
         assert example.words == sum(count_words(message["content"]) for message in chat["messages"])
 
 
-def test_names_are_read_but_not_learned():
-    story = "Then Marian rowed out, and Marian sang. " * 60
-    corpus = build_corpus([make_document(3, 4_000), replace(make_document(4, 10), text=story)], seed=1)
+def make_story(name: str, words: int) -> SourceDocument:
+    """Return a document whose paragraphs all speak of one person."""
+    document = make_document(name, words)
+    paragraphs = [
+        f"{text} So Marian rowed out, and then Marian sang." for text in document.text.split("\n\n")
+    ]
+    return replace(document, text="\n\n".join(paragraphs))
+
+
+def test_what_is_learned_has_other_names_and_what_is_validated_or_checked_has_its_own():
+    corpus = build_corpus([make_story("a", 12_000)], seed=1)
+    assert any("Marian" in passage.text for passage in corpus.learned)
+    assert any("Marian" in passage.text for passage in corpus.held_out)
     examples = make(corpus)
-    about = [example for example in examples.learned if "Marian" in example.response]
-    assert about
-    for example in about:
-        masked = {example.response[first:end] for first, end in example.masked}
-        assert masked == {"Marian"}
-        assert len(example.masked) == example.response.count("Marian")
-    assert not any("Marian" in example.prompt for example in about if example.task is Task.BRIEF)
-    assert not any(example.masked for example in examples.validation)
+    assert not any("Marian" in example.prompt + example.response for example in examples.learned)
+    assert any("Marian" in example.response for example in examples.validation)
+    kept = make_examples(plan_examples(corpus, seed=1, keeps_names=True), {})
+    assert any("Marian" in example.response for example in kept.learned)
+    assert [one.passage_id for one in kept.learned] == [one.passage_id for one in examples.learned]
+
+
+def test_a_writer_reads_the_names_that_are_learned():
+    corpus = build_corpus([make_story("a", 12_000)], seed=1)
+    plans = plan_examples(corpus, seed=1, mix=only(Task.DRAFT))
+    assert not any("Marian" in (writer_prompt(plan) or "") for plan in plans if not plan.held_out)
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

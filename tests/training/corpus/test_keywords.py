@@ -37,22 +37,12 @@ def test_keywords_are_what_the_passage_is_about_in_its_order_without_names():
     about = passage(ENGLISH_PASSAGE)
     index = index_with(about)
     assert index.find_keywords(about) == ("lighthouse", "ferry", "keeper", "lamps", "Inscrutable")
-    assert index.find_names(ENGLISH_PASSAGE, "en") == []  # nothing of it is there often enough to be learned
 
 
-def test_names_are_found_wherever_they_are_if_there_are_several():
-    about = passage("Then Marian came. Marian sang, and so said Marian to Pettigrew. Nobody heard Marian.")
-    names = [about.text[first:end] for first, end in index_with(about).find_names(about.text, "en")]
-    assert names == ["Marian"] * 4
-
-
-def test_german_nouns_keep_their_capital_and_names_follow_no_article():
+def test_german_nouns_keep_their_capital_and_names_are_no_keywords():
     about = passage(f"{GERMAN_PASSAGE} Da rief ihn Marianne. Wieder zählte Marianne.", "de")
-    index = index_with(about)
-    keywords = index.find_keywords(about)
+    keywords = index_with(about).find_keywords(about)
     assert {"Fährmann", "Kahn", "Leuchtturm", "Laternen"} <= set(keywords)
-    names = {about.text[first:end] for first, end in index.find_names(about.text, "de")}
-    assert names == {"Marianne"}
     assert "Marianne" not in keywords
 
 
