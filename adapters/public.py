@@ -1,7 +1,6 @@
 """What other apps may use of this one. What the gateway needs is in `data_plane`."""
 
 from adapters.actions import cast_vote, choose_style, found_workspace, select_first_party_styles, try_styles
-from adapters.catalog import price_book_versions
 from adapters.catalog.choices import (
     StyleChoice,
     find_style_choices,
@@ -16,10 +15,12 @@ from adapters.catalog.home_styles import (
     styles_in_use,
     styles_to_try,
 )
-from adapters.catalog.priced import StyleFacts, describe_styles, find_style
+from adapters.catalog.price_changes import set_price
+from adapters.catalog.priced import describe_styles, find_style
 from adapters.catalog.queries import ModelChoice, list_styles, model_choices
 from adapters.catalog.sharing import set_public
 from adapters.catalog.showcase import list_answers, public_styles
+from adapters.catalog.terms import Terms
 from adapters.engines.base_writer import count_base_parameters, write_with_base
 from adapters.engines.own_limits import diagnose_engines
 from adapters.engines.readiness import engine_readiness
@@ -43,7 +44,7 @@ __all__ = [
     "RoundNotFound",
     "StyleChoice",
     "StyleDescription",
-    "StyleFacts",
+    "Terms",
     "begin_round",
     "begin_upload",
     "cast_vote",
@@ -77,12 +78,12 @@ __all__ = [
     "name_example_model",
     "newest_uploads",
     "oldest_missing_s",
-    "price_book_versions",
     "prune_storage",
     "public_styles",
     "publish_library",
     "report_styles_erasure",
     "select_first_party_styles",
+    "set_price",
     "set_public",
     "show_side",
     "style_faults",

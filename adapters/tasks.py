@@ -137,7 +137,5 @@ def record_hosted() -> None:
 
 @shared_task
 def change_prices() -> None:
-    """Announce agreed prices of styles, and make editions of those whose moment comes. Safe to repeat."""
-    now = timezone.now()
-    price_changes.announce_agreed(now)
-    price_changes.begin_due(now)
+    """Announce agreed prices of styles, and add them for their day. Safe to repeat."""
+    price_changes.announce_agreed(timezone.now())

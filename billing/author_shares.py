@@ -111,7 +111,7 @@ def earnings_of(author_id: UUID, span: Span) -> list[Earned]:
 
 
 def newest_earnings_of(author_id: UUID, most: int) -> list[Earned]:
-    """Return the same of all months, the newest rows and no more than so many."""
+    """Return at most `most` of an author's rows of all months, the newest first."""
     return _sum_by_month(AuthorEarning.objects.filter(author=author_id), most)
 
 

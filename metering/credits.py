@@ -176,7 +176,7 @@ def burn_credits(credits: Sequence[Credit], charges: Mapping[str, int]) -> list[
 
 
 def settle_charges(credits: Sequence[Credit], charges: Mapping[str, int]) -> list[Credit]:
-    """Return credits, in burn order, less what the charges of some months take; used up ones too."""
+    """Apply the charges of some months to credits in burn order; return all of them with what is left."""
     burned: dict[int, int] = {}
     for burn in burn_credits(credits, charges):
         burned[burn.grant_id] = burned.get(burn.grant_id, 0) + burn.amount_nanousd

@@ -41,5 +41,5 @@ def style_month_nanousd(period: str) -> int:
     """Return what hosting one style costs in a month: the price in force when the month begins."""
     # Not the price at the month's end: it is known before a style is hosted.
     start, _ = months.bounds(period)
-    edition = price_book.edition_at(start)
-    return edition.style_month_nanousd if edition else 0
+    book = price_book.book_at(start)
+    return book.style_month_nanousd if book else 0

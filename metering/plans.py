@@ -134,7 +134,7 @@ def stays_by_tenant(
 
 
 def terms_with(tenant: Tenant, version: PlanVersion, at: datetime) -> MonthTerms:
-    """Return the same of the month that holds a moment, if a plan version began at that moment."""
+    """Return the fees and included tokens of the month of a moment, as if a plan version began at it."""
     period = months.period_of(at)
     stays = [Stay(version, at, None)]
     for stay in _stays(tenant, period):

@@ -1,34 +1,38 @@
 """Which prices count at a moment, and which are announced.
 
-An edition (`PriceBook`) has a price of every style, and those of styles and of the base model that have
-their own. It takes effect at its moment, for requests that are admitted from then on.
+A price book has the price of every style and, if it has one of its own, the base model's. A style's own
+prices are rows of `StylePrice`, each from its moment on. Both count for requests that are admitted from then.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from core import locks
 from core.money import usd
 from metering.forms import MILLION
-from metering.models import Price, PriceBook
+from metering.models import Price, PriceBook, StylePrice
+
+type Amounts = tuple[int, int, int]  # input, cached input, output, in nano-USD a token
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What holds from a moment on, until the next entry; `price` None: the price of every style."""
+    """What holds from a moment on, until the next entry; `amounts` None: the price of every style."""
 
     effective_from: datetime
-    price: Price | None
+    amounts: Amounts | None
+    author_percent: int = 0
 
 
 type Schedule = list[Entry]
 
 
 def find_price(at: datetime) -> Price:
-    """Return the price of every style at a moment. Raises Price.DoesNotExist before the first edition."""
+    """Return the price of every style at a moment. Raises Price.DoesNotExist before the first book."""
     prices = Price.objects.general().filter(book__effective_from__lte=at).select_related("book")
     return prices.latest("book__effective_from")
 
@@ -36,123 +40,123 @@ def find_price(at: datetime) -> Price:
 def find_prices(at: datetime) -> tuple[Price, Price | None]:
     """Return the price of every style at a moment, and the base model's own, if it has one; one query.
 
-    Raises Price.DoesNotExist before the first edition.
+    Raises Price.DoesNotExist before the first book.
     """
     # A subquery, so that both prices come in one query: admission's snapshot is made of it.
-    in_force = whole_editions().filter(effective_from__lte=at).order_by("-effective_from")[:1]
-    prices = Price.objects.filter(style=None, book__in=in_force.values("pk")).select_related("book")
+    in_force = complete_books().filter(effective_from__lte=at).order_by("-effective_from")[:1]
+    prices = Price.objects.filter(book__in=in_force.values("pk")).select_related("book")
     by_scope = {price.is_base: price for price in prices}
     if False not in by_scope:
         raise Price.DoesNotExist
     return by_scope[False], by_scope.get(True)
 
 
-def announced_prices(at: datetime) -> list[Price]:
+def announced_prices(at: datetime) -> Schedule:
     """Return the prices of every style in force at a moment, and those that follow, in their order."""
     later = Price.objects.general().filter(book__effective_from__gt=at).select_related("book")
-    return [find_price(at), *later.order_by("book__effective_from")]
-
-
-def schedules_of(style_ids: Collection[UUID], at: datetime) -> dict[UUID, Schedule]:
-    """Return style → what holds at a moment and what is announced, of those that have a price of their own.
-
-    Two queries for any number of styles.
-    """
-    editions = editions_from(at)
-    return _make_schedules(editions, Price.objects.filter(style__in=style_ids, book__in=editions))
-
-
-def announced_entry(at: datetime, amounts: tuple[int, int, int], author_percent: int) -> Entry:
-    """Return an entry of a schedule for a price that is agreed and in no edition yet."""
-    read, cached, written = amounts
-    price = Price(
-        input_nanousd=read,
-        cached_input_nanousd=cached,
-        output_nanousd=written,
-        author_percent=author_percent,
-    )
-    return Entry(at, price)
-
-
-def prices_now(schedule: Schedule) -> tuple[int, int, int] | None:
-    """Return the amounts in force by a schedule; None where they are those of every style."""
-    price = schedule[0].price if schedule else None
-    return amounts(price) if price else None
-
-
-def all_schedules(at: datetime) -> dict[UUID, Schedule]:
-    """Return the same of every style that has a price of its own, now or later."""
-    editions = editions_from(at)
-    return _make_schedules(editions, Price.objects.filter(style__isnull=False, book__in=editions))
+    prices = [find_price(at), *later.order_by("book__effective_from")]
+    return [Entry(price.book.effective_from, price.amounts) for price in prices]
 
 
 def base_schedule(at: datetime) -> Schedule:
     """Return the same of the base model; empty if it has no price of its own."""
-    editions = editions_from(at)
-    by_book = {price.book_id: price for price in Price.objects.filter(is_base=True, book__in=editions)}
-    return _make_schedule(editions, by_book) if by_book else []
+    books = books_from(at)
+    own = {price.book_id: price.amounts for price in Price.objects.filter(is_base=True, book__in=books)}
+    return [Entry(book.effective_from, own.get(book.pk)) for book in books] if own else []
+
+
+def style_price_at(style_id: UUID, at: datetime) -> StylePrice | None:
+    """Return a style's row that counts at a moment; None: it has never had a price of its own."""
+    begun = StylePrice.objects.filter(style=style_id, effective_from__lte=at)
+    return begun.order_by("effective_from").last()
+
+
+def schedules_of(style_ids: Collection[UUID] | None, at: datetime) -> dict[UUID, Schedule]:
+    """Return style → what holds at a moment and what is announced, of those with their own prices or shares.
+
+    None: of all styles. One query for any number of styles, two if one of them is yet to get its first price.
+    """
+    rows = StylePrice.objects.all() if style_ids is None else StylePrice.objects.filter(style__in=style_ids)
+    begun = rows.filter(effective_from__lte=at)
+    in_force = begun.order_by("style", "-effective_from").distinct("style").values("pk")
+    schedules: dict[UUID, Schedule] = {}
+    for row in rows.filter(Q(pk__in=in_force) | Q(effective_from__gt=at)).order_by("effective_from"):
+        entry = Entry(row.effective_from, row.amounts, row.author_percent)
+        schedules.setdefault(row.style, []).append(entry)
+    own = {style_id: schedule for style_id, schedule in schedules.items() if _differs(schedule)}
+    announced = [schedule for schedule in own.values() if schedule[0].effective_from > at]
+    if announced:
+        until_then = Entry(find_price(at).book.effective_from, None)
+        for schedule in announced:
+            schedule.insert(0, until_then)
+    return own
+
+
+def _differs(schedule: Schedule) -> bool:
+    """Return whether a style has, or gets, another price than every style, or a share for its author."""
+    return any(entry.amounts or entry.author_percent for entry in schedule)
+
+
+def prices_now(schedule: Schedule) -> Amounts | None:
+    """Return the amounts in force by a schedule; None where they are those of every style."""
+    return schedule[0].amounts if schedule else None
 
 
 def next_change(after: datetime) -> datetime | None:
     """Return when the price of every style, or of the base model, is next another one; None: not known."""
-    editions = editions_from(after)
-    general: dict[int, tuple[int, ...]] = {}
-    base: dict[int, tuple[int, ...]] = {}
-    for price in Price.objects.filter(style=None, book__in=editions):
-        of = base if price.is_base else general
-        of[price.book_id] = amounts(price)
+    books = books_from(after)
+    amounts: dict[tuple[int, bool], Amounts] = {}
+    for price in Price.objects.filter(book__in=books):
+        amounts[price.book_id, price.is_base] = price.amounts
     before = None
-    for edition in editions:
-        now = (general[edition.pk], base.get(edition.pk))
-        # An edition may change only styles' prices, which lie in their versions' rows (decision 27).
-        if edition.effective_from > after and now != before:
-            return edition.effective_from
+    for book in books:
+        now = (amounts[book.pk, False], amounts.get((book.pk, True)))
+        # A book may change only what hosting or training costs.
+        if book.effective_from > after and now != before:
+            return book.effective_from
         before = now
     return None
 
 
-def amounts(price: Price) -> tuple[int, int, int]:
-    """Return input, cached input and output in nano-USD a token."""
-    return (price.input_nanousd, price.cached_input_nanousd, price.output_nanousd)
-
-
-def dollars_a_million(price: Price) -> dict[str, str]:
+def dollars_a_million(amounts: Amounts) -> dict[str, str]:
     """Return input, cached input and output as people read them: dollars a million tokens."""
-    return {
-        "input": usd(MILLION * price.input_nanousd),
-        "cached_input": usd(MILLION * price.cached_input_nanousd),
-        "output": usd(MILLION * price.output_nanousd),
-    }
+    read, cached, written = (usd(MILLION * amount) for amount in amounts)
+    return {"input": read, "cached_input": cached, "output": written}
 
 
-def edition_at(at: datetime) -> PriceBook | None:
-    """Return the edition in force at a moment; None before the first one."""
-    return whole_editions().filter(effective_from__lte=at).order_by("-effective_from").first()
+def book_at(at: datetime) -> PriceBook | None:
+    """Return the book in force at a moment; None before the first one."""
+    return complete_books().filter(effective_from__lte=at).order_by("-effective_from").first()
 
 
-def whole_editions() -> QuerySet[PriceBook]:
-    """Return the editions that have a price of every style: others count for nothing."""
+def complete_books() -> QuerySet[PriceBook]:
+    """Return the books that have a price of every style: others count for nothing."""
     general = Price.objects.general().filter(book=OuterRef("pk"))
     return PriceBook.objects.filter(Exists(general))
 
 
-def editions_from(at: datetime) -> list[PriceBook]:
-    """Return the edition in force at a moment and those that follow, in their order."""
-    in_force = whole_editions().filter(effective_from__lte=at).order_by("-effective_from")[:1]
+def books_from(at: datetime) -> list[PriceBook]:
+    """Return the book in force at a moment and those that follow, in their order."""
+    in_force = complete_books().filter(effective_from__lte=at).order_by("-effective_from")[:1]
     return list(
-        whole_editions()
+        complete_books()
         .filter(Q(pk__in=in_force.values("pk")) | Q(effective_from__gt=at))
         .order_by("effective_from")
     )
 
 
-def _make_schedules(editions: list[PriceBook], own: Iterable[Price]) -> dict[UUID, Schedule]:
-    by_style: dict[UUID, dict[int, Price]] = {}
-    for price in own:
-        if price.style:
-            by_style.setdefault(price.style, {})[price.book_id] = price
-    return {style_id: _make_schedule(editions, by_book) for style_id, by_book in by_style.items()}
-
-
-def _make_schedule(editions: list[PriceBook], by_book: Mapping[int, Price]) -> Schedule:
-    return [Entry(edition.effective_from, by_book.get(edition.pk)) for edition in editions]
+def complete_book(book: PriceBook) -> None:
+    """Take over from the book before what a new one does not name."""
+    locks.one_at_a_time("price books")  # two at once would both take over from the one before
+    named = set(book.prices.values_list("is_base", flat=True))
+    before = complete_books().filter(effective_from__lt=book.effective_from)
+    previous = before.order_by("-effective_from").first()
+    for price in previous.prices.all() if previous else ():
+        if price.is_base not in named:
+            read, cached, written = price.amounts
+            book.prices.create(
+                is_base=price.is_base,
+                input_nanousd=read,
+                cached_input_nanousd=cached,
+                output_nanousd=written,
+            )

@@ -59,20 +59,20 @@ class ChargedTokens:
 def price_at(tenant: Tenant, at: datetime) -> int:
     """Return what a trained token costs a workspace at a moment, in nano-USD; the first party pays nothing.
 
-    It is 0 before the first edition of prices.
+    It is 0 before the first price book.
     """
     if tenant.is_first_party:
         return 0
-    edition = price_book.edition_at(at)
-    return edition.trained_token_nanousd if edition else 0
+    book = price_book.book_at(at)
+    return book.trained_token_nanousd if book else 0
 
 
 def announced_prices(at: datetime) -> list[tuple[datetime, int]]:
     """Return what a trained token costs from which moments on: at that moment, and where it changes later."""
     prices: list[tuple[datetime, int]] = []
-    for edition in price_book.editions_from(at):
-        if not prices or edition.trained_token_nanousd != prices[-1][1]:
-            prices.append((edition.effective_from, edition.trained_token_nanousd))
+    for book in price_book.books_from(at):
+        if not prices or book.trained_token_nanousd != prices[-1][1]:
+            prices.append((book.effective_from, book.trained_token_nanousd))
     return prices
 
 

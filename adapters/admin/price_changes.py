@@ -36,11 +36,11 @@ class PriceChangeAdmin(ReadOnly, OperatorAdmin):
     @admin.display(description="current price")
     def costs_now(self, change: PriceChange) -> str:
         prices = priced.prices_of(change.style)
-        now = prices[0] if prices else {}
-        if "input" not in now:
-            return "standard price"
-        amounts = " / ".join(str(now[name]) for name in ("input", "cached_input", "output"))
-        return f"{amounts} per million tokens, {now['author_percent']}% to the author"
+        now = prices[0] if prices else {"author_percent": 0}
+        amounts = "standard price"
+        if "input" in now:
+            amounts = f"{now['input']} / {now['cached_input']} / {now['output']} per million tokens"
+        return f"{amounts}, {now['author_percent']}% to the author"
 
     @operator_action(
         "Agree",

@@ -1,31 +1,60 @@
-"""A new price of a style that is public: proposed by its owner, agreed by operators, then mailed.
+"""What a style costs from a moment on, and what the owner of a public one asks for instead.
 
-It waits in a row of its own until its moment comes, and makes an edition of all prices then. An edition that
-was made when it is agreed would hold up every other one until its day: see decision 38.
+A style's prices are rows of one table that only grows, each with the moment from which it counts. What an
+owner asks for waits in a row of its own. Once operators agree, those who selected the style are told, and the
+price is added for its day.
 """
 
-from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
-from adapters.catalog.price_book_versions import lock_editions, price_style
 from adapters.catalog.terms import AMOUNTS, Terms, require_bounds
 from adapters.errors import ChangedMeanwhile, NoPriceChange, PriceAgreed, TooEarly, TooLate, WithoutCatalogue
 from adapters.models import PriceChange, Selection, Style
+from adapters.routing import publisher
 from events.models import EventType
 from events.outbox import record_event
-from metering.price_book import Entry, Schedule, announced_entry, find_price
-from metering.price_book import amounts as price_amounts
+from metering.models import StylePrice
+from metering.price_book import style_price_at
 
-NOTICE_DAYS = 7  # between the agreement and the new price: who does not want it leaves the style
+NOTICE_DAYS = 7  # between the notice and the new price: who does not want it leaves the style
+TOLD_WITHIN = timedelta(hours=1)  # after the agreement; usually a minute
 ANSWERED_IN_DAYS = 1  # that operators have at least
 MOST_DAYS = 90
-EDITION_AHEAD = timedelta(minutes=3)  # every copy of the prices learns of an edition in two
+A_MINUTE = timedelta(minutes=1)
+PUBLISHED_WITHIN = timedelta(minutes=2)  # every copy of the prices learns of a new one in it
 
 State = PriceChange.State
+
+
+def set_price(style_id: UUID, terms: Terms, *, at: datetime | None = None) -> datetime:
+    """Add a price and a share of a style; return from when they count.
+
+    That is in two minutes, or at a later moment that is given. Nothing is added if they count then already.
+    """
+    soonest = timezone.now().replace(second=0, microsecond=0) + PUBLISHED_WITHIN
+    begins = max(at or soonest, soonest)
+    with transaction.atomic():
+        style = Style.objects.lock(style_id)
+        before = style_price_at(style_id, begins)
+        known = Terms(before.amounts, before.author_percent) if before else Terms()
+        if terms == known:
+            return before.effective_from if before else begins
+        while StylePrice.objects.filter(style=style_id, effective_from=begins).exists():
+            begins += A_MINUTE
+        StylePrice.objects.create(
+            style=style_id,
+            style_name=style.model_name,
+            effective_from=begins,
+            author=style.owner,
+            author_percent=terms.author_percent,
+            **dict(zip(AMOUNTS, terms.amounts or (None, None, None), strict=True)),
+        )
+        publisher.mark_repriced([style_id])
+    return begins
 
 
 def first_day_possible(now: datetime) -> date:
@@ -40,7 +69,7 @@ def terms_of(change: PriceChange) -> Terms:
 
 def open_change(style: Style) -> PriceChange | None:
     """Return what is asked for and not in force yet, if anything."""
-    return PriceChange.objects.open().filter(style=style).first()
+    return PriceChange.objects.open(timezone.now()).filter(style=style).first()
 
 
 def last_answer(style: Style) -> PriceChange | None:
@@ -53,7 +82,7 @@ def ask_price(style: Style, terms: Terms, first_day: date) -> PriceChange:
     """Ask for other prices and another share of a public style from a day on, instead of what was asked.
 
     Raises WithoutCatalogue unless it is public and another workspace's than the service's own, PriceAgreed
-    while an agreed one has not begun, TermsOutOfBounds, SharePercent, TooEarly and TooLate.
+    while an agreed one does not count yet, TermsOutOfBounds, SharePercent, TooEarly and TooLate.
     """
     require_bounds(terms)
     today = timezone.now()
@@ -66,7 +95,7 @@ def ask_price(style: Style, terms: Terms, first_day: date) -> PriceChange:
         if not style.is_reviewed or style.public_until or style.retired_at:
             raise WithoutCatalogue
         # Locked: an operator may agree at this moment.
-        known = PriceChange.objects.open().select_for_update().filter(style=style).first()
+        known = PriceChange.objects.open(today).select_for_update().filter(style=style).first()
         change = known or PriceChange(style=style)
         if change.state == State.AGREED:
             raise PriceAgreed
@@ -104,8 +133,7 @@ def agree_price(change: PriceChange, seen_at: datetime | None = None, now: datet
         if seen_at and held.changed_at > seen_at:
             raise ChangedMeanwhile
         wanted = datetime.combine(held.first_day, time(), UTC)
-        earliest = _midnight_after(now + timedelta(days=NOTICE_DAYS))
-        held.effective_from = max(wanted, earliest)
+        held.effective_from = max(wanted, _first_midnight(now + TOLD_WITHIN))
         held.state = State.AGREED
         held.save()
         _record_decision(held, "price_agreed", prices_from=held.effective_from.isoformat())
@@ -121,43 +149,26 @@ def decline_price(change: PriceChange, reason: str) -> None:
         _record_decision(held, "price_declined", reason=held.reason)
 
 
+def end_open(style: Style, now: datetime) -> None:
+    """Withdraw what is asked for of a style that leaves the catalogue: it keeps its price, for its owner.
+
+    What counts within minutes stays. Call it in a transaction that has locked the style.
+    """
+    later = now + PUBLISHED_WITHIN
+    ended = PriceChange.objects.open(later).filter(style=style)
+    days = ended.exclude(announced_at=None).values("effective_from")
+    announced = StylePrice.objects.filter(style=style.pk, effective_from__gt=later, effective_from__in=days)
+    if announced.delete()[0]:
+        publisher.mark_repriced([style.pk])
+    ended.update(state=State.WITHDRAWN, changed_at=now)
+
+
 def announce_agreed(now: datetime) -> int:
-    """Tell those who selected a style what it is to cost and from when; return of how many styles.
+    """Tell those who selected a style what it is to cost and from when, and add that; return of how many.
 
     Safe to repeat, and from two workers at once.
     """
-    count = 0
-    for change in PriceChange.objects.agreed().filter(announced_at=None):
-        count += _announce(change.pk, now)
-    return count
-
-
-def begin_due(now: datetime) -> int:
-    """Make an edition of prices for each change whose moment comes; return how many.
-
-    A style that left the catalogue meanwhile keeps its price. Safe to repeat, and from two workers at once.
-    """
-    due = PriceChange.objects.agreed().filter(
-        effective_from__lte=now + EDITION_AHEAD, announced_at__isnull=False
-    )
-    return sum(_begin(change.pk) for change in list(due))
-
-
-def add_agreed(schedules: dict[UUID, Schedule], style_ids: Collection[UUID]) -> dict[UUID, Schedule]:
-    """Return style → its prices, with those that are agreed and not in an edition yet; two queries."""
-    added = dict(schedules)
-    now = timezone.now()
-    agreed = list(PriceChange.objects.agreed().filter(style__in=style_ids).exclude(effective_from=None))
-    general = find_price(now) if agreed else None
-    for change in agreed:
-        if change.effective_from and general:
-            terms = terms_of(change)
-            entry = announced_entry(
-                change.effective_from, terms.amounts or price_amounts(general), terms.author_percent
-            )
-            until_then = added.get(change.style_id) or [Entry(general.book.effective_from, None)]
-            added[change.style_id] = [*until_then, entry]
-    return added
+    return sum(_announce(change, now) for change in list(PriceChange.objects.untold()))
 
 
 def _record_decision(change: PriceChange, decision: str, **facts: str) -> None:
@@ -173,37 +184,27 @@ def _lock_waiting(change: PriceChange) -> PriceChange:
     return held
 
 
-def _midnight_after(moment: datetime) -> datetime:
-    return datetime.combine(moment.date() + timedelta(days=1), time(), UTC)
+def _first_midnight(told_at: datetime) -> datetime:
+    """Return the midnight that ends the notice of those who are told at a moment."""
+    day = told_at.date() + timedelta(days=NOTICE_DAYS + 1)
+    return datetime.combine(day, time(), UTC)
 
 
-def _announce(change_id: int, now: datetime) -> bool:
+def _announce(change: PriceChange, now: datetime) -> bool:
     with transaction.atomic():
-        untold = PriceChange.objects.agreed().filter(pk=change_id, announced_at=None)
-        change = (
-            untold.select_for_update(skip_locked=True, of=("self",)).select_related("style__owner").first()
-        )
-        if change is None:
+        style = Style.objects.lock(change.style_id)
+        held = PriceChange.objects.untold().select_related("style__owner").filter(pk=change.pk).first()
+        if held is None or held.effective_from is None:
             return False
-        selecting = Selection.objects.in_force().filter(style=change.style_id).order_by("tenant")
-        others = selecting.exclude(tenant=change.style.owner_id)
-        for tenant_id in others.values_list("tenant", flat=True):
-            record_event(tenant_id, EventType.STYLE_PRICE_ANNOUNCED, change)
-        PriceChange.objects.filter(pk=change_id).update(announced_at=now)
-    return True
-
-
-def _begin(change_id: int) -> bool:
-    with transaction.atomic():
-        lock_editions()  # before any style's row: an edition writes those
-        agreed = PriceChange.objects.agreed().select_related("style__owner")
-        change = agreed.filter(pk=change_id).first()
-        if change is None or change.effective_from is None:
-            return False
-        style = change.style
         if not style.is_public or style.retired_at:
-            PriceChange.objects.filter(pk=change_id).update(state=State.WITHDRAWN)
+            PriceChange.objects.filter(pk=held.pk).update(state=State.WITHDRAWN)
             return False
-        begins = price_style(style, terms_of(change), at=change.effective_from)
-        PriceChange.objects.filter(pk=change_id).update(state=State.BEGUN, effective_from=begins)
+        # A week from now at least, even if nobody was told for days after the agreement.
+        day = max(held.effective_from, _first_midnight(now))
+        held.effective_from = set_price(style.pk, terms_of(held), at=day)
+        held.announced_at = now
+        held.save()
+        selecting = Selection.objects.in_force().filter(style=style).order_by("tenant")
+        for tenant_id in selecting.exclude(tenant=style.owner_id).values_list("tenant", flat=True):
+            record_event(tenant_id, EventType.STYLE_PRICE_ANNOUNCED, held)
     return True

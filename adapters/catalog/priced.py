@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from adapters.catalog.price_changes import add_agreed
 from adapters.models import Style
 from adapters.models.styles import is_public_now
 from metering.price_book import dollars_a_million, schedules_of
@@ -56,17 +55,15 @@ def describe_styles(style_ids: Collection[UUID]) -> dict[UUID, StyleFacts]:
 def prices_of(style: Style) -> list[dict[str, Any]]:
     """Return a style's own prices, now and announced, as people read them; empty if it has none of its own.
 
-    Each has `from` (None: now), and `input`, `cached_input` and `output` in dollars a million tokens; without
-    these it is the price of every style.
+    Each has `from` (None: now), `author_percent`, and `input`, `cached_input` and `output` in dollars a
+    million tokens; without these it is the price of every style.
     """
     now = timezone.now()
     rows: list[dict[str, Any]] = []
-    schedules = add_agreed(schedules_of([style.pk], now), [style.pk])
-    for entry in schedules.get(style.pk, []):
+    for entry in schedules_of([style.pk], now).get(style.pk, []):
         begins = entry.effective_from if entry.effective_from > now else None
-        row: dict[str, Any] = {"from": begins}
-        if entry.price:
-            row |= dollars_a_million(entry.price)
-            row["author_percent"] = entry.price.author_percent
+        row: dict[str, Any] = {"from": begins, "author_percent": entry.author_percent}
+        if entry.amounts:
+            row |= dollars_a_million(entry.amounts)
         rows.append(row)
     return rows

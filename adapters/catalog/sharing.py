@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from adapters.catalog.copies import require_no_copy
-from adapters.catalog.price_book_versions import agree_terms, lock_editions
+from adapters.catalog.price_changes import end_open, set_price
 from adapters.catalog.terms import Terms, asked_terms, require_bounds
 from adapters.errors import (
     AlreadyShared,
@@ -67,20 +67,19 @@ def withdraw_offer(style: Style) -> None:
 def approve_style(style: Style, seen_at: datetime | None = None) -> None:
     """Put an offered style into the catalogue, or let others have what changed of a public one.
 
-    Prices and share that its owner asked for begin with a new edition of all prices. Raises NotOffered,
+    Prices and share that its owner asked for count in two minutes. Raises NotOffered,
     VersionNotShareable, and ChangedMeanwhile if its owner has changed it since it was looked at.
     """
     with transaction.atomic():
-        lock_editions()  # before the style's row: making an edition writes styles' rows
         held = Style.objects.lock(style.pk)
         review.require_unchanged(held, seen_at)
         review.require_shareable(held.live_version)
         facts: dict[str, Any] = {}
         if Style.objects.offered().filter(pk=style.pk).exists():
             set_public(held)
-            prices_from = agree_terms(held)
-            if prices_from:
-                facts["prices_from"] = prices_from.isoformat()
+            asked = asked_terms(held)
+            if asked != Terms():
+                facts["prices_from"] = set_price(held.pk, asked).isoformat()
         elif held.is_reviewed and not held.retired_at:
             review.approve_version(held)
             Style.objects.filter(pk=style.pk).update(declined_at=None, declined_reason="")
@@ -155,6 +154,8 @@ def set_public(style: Style, *, public: bool = True) -> None:
             review.approve_version(held)
         elif not public:
             review.discard_review(held)
+        if not public:
+            end_open(held, timezone.now())
         publisher.mark_changed(style)
     style.is_public = public
 

@@ -1,6 +1,6 @@
 """What an owner asks for with an offer to the catalogue: prices of the style's own, and an author's share.
 
-Operators approve them with the offer, or decline. Approved ones begin with a new edition of all prices.
+Operators approve them with the offer, or decline. Approved ones become the style's next price.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,16 +15,13 @@ from adapters.errors import SharePercent, TermsOutOfBounds
 from adapters.models import Style
 from core.money import usd
 from metering.forms import MILLION
-from metering.price_book import amounts as price_amounts
-from metering.price_book import find_price
+from metering.price_book import Amounts, find_price
 
 MAX_PRICE_NANOUSD = 100_000  # a token: $100 a million
 MAX_PERCENT = 50
 AMOUNTS = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
 ASKED_COLUMNS = tuple(f"asked_{name}" for name in AMOUNTS)
 AMOUNT_LABELS = (_("input"), _("cached input"), _("output"))
-
-type Amounts = tuple[int, int, int]  # input, cached input, output, in nano-USD a token
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Terms:
     @property
     def charged(self) -> Amounts:
         """What a token costs by these terms now."""
-        return self.amounts or price_amounts(find_price(timezone.now()))
+        return self.amounts or find_price(timezone.now()).amounts
 
     @property
     def columns(self) -> dict[str, int | None]:
@@ -62,7 +59,7 @@ def require_bounds(terms: Terms) -> None:
 
     A price is that of every style at least: for less, its requests could cost more than they bring.
     """
-    least = price_amounts(find_price(timezone.now()))
+    least = find_price(timezone.now()).amounts
     if terms.amounts:
         for name, word, amount, lower in zip(AMOUNTS, AMOUNT_LABELS, terms.amounts, least, strict=True):
             if not lower <= amount <= MAX_PRICE_NANOUSD:

@@ -1,4 +1,6 @@
-"""New prices and shares of public styles: asked for by their owners, agreed by operators, then in force."""
+"""New prices and shares of public styles: asked for by their owners, agreed by operators, then announced."""
+
+from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
@@ -12,26 +14,24 @@ class PriceChangeQuerySet(models.QuerySet["PriceChange"]):
         """Return what operators have not answered, the oldest first."""
         return self.filter(state=PriceChange.State.WAITING).order_by("asked_at")
 
-    def agreed(self) -> "PriceChangeQuerySet":
-        """Return what is agreed and has not begun, the next one first."""
-        return self.filter(state=PriceChange.State.AGREED).order_by("effective_from", "pk")
+    def untold(self) -> "PriceChangeQuerySet":
+        """Return what is agreed, and those who selected the style do not know it yet."""
+        return self.filter(state=PriceChange.State.AGREED, announced_at=None).order_by("effective_from", "pk")
 
-    def open(self) -> "PriceChangeQuerySet":
-        """Return both: a style has one at most."""
-        return self.filter(state__in=PriceChange.OPEN)
+    def open(self, now: datetime) -> "PriceChangeQuerySet":
+        """Return what waits, or is agreed and does not count yet: a style has one at most."""
+        ahead = Q(state=PriceChange.State.AGREED, effective_from__gt=now)
+        return self.filter(Q(state=PriceChange.State.WAITING) | ahead)
 
 
 class PriceChange(models.Model):
-    """Other prices, or another share, of one style. It makes an edition of prices when its moment comes."""
+    """Other prices, or another share, of one style. Its price is added when it is announced."""
 
     class State(models.TextChoices):
         WAITING = "waiting", _("pending approval")
-        AGREED = "agreed", _("approved, not yet in effect")
-        BEGUN = "begun", _("in effect")
+        AGREED = "agreed", _("approved")
         DECLINED = "declined", _("Declined")
         WITHDRAWN = "withdrawn", _("Withdrawn")
-
-    OPEN = (State.WAITING, State.AGREED)
 
     style = models.ForeignKey(Style, on_delete=models.CASCADE, related_name="price_changes")
     input_nanousd = models.BigIntegerField(
@@ -59,9 +59,6 @@ class PriceChange(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                "style", condition=Q(state__in=["waiting", "agreed"]), name="one_open_price_change"
-            ),
             models.CheckConstraint(
                 condition=Q(input_nanousd=None, cached_input_nanousd=None, output_nanousd=None)
                 | Q(input_nanousd__gte=0, cached_input_nanousd__gte=0, output_nanousd__gte=0),

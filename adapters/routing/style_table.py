@@ -28,7 +28,6 @@ from django.utils import timezone
 from adapters.models import AdapterVersion, Status, Style
 from adapters.models.styles import is_public_now
 from metering.price_book import Schedule, schedules_of
-from metering.price_book import amounts as price_amounts
 
 # A row also has the prices of an hour ago: Valkey's clock may be behind.
 CLOCK_SLACK = timedelta(hours=1)
@@ -113,7 +112,7 @@ def _view(style: Style, versions: list[Version], *, live_id: UUID | None, about:
 def _serialize_schedule(schedule: Schedule) -> str:
     entries = []
     for entry in schedule:
-        prices = "/".join(map(str, price_amounts(entry.price))) if entry.price else "-"
+        prices = "/".join(map(str, entry.amounts)) if entry.amounts else "-"
         from_ms = math.ceil(entry.effective_from.timestamp() * 1000)
         entries.append(f"{prices}@{from_ms}")
     return ",".join(entries)

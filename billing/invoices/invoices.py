@@ -5,7 +5,7 @@ machine was away) counts in the month in which it arrives (metering/ledger.py).
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -130,11 +130,16 @@ def draft_month(period: str, tenant_ids: Collection[UUID] | None = None) -> int:
     tenants = unbilled_workspaces(period)
     if tenant_ids is not None:
         tenants = tenants.filter(pk__in=tenant_ids)
-    return _count_done(
-        tenants,
-        lambda tenant: _draft_once(tenant, period),
-        lambda tenant: f"no invoice of {period} could be made for {tenant.slug}",
-    )
+    drafted = 0
+    faults: list[Exception] = []
+    for tenant in list(tenants):  # read before the first one is drafted, which the query no longer finds
+        try:
+            drafted += _draft_once(tenant, period)
+        except Exception as error:
+            logger.exception("no invoice of %s could be made for %s", period, tenant.slug)
+            faults.append(error)
+    _raise_first(faults)
+    return drafted
 
 
 def draft_invoice(tenant: Tenant, period: str) -> Invoice | None:
@@ -254,33 +259,24 @@ def finalize_due(now: datetime, invoice_ids: Collection[UUID] | None = None) -> 
     drafts = due_drafts(now).select_related("tenant")
     if invoice_ids is not None:
         drafts = drafts.filter(pk__in=invoice_ids)
-    return _count_done(
-        drafts,
-        lambda invoice: finalize_invoice(invoice, now),
-        lambda invoice: f"the invoice of {invoice.period} for {invoice.tenant.slug} stays a draft",
-    )
-
-
-def _count_done[Row](
-    rows: Iterable[Row], act: Callable[[Row], object], describe_fault: Callable[[Row], str]
-) -> int:
-    """Act on each row; return for how many `act` returned something true.
-
-    A fault of one is logged. Unless it is a UsageMismatch, it is raised once the others had their turn.
-    """
-    count = 0
-    fault: Exception | None = None
-    # Read before the first one: what is done changes which rows the query finds.
-    for row in list(rows):
+    finalized = 0
+    faults: list[Exception] = []
+    for invoice in list(drafts):
         try:
-            count += bool(act(row))
+            finalize_invoice(invoice, now)
+            finalized += 1
         except Exception as error:
-            logger.exception(describe_fault(row))
-            if not isinstance(error, UsageMismatch):
-                fault = fault or error
-    if fault:
-        raise fault
-    return count
+            logger.exception("the invoice of %s for %s stays a draft", invoice.period, invoice.tenant.slug)
+            faults.append(error)
+    _raise_first(faults)
+    return finalized
+
+
+def _raise_first(faults: Sequence[Exception]) -> None:
+    """Raise the first fault that is no UsageMismatch: that one is logged, and operators look at it."""
+    for fault in faults:
+        if not isinstance(fault, UsageMismatch):
+            raise fault
 
 
 def pay_invoice(invoice: Invoice, *, actor: str, reason: str) -> None:

@@ -13,15 +13,14 @@ from billing import plan_text
 from core.money import usd
 from metering import plans, price_book, trainings
 from metering.forms import MILLION
-from metering.price_book import Entry, Schedule
+from metering.price_book import Schedule
 
 
 @require_GET
 def show_prices(request: HttpRequest) -> HttpResponse:
     """Show everybody the plans, and what tokens cost."""
     now = timezone.now()
-    general = [Entry(price.book.effective_from, price) for price in price_book.announced_prices(now)]
-    prices = _price_rows(general, now)
+    prices = _price_rows(price_book.announced_prices(now), now)
     own_prices = []
     for name, schedule in _public_schedules(now):
         own_prices.append((name, _price_rows(schedule, now)))
@@ -41,7 +40,7 @@ def show_prices(request: HttpRequest) -> HttpResponse:
 
 def _public_schedules(now: datetime) -> list[tuple[str, Schedule]]:
     """Return name and prices of what has its own: the base model, and public styles in their order."""
-    schedules = price_book.all_schedules(now)
+    schedules = price_book.schedules_of(None, now)
     shown = []
     for facts in describe_styles(schedules.keys()).values():
         if facts.is_public:
@@ -63,9 +62,9 @@ def _price_rows(schedule: Schedule, now: datetime) -> list[dict[str, object]]:
     """Return prices in dollars a million tokens; an entry without any means the price of every style."""
     rows = []
     for entry in schedule:
-        row: dict[str, object] = {"from": entry.effective_from if entry.effective_from > now else None}
-        if entry.price:
-            row |= price_book.dollars_a_million(entry.price)
-            row["author_percent"] = entry.price.author_percent
+        begins = entry.effective_from if entry.effective_from > now else None
+        row: dict[str, object] = {"from": begins, "author_percent": entry.author_percent}
+        if entry.amounts:
+            row |= price_book.dollars_a_million(entry.amounts)
         rows.append(row)
     return rows

@@ -170,7 +170,7 @@ def _heartbeat(request: InFlight) -> tuple[str | int, ...]:
 
 
 def _serialize_prices(grant: Grant) -> str:
-    # A hold keeps its prices as text: settlement and sweeper bill by them, whatever an edition changes.
+    # A hold keeps its prices as text: settlement and sweeper bill by them, whatever prices follow.
     return " ".join(map(str, grant.prices))
 
 

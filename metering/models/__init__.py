@@ -3,7 +3,7 @@ from metering.models.earnings import AuthorEarning
 from metering.models.hosting import HostedStyle
 from metering.models.invoices import Invoice, InvoiceLine, InvoiceNumber
 from metering.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
-from metering.models.plans import Plan, PlanVersion, Price, PriceBook, Subscription
+from metering.models.plans import Plan, PlanVersion, Price, PriceBook, StylePrice, Subscription
 from metering.models.refusals import RefusedRequest
 from metering.models.trainings import TrainingHold
 
@@ -21,6 +21,7 @@ __all__ = [
     "Price",
     "PriceBook",
     "RefusedRequest",
+    "StylePrice",
     "Subscription",
     "TrainingHold",
     "UsageDaily",

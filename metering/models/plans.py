@@ -27,7 +27,7 @@ class Plan(models.Model):
 
 
 class PlanVersion(models.Model):
-    """One immutable edition of a plan: limits, and the fee in nano-USD a month."""
+    """One immutable version of a plan: limits, and the fee in nano-USD a month."""
 
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -85,7 +85,7 @@ class PlanVersion(models.Model):
 
 
 class PriceBook(models.Model):
-    """One edition of all prices, valid from a moment on until the next one. It is never edited."""
+    """The general prices from a moment on, until the next book. It is never edited."""
 
     effective_from = models.DateTimeField(unique=True, help_text="In UTC; whole minutes.")
     style_month_nanousd = models.BigIntegerField(
@@ -109,40 +109,24 @@ class PriceBook(models.Model):
 
 class PriceQuerySet(models.QuerySet["Price"]):
     def general(self) -> "PriceQuerySet":
-        """Return the prices of whatever has none of its own: one an edition."""
-        return self.filter(style=None, is_base=False)
+        """Return the prices of whatever has none of its own: one per book."""
+        return self.filter(is_base=False)
 
 
 class Price(models.Model):
-    """Integer nano-USD a token: of one style, of the base model, or else of all that has no price here."""
+    """Integer nano-USD a token: of the base model, or else of every style without a price of its own."""
 
     book = models.ForeignKey(PriceBook, on_delete=models.PROTECT, related_name="prices")
-    style = models.UUIDField(null=True, blank=True)
-    style_name = models.CharField(max_length=100, blank=True, help_text="The style's model name at the time.")
     is_base = models.BooleanField(default=False, help_text="Price of the base model without a style.")
     input_nanousd = models.BigIntegerField()
     cached_input_nanousd = models.BigIntegerField()
     output_nanousd = models.BigIntegerField()
-    author = models.ForeignKey(
-        Tenant, on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text="Who earns."
-    )
-    author_percent = models.PositiveSmallIntegerField(
-        default=0, help_text="Percentage of what other workspaces pay for a public style, for its author."
-    )
 
     objects = PriceQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["book", "style", "is_base"], name="one_price_a_style", nulls_distinct=False
-            ),
-            models.CheckConstraint(condition=Q(style=None) | Q(is_base=False), name="price_of_one_thing"),
-            models.CheckConstraint(
-                condition=Q(author_percent=0)
-                | Q(author_percent__lte=100, author__isnull=False, style__isnull=False),
-                name="share_has_an_author",
-            ),
+            models.UniqueConstraint(fields=["book", "is_base"], name="one_price_a_book"),
             models.CheckConstraint(
                 condition=Q(input_nanousd__gte=0, cached_input_nanousd__gte=0, output_nanousd__gte=0),
                 name="prices_not_negative",
@@ -155,11 +139,59 @@ class Price(models.Model):
     @property
     def of(self) -> str:
         """What it is the price of, in words."""
-        return (
-            pgettext("priced item", "the base model")
-            if self.is_base
-            else self.style_name or gettext("every style")
-        )
+        return pgettext("priced item", "the base model") if self.is_base else gettext("every style")
+
+    @property
+    def amounts(self) -> tuple[int, int, int]:
+        """Input, cached input and output in nano-USD a token."""
+        return (self.input_nanousd, self.cached_input_nanousd, self.output_nanousd)
+
+
+class StylePrice(models.Model):
+    """What one style costs from a moment on, and its author's share, until its next row.
+
+    The database refuses to change a row, and to delete one whose moment has come (migrations/guards.sql).
+    """
+
+    style = models.UUIDField()
+    style_name = models.CharField(max_length=100, blank=True, help_text="The style's model name at the time.")
+    effective_from = models.DateTimeField(help_text="In UTC; whole minutes.")
+    input_nanousd = models.BigIntegerField(
+        null=True, blank=True, help_text="Leave all three empty for the standard price."
+    )
+    cached_input_nanousd = models.BigIntegerField(null=True, blank=True)
+    output_nanousd = models.BigIntegerField(null=True, blank=True)
+    author = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text="Who earns."
+    )
+    author_percent = models.PositiveSmallIntegerField(
+        default=0, help_text="Percentage of what other workspaces pay for a public style, for its author."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["style", "effective_from"], name="one_style_price_a_moment"),
+            models.CheckConstraint(
+                condition=Q(input_nanousd=None, cached_input_nanousd=None, output_nanousd=None)
+                | Q(input_nanousd__gte=0, cached_input_nanousd__gte=0, output_nanousd__gte=0),
+                name="style_prices_are_three",
+            ),
+            models.CheckConstraint(
+                condition=Q(author_percent=0) | Q(author_percent__lte=100, author__isnull=False),
+                name="style_share_has_an_author",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.style_name or self.style} from {self.effective_from:%Y-%m-%d}"
+
+    @property
+    def amounts(self) -> tuple[int, int, int] | None:
+        """Input, cached input and output in nano-USD a token; None: the price of every style."""
+        read, cached, written = self.input_nanousd, self.cached_input_nanousd, self.output_nanousd
+        if read is None or cached is None or written is None:
+            return None
+        return (read, cached, written)
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):

@@ -314,7 +314,7 @@ POSTGRESQL = (
         "books",
     ),
     Row(
-        "Plan, PlanVersion, PriceBook, Price, ApiKey",
+        "Plan, PlanVersion, PriceBook, Price, StylePrice, ApiKey",
         "forever: what invoices, usage and the audit log refer to; of a key only a digest",
         "books",
     ),

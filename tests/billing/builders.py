@@ -15,7 +15,7 @@ from core.money import NANO
 from labs import fake_stripe
 from metering.credits import grant_credit
 from metering.ledger import record_events
-from metering.models import Plan, PlanVersion, Price, PriceBook, Subscription
+from metering.models import Plan, PlanVersion, StylePrice, Subscription
 from metering.plans import newest_plan_version
 from tenants.models import Tenant
 from tests.tenants.builders import issue_key, make_event
@@ -37,12 +37,8 @@ def api_client(tenant, *scopes):
 
 
 def share(author, percent, begins, style=STYLE):
-    """Lay an edition in which a style has an author's share, or none."""
-    book = PriceBook.objects.create(effective_from=begins)
-    amounts = {"input_nanousd": 100, "cached_input_nanousd": 25, "output_nanousd": 400}
-    Price.objects.create(book=book, **amounts)
-    if percent:
-        Price.objects.create(book=book, style=style, author=author, author_percent=percent, **amounts)
+    """Let a style have an author's share, or none, from a moment on."""
+    StylePrice.objects.create(style=style, effective_from=begins, author=author, author_percent=percent)
 
 
 def backdate(tenant):

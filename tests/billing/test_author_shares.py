@@ -42,7 +42,7 @@ class SharesAreExact(TestCase):
         percents=st.lists(st.integers(0, 100), min_size=1, max_size=4),
         requests=st.lists(
             st.tuples(
-                st.integers(0, 6 * 24 - 1),  # hours after the first edition, each of which lasts a day
+                st.integers(0, 6 * 24 - 1),  # hours after the first price, each of which lasts a day
                 st.integers(1, 997),  # completion tokens
                 st.sampled_from(["acme", "charlies"]),
                 st.sampled_from(["shared", "other", "base"]),

@@ -23,7 +23,12 @@ CHANGES = {
         "adapters.share": False,
         "adapters.style": True,
     },
-    "Finance": {"tenants.tenant": True, "metering.creditgrant": True, "metering.pricebook": True},
+    "Finance": {
+        "tenants.tenant": True,
+        "metering.creditgrant": True,
+        "metering.pricebook": True,
+        "metering.styleprice": True,
+    },
     "Engineer": {"adapters.engine": True},
     "Admin": {"tenants.tenant": True, "adapters.engine": True, "adapters.style": True},
 }

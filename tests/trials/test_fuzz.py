@@ -7,8 +7,7 @@ import pytest
 
 from labs.broken_adapters import tiny_base, valid_adapter
 from labs.broken_adapters.mutants import Mutant
-from labs.broken_adapters.parts import Dice
-from labs.broken_adapters.valid import random_adapter
+from labs.broken_adapters.valid import make_adapter
 from labs.fake_vllm.control_side import FakeVllm
 from trials.fuzz.cases import Cases
 from trials.fuzz.engine import write_witnesses
@@ -45,7 +44,9 @@ class HarmedEngine(FakeVllm):
 
 async def verdict_on(engine: FakeVllm, notes) -> FuzzVerdict:
     variables = {"ENGINE_URL": engine.url, "ENGINE_API_KEY": "key"}
-    present = write_witnesses([random_adapter(CASES.base, Dice(name)) for name in "ab"], notes / "adapters")
+    present = write_witnesses(
+        [make_adapter(CASES.base, np.random.default_rng(number)) for number in (1, 2)], notes / "adapters"
+    )
     verdict = FuzzVerdict(CASES.seed, "float32")
     run = Run(Context(variables, notes, kill=lambda _: engine.restart()), CASES, verdict)
     try:
@@ -89,7 +90,7 @@ def test_what_is_wrong_with_weights_alone_is_no_fault_of_a_conversion(monkeypatc
     adapter = valid_adapter(base)
     adapter.tensors = {name: np.full_like(tensor, np.nan, "f8") for name, tensor in adapter.tensors.items()}
     mutant = Mutant(("nan",), adapter.config_bytes, adapter.weights)
-    monkeypatch.setattr("trials.fuzz.cases.mutant", lambda *_: mutant)
+    monkeypatch.setattr(Cases, "_mutant", lambda *_: mutant)
     _, converted = replace(CASES, base=base).make_cases(1)
     assert set(converted.codes) == {"not_finite", "more"}  # one mistake is said once, the rest is counted
     assert not converted.is_accepted

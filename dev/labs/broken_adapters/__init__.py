@@ -1,7 +1,7 @@
 """Broken adapters for tests and trials: known kinds, and random mutants.
 
 `make(kind, folder, base)` writes one of KINDS, which must lead to the finding `CODES[kind]`;
-`mutants.mutant(seed, base)` makes another one for each seed.
+`mutants` has strategies for Hypothesis, of adapters with random faults.
 """
 
 from labs.broken_adapters import known_configs, known_files, known_weights

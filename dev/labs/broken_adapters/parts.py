@@ -1,8 +1,7 @@
 """An adapter in parts, and how they become two files: stage by stage, so that each can be broken."""
 
 import json
-import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,23 +31,6 @@ NAMES = {dtype: name for name, dtype in DTYPES.items()}
 SERVED = ("BF16", "F16", "F32")
 
 Array = NDArray[Any]
-
-
-class Dice(random.Random):
-    """Chance from one seed, for single choices and (`noise`) for whole arrays."""
-
-    def __init__(self, seed: str) -> None:
-        super().__init__(seed)
-        self.noise = np.random.default_rng(self.getrandbits(64))
-
-    def magnitude(self, least: float, most: float) -> float:
-        """Return ten to a power between the two."""
-        return float(10.0 ** self.uniform(least, most))
-
-    def some[Thing](self, things: Iterable[Thing], most: int | None = None) -> list[Thing]:
-        """Return at least one of the things, if there are any."""
-        known = list(things)
-        return self.sample(known, self.randint(1, min(most or len(known), len(known)))) if known else []
 
 
 @dataclass

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import safe_open
 
 from adapters.validation import BaseShape, Linear
-from labs.broken_adapters.parts import CONFIG, DTYPES, SERVED, WEIGHTS, Adapter, Array, Dice, Parts, name_of
+from labs.broken_adapters.parts import CONFIG, DTYPES, SERVED, WEIGHTS, Adapter, Array, Parts, name_of
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 KINDS = (("q_proj", "v_proj"), ATTENTION, ("gate_proj", "up_proj", "down_proj"), ())
@@ -70,28 +70,19 @@ def read_adapter(folder: Path, base: BaseShape) -> Parts:
         return Parts(config, tensors, file.metadata(), base=base)
 
 
-def origin(trained: Sequence[Parts], base: BaseShape, dice: Dice) -> Parts:
-    """Return a trained adapter one time in four, else a random one: smaller, so that more can be tried."""
-    if not trained or dice.random() > 0.25:
-        return random_adapter(base, dice)
-    known = dice.choice(trained)
-    metadata = known.metadata and dict(known.metadata)
-    return Parts(dict(known.config), dict(known.tensors), metadata, base=base)
-
-
-def random_adapter(base: BaseShape, dice: Dice) -> Parts:
+def make_adapter(base: BaseShape, noise: np.random.Generator) -> Parts:
     """Return a random adapter as strong as trained ones, on some kinds of layers in a stretch of the base."""
-    rank = dice.choice(RANKS)
-    dtype = DTYPES[dice.choice(SERVED)]
-    kinds = dice.choice(KINDS)
+    rank = int(noise.choice(RANKS))
+    dtype = DTYPES[str(noise.choice(SERVED))]
+    kinds = KINDS[noise.integers(len(KINDS))]
     chosen = [module for module in base.modules if not kinds or module.endswith(kinds)] or list(base.modules)
-    first, last = sorted(dice.sample(range(len(chosen) + 1), 2))
-    strength = dice.magnitude(-2.5, -0.7)
+    first, last = sorted(noise.choice(len(chosen) + 1, 2, replace=False))
+    strength = 10 ** noise.uniform(-2.5, -0.7)
     tensors: dict[str, Array] = {}
     for module in chosen[first:last]:
         linear = base.modules[module]
-        a = dice.noise.standard_normal((rank, linear.columns), np.float32) / math.sqrt(linear.columns)
-        b = dice.noise.standard_normal((linear.rows, rank), np.float32)
+        a = noise.standard_normal((rank, linear.columns), np.float32) / math.sqrt(linear.columns)
+        b = noise.standard_normal((linear.rows, rank), np.float32)
         b *= strength * linear.norm / math.sqrt(rank * linear.rows)
         tensors[name_of(module, "A")] = a.astype(dtype)
         tensors[name_of(module, "B")] = b.astype(dtype)

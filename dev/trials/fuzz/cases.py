@@ -2,17 +2,18 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from adapters.validation import BaseShape, Finding, autofix, validate_adapter
 from adapters.validation.problems import CLOSING
 from adapters.validation.problems import WEIGHTS as OF_WEIGHTS
-from labs.broken_adapters.mutants import Mutant, mutant
+from labs.broken_adapters.mutants import Mutant, generate_mutants
 from labs.broken_adapters.parts import WEIGHTS, Parts, write_files
 from labs.broken_adapters.valid import read_adapter
 
+BLOCK = 100  # mutants that are made at once
 SLOW_S = 10.0  # on a machine that runs an engine beside it; 0.1 s is usual
 CONVERTED = "converted"
 
@@ -59,14 +60,24 @@ class Cases:
     base: BaseShape
     trained: Sequence[Parts]
     max_rank: int
+    _blocks: dict[int, list[Mutant]] = field(default_factory=dict, compare=False)
 
     def make_cases(self, number: int) -> list[Case]:
         """Return a mutant's case and, if a conversion is offered for it, what that makes of it."""
-        made = mutant(f"{self.seed}-{number}", self.base, self.trained)
+        made = self._mutant(number)
         try:
             return [Case(number, made, *self._examined(made)), *self._converted(number, made)]
         except Exception as error:  # noqa: BLE001 (a crash of any kind is what is looked for)
             return [Case(number, made, fault=f"validation crashed: {error!r:.300}")]
+
+    def _mutant(self, number: int) -> Mutant:
+        block, place = divmod(number, BLOCK)
+        if block not in self._blocks:
+            self._blocks.clear()  # cases are tried in their order
+            self._blocks[block] = generate_mutants(
+                self.base, self.trained, number=BLOCK, seeded=f"{self.seed}-{block}"
+            )
+        return self._blocks[block][place]
 
     def _converted(self, number: int, made: Mutant) -> list[Case]:
         """A conversion may leave only what is wrong with the weights themselves."""

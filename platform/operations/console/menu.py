@@ -57,6 +57,7 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
         "metering.Subscription",
         "metering.PlanVersion",
         "metering.PriceBook",
+        "metering.StylePrice",
     ],
     # What is seldom looked for, or better found from a row's own page. Folded.
     ADVANCED: [
@@ -72,7 +73,6 @@ MENU: Mapping[str, list[str | PageOfOurs]] = {
         "metering.HostedStyle",
         "metering.TrainingHold",
         "metering.Plan",
-        "metering.Price",
         "account.EmailAddress",
         "mfa.Authenticator",
         "auth.Group",

@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.onboarding import hide_steps
 from accounts.workspaces import first_party_tenant, playground_key
 from adapters.models import BaseModel, Style
-from adapters.public import found_workspace, price_book_versions
+from adapters.public import found_workspace
 from billing.public import author_shares, decide_shares, invoices
 from core import locks, months
 from core.errors import NotAllowed
@@ -28,7 +28,7 @@ from events.webhooks import endpoints
 from keys.actions import create_key
 from metering import credits, partitions
 from metering.ledger import Event, record_events
-from metering.models import CreditGrant, Invoice, Price, PriceBook, Subscription
+from metering.models import CreditGrant, Invoice, Price, StylePrice, Subscription
 from metering.plans import newest_plan_version
 from metering.price_book import find_price
 from metering.request_log import Refusal, record_refusals
@@ -228,21 +228,19 @@ def _earn(author: Tenant, reader: Tenant, period: str) -> None:
         base_model=BaseModel.objects.get(name=settings.BASE_MODEL),
         retired_at=end,
     )
-    # Before the month, so that its requests have this price; an edition that takes over all other prices.
-    edition = PriceBook.objects.create(effective_from=start - timedelta(hours=7))
-    price = Price.objects.create(
-        book=edition,
+    # Before the month, so that its requests have this price.
+    StylePrice.objects.create(
         style=style.pk,
         style_name=style.model_name,
+        effective_from=start - timedelta(hours=7),
         author=author,
         author_percent=SHARE_PERCENT,
         **SHARED_PRICES,
     )
-    price_book_versions.complete_edition(edition)
     called = {CalledStyle(style.model_name, style.pk, 1): 1}
     key = playground_key(reader)
     habit = Habit(reader.pk, key.pk, called, (6, 22), 34, 18, (5_800, 7_000), (300, 800), 40)
-    _record(make_events(habit, _served(price), Random(SEED + 1), since=start, until=end))
+    _record(make_events(habit, _served(Price(**SHARED_PRICES)), Random(SEED + 1), since=start, until=end))
     credits.grant_credit(
         reader,
         READER_CREDITS_NANOUSD,

@@ -1,4 +1,4 @@
-"""A new price of a public style: asked, agreed, told a week before, and an edition when its day comes."""
+"""A new price of a public style: asked, agreed, told a week before, and counted from its day."""
 
 from datetime import UTC, datetime, time, timedelta
 
@@ -20,7 +20,7 @@ from adapters.errors import (
 from adapters.models import PriceChange, Selection, Style
 from events.models import OutboxEvent
 from metering import price_book
-from metering.models import Price, PriceBook
+from metering.models import StylePrice
 from tenants.models import AuditEntry
 from tests.adapters.builders import known
 from tests.racing import race
@@ -59,8 +59,8 @@ def agreed(style: Style, terms: Terms = NEW) -> PriceChange:
     return change
 
 
-def newest_price(style: Style) -> Price:
-    return Price.objects.filter(style=style.pk).latest("book__effective_from")
+def newest_price(style: Style) -> StylePrice:
+    return StylePrice.objects.filter(style=style.pk).latest("effective_from")
 
 
 def page_of(style: Style, name: str = "style_sharing") -> str:
@@ -70,7 +70,6 @@ def page_of(style: Style, name: str = "style_sharing") -> str:
 def test_an_owner_asks_an_operator_agrees_and_everybody_reads_it_before(
     alice_client, charlie_client, operator_client, noir, charlies
 ):
-    editions = PriceBook.objects.count()
     first_day = soon().date().isoformat()
     asked = alice_client.post(reverse("adapters:ask_price", args=[noir.pk]), FORM | {"first_day": first_day})
     assert asked.status_code == 302
@@ -85,7 +84,7 @@ def test_an_owner_asks_an_operator_agrees_and_everybody_reads_it_before(
     change.refresh_from_db()
     assert change.state == "agreed"
     assert change.effective_from == datetime.combine(soon().date(), time(), UTC)
-    assert PriceBook.objects.count() == editions, "an edition now would hold up all others until that day"
+    assert newest_price(noir).amounts == (500, 125, 2000), "nobody was told yet"
 
     assert price_changes.announce_agreed(timezone.now()) == 1
     assert price_changes.announce_agreed(timezone.now()) == 0
@@ -99,29 +98,37 @@ def test_an_owner_asks_an_operator_agrees_and_everybody_reads_it_before(
     listed = charlie_client.get("/api/v1/styles/acme/noir").json()["prices"]
     assert [entry["input_nanousd"] for entry in listed][-1] == 600
     assert AuditEntry.objects.get(action="style.price_asked").after["asked_output_nanousd"] == 2400
+    assert price_book.style_price_at(noir.pk, change.effective_from).amounts == (600, 150, 2400)
 
 
-def test_an_edition_is_made_when_the_day_comes_and_only_once(noir):
+def test_a_price_is_added_when_it_is_told_and_only_once(noir):
     change = agreed(noir)
-    assert price_changes.begin_due(change.effective_from) == 0, "nobody was told yet"
-    price_changes.announce_agreed(timezone.now())
-    assert price_changes.begin_due(timezone.now()) == 0
-    at = change.effective_from - timedelta(minutes=2)
-    assert sum(race(*[lambda: price_changes.begin_due(at)] * 2)) == 1
+    assert sum(race(*[lambda: price_changes.announce_agreed(timezone.now())] * 2)) == 1
     price = newest_price(noir)
-    assert price_book.amounts(price) == (600, 150, 2400)
-    assert (price.author_percent, price.book.effective_from) == (25, change.effective_from)
-    assert PriceChange.objects.get().state == "begun"
+    assert (price.amounts, price.author_percent) == ((600, 150, 2400), 25)
+    assert price.effective_from == change.effective_from
+    assert StylePrice.objects.filter(style=noir.pk).count() == 2
+    assert OutboxEvent.objects.filter(type="style.price_announced").count() == 1
+
+
+def test_what_is_told_late_begins_a_week_later(noir):
+    change = agreed(noir)
+    late = change.effective_from - timedelta(days=2)
+    assert price_changes.announce_agreed(late) == 1
+    assert newest_price(noir).effective_from >= late + timedelta(days=7)
+    change.refresh_from_db()
+    assert change.effective_from == newest_price(noir).effective_from
 
 
 def test_an_offer_that_is_approved_meanwhile_does_not_wait_for_the_day(noir, acme, engine):
     agreed(noir)
+    price_changes.announce_agreed(timezone.now())
     other = known(acme, "letters", engine).style
     Style.objects.filter(pk=other.pk).update(author="Alice", licence="CC BY 4.0")
     other.refresh_from_db()
     sharing.offer_style(other, Terms((700, 175, 2800), 0))
     sharing.approve_style(other)
-    assert newest_price(other).book.effective_from < timezone.now() + timedelta(days=1)
+    assert newest_price(other).effective_from < timezone.now() + timedelta(days=1)
 
 
 def test_a_day_that_is_near_when_operators_agree_becomes_a_week_later(noir):
@@ -134,20 +141,33 @@ def test_a_day_that_is_near_when_operators_agree_becomes_a_week_later(noir):
 
 
 def test_a_share_and_the_price_of_every_style_can_be_asked_for(noir):
-    change = agreed(noir, Terms(None, 40))
+    agreed(noir, Terms(None, 40))
     price_changes.announce_agreed(timezone.now())
-    price_changes.begin_due(change.effective_from)
-    assert price_book.amounts(newest_price(noir)) == price_book.amounts(Price.objects.general().latest("pk"))
-    assert newest_price(noir).author_percent == 40
+    assert (newest_price(noir).amounts, newest_price(noir).author_percent) == (None, 40)
 
 
-def test_a_style_that_left_the_catalogue_keeps_its_price(noir):
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_style_that_left_the_catalogue_keeps_its_price(noir, is_told):
     change = agreed(noir)
-    price_changes.announce_agreed(timezone.now())
+    if is_told:
+        price_changes.announce_agreed(timezone.now())
     sharing.set_public(noir, public=False)
-    assert price_changes.begin_due(change.effective_from) == 0
-    assert price_book.amounts(newest_price(noir)) == (500, 125, 2000)
+    assert price_changes.announce_agreed(timezone.now()) == 0
+    assert price_book.style_price_at(noir.pk, change.effective_from).amounts == (500, 125, 2000)
     assert PriceChange.objects.get().state == "withdrawn"
+    # Nothing of it comes back with the next offer.
+    sharing.offer_style(noir, Terms((700, 175, 2800), 0))
+    sharing.approve_style(noir)
+    assert price_book.style_price_at(noir.pk, change.effective_from).amounts == (700, 175, 2800)
+
+
+def test_the_next_change_may_be_asked_for_once_the_last_one_counts(noir):
+    change = agreed(noir)
+    PriceChange.objects.filter(pk=change.pk).update(
+        effective_from=timezone.now(), announced_at=timezone.now()
+    )
+    assert price_changes.open_change(noir) is None
+    assert price_changes.ask_price(noir, NEW, soon().date()).pk != change.pk
 
 
 def test_what_is_asked_can_be_replaced_withdrawn_or_declined_until_it_is_agreed(

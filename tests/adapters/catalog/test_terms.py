@@ -1,7 +1,7 @@
 """What an owner asks for with an offer: within bounds, told before, approved by operators, then in force."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import pytest
 from django.urls import reverse
@@ -12,8 +12,7 @@ from adapters.catalog.terms import Terms, asked_terms, describe_terms
 from adapters.errors import ChangedMeanwhile, SharePercent, TermsOutOfBounds
 from adapters.models import Style
 from events.models import OutboxEvent
-from metering import price_book
-from metering.models import Price, PriceBook
+from metering.models import StylePrice
 from tenants.models import AuditEntry
 from tests.tenants.builders import issue_key
 
@@ -38,18 +37,17 @@ def offer_url(style: Style) -> str:
     return reverse("adapters:offer", args=[style.pk, "offer"])
 
 
-def price_now(style: Style) -> Price:
-    return Price.objects.filter(style=style.pk).latest("book__effective_from")
+def price_now(style: Style) -> StylePrice:
+    return StylePrice.objects.filter(style=style.pk).latest("effective_from")
 
 
-def test_an_owner_asks_an_operator_approves_and_it_holds_from_the_next_edition(
+def test_an_owner_asks_an_operator_approves_and_it_counts_within_minutes(
     alice_client, operator_client, noir, acme
 ):
-    before = PriceBook.objects.latest("effective_from")
     assert alice_client.post(offer_url(noir), FORM).status_code == 302
     noir.refresh_from_db()
     assert asked_terms(noir) == ASKED
-    assert not Price.objects.filter(style=noir.pk).exists()
+    assert not StylePrice.objects.exists()
     page = alice_client.get(page_of(noir)).text
     assert "$0.50 per million input tokens" in page
     assert "The author earns 20%" in page
@@ -61,51 +59,36 @@ def test_an_owner_asks_an_operator_approves_and_it_holds_from_the_next_edition(
     answer = operator_client.post(reverse("admin:adapters_style_changelist"), asked, follow=True)
     assert "Approved" in answer.text
     price = price_now(noir)
-    assert price_book.amounts(price) == (500, 125, 2000)
+    assert price.amounts == (500, 125, 2000)
     assert (price.author, price.author_percent) == (acme, 20)
-    assert price.book.effective_from > timezone.now()
-    general = Price.objects.general()
-    assert price_book.amounts(general.get(book=price.book)) == price_book.amounts(general.get(book=before))
+    assert price.effective_from > timezone.now()
     event = OutboxEvent.objects.get(type="style.offer_decided")
-    assert datetime.fromisoformat(event.facts["prices_from"]) == price.book.effective_from
+    assert datetime.fromisoformat(event.facts["prices_from"]) == price.effective_from
     offered = AuditEntry.objects.get(action="style.offered")
     assert offered.after["asked_output_nanousd"] == 2000
-
-
-def test_it_begins_after_the_last_announced_edition_and_takes_it_over(noir):
-    announced = PriceBook.objects.create(effective_from=datetime(2100, 1, 1, tzinfo=UTC))
-    Price.objects.create(book=announced, input_nanousd=300, cached_input_nanousd=30, output_nanousd=900)
-    sharing.offer_style(noir, ASKED)
-    sharing.approve_style(noir)
-    price = price_now(noir)
-    assert price.book.effective_from == announced.effective_from + timedelta(minutes=1)
-    assert price_book.amounts(Price.objects.general().get(book=price.book)) == (300, 30, 900)
 
 
 def test_a_share_alone_is_of_the_price_of_every_style(noir):
     sharing.offer_style(noir, Terms(None, 10))
     assert describe_terms(Terms(None, 10))[0].startswith("The author earns 10%")
     sharing.approve_style(noir)
-    assert price_book.amounts(price_now(noir)) == (100, 25, 400)
-    assert price_now(noir).author_percent == 10
+    assert (price_now(noir).amounts, price_now(noir).author_percent) == (None, 10)
 
 
-def test_who_asks_for_nothing_causes_no_edition(noir):
-    count = PriceBook.objects.count()
+def test_who_asks_for_nothing_gets_no_price(noir):
     sharing.offer_style(noir)
     sharing.approve_style(noir)
-    assert PriceBook.objects.count() == count
+    assert not StylePrice.objects.exists()
     assert "prices_from" not in OutboxEvent.objects.get(type="style.offer_decided").facts
 
 
-def test_offered_again_at_the_same_price_there_is_no_second_edition(noir):
+def test_offered_again_at_the_same_price_there_is_no_second_row(noir):
     sharing.offer_style(noir, ASKED)
     sharing.approve_style(noir)
-    count = PriceBook.objects.count()
     sharing.set_public(noir, public=False)
     sharing.offer_style(noir, ASKED)
     sharing.approve_style(noir)
-    assert PriceBook.objects.count() == count
+    assert StylePrice.objects.count() == 1
 
 
 def test_what_is_out_of_bounds_is_refused_and_changes_nothing(noir):
@@ -143,7 +126,7 @@ def test_an_operator_approves_only_what_was_looked_at(noir):
     sharing.offer_style(noir, Terms((500, 125, 90_000), 50))
     with pytest.raises(ChangedMeanwhile):
         sharing.approve_style(noir, looked_at)
-    assert not Price.objects.filter(style=noir.pk).exists()
+    assert not StylePrice.objects.exists()
 
 
 def test_programs_ask_too_and_an_offer_without_a_body_leaves_what_was_asked(client, acme, noir):

@@ -24,7 +24,7 @@ from adapters.validation.problems import WEIGHTS as OF_WEIGHTS
 from adapters.validation.weights import TYPES
 from labs import broken_adapters as broken
 from labs.broken_adapters import PREFIX, Adapter, tiny_base, valid_adapter
-from labs.broken_adapters.mutants import mutant
+from labs.broken_adapters.mutants import mutants
 from tests.adapters.builders import adapter_files, uploaded
 from tests.adapters.validation.sources import Bytes, config_of, memory_below, wide_base, wide_weights
 from tests.profiles import examples
@@ -206,9 +206,8 @@ def test_too_large_weights_that_are_insane_are_not_converted():
 
 
 @settings(max_examples=examples(200))
-@given(st.integers(0, 10**9), st.floats(0.3, 0.99))
-def test_nothing_over_the_limit_is_accepted_and_no_conversion_ends_there(seed, share):
-    made = mutant(str(seed), BASE)
+@given(mutants(BASE), st.floats(0.3, 0.99))
+def test_nothing_over_the_limit_is_accepted_and_no_conversion_ends_there(made, share):
     limit = int(made.size * share)
     with served_up_to(limit):
         report = validate_adapter(made.config, made, BASE, MAX_RANK)

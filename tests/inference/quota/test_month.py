@@ -47,6 +47,7 @@ from metering.models import (
     PlanVersion,
     Price,
     PriceBook,
+    StylePrice,
     UsageEvent,
 )
 from metering.quota_sync import planned_changes
@@ -237,8 +238,8 @@ class World:
             book = PriceBook.objects.create(effective_from=at, style_month_nanousd=STYLE_MONTH[at])
             Price.objects.create(book=book, **dict(zip(columns, general, strict=True)))
             own = dict(zip(columns, NOIR[begins], strict=True))
-            Price.objects.create(
-                book=book, style=UUID(STYLES["noir"]), style_name="noir", author=author,
+            StylePrice.objects.create(
+                style=UUID(STYLES["noir"]), style_name="noir", effective_from=at, author=author,
                 author_percent=AUTHOR_PERCENT[begins], **own,
             )  # fmt: skip
         schedule = price_book.schedules_of([UUID(STYLES["noir"])], self.clock.now)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.workspaces import playground_key
-from adapters.catalog import price_book_versions
+from adapters.catalog import price_changes
+from adapters.catalog.terms import Terms
 from adapters.models import BaseModel, Engine, Style
 from adapters.routing import publisher, style_table
 from billing.invoices import invoices
@@ -21,7 +22,7 @@ from inference.contract.usage import Usage
 from inference.errors import QuotaExhausted
 from inference.quota.admission import Caller, Prices
 from inference.quota.ledger_drain import drain_usage
-from metering.models import LedgerEntry, Price, PriceBook, UsageEvent
+from metering.models import LedgerEntry, UsageEvent
 from metering.price_book import Entry
 from metering.quota_sync.snapshot import publish_snapshot
 from tests.adapters.builders import known
@@ -52,10 +53,7 @@ def entries(now_ms: int, drawn: list[tuple[int, tuple[int, int, int] | None]]) -
     schedule = []
     for offset, price in sorted(drawn, key=lambda one: one[0]):
         at = datetime.fromtimestamp((now_ms + offset) / 1000, UTC)
-        own_price = price and Price(
-            input_nanousd=price[0], cached_input_nanousd=price[1], output_nanousd=price[2]
-        )
-        schedule.append(Entry(at, own_price or None))
+        schedule.append(Entry(at, price))
     return schedule
 
 
@@ -64,10 +62,7 @@ def expected(now_ms: int, schedule: list[Entry]) -> Prices:
     prices = GENERAL
     for entry in schedule:
         if entry.effective_from <= datetime.fromtimestamp(now_ms / 1000, UTC):
-            price = entry.price
-            prices = GENERAL
-            if price:
-                prices = Prices(price.input_nanousd, price.cached_input_nanousd, price.output_nanousd)
+            prices = Prices(*entry.amounts) if entry.amounts else GENERAL
     return prices
 
 
@@ -104,7 +99,7 @@ def test_whatever_the_schedule_the_last_price_that_has_begun_counts(
 async def test_a_budget_counts_the_styles_own_price(account, ask):
     account.limit(monthly_nanousd=10 * 100 + 20 * 400)
     now = datetime.now(UTC)
-    dearer = Price(input_nanousd=100, cached_input_nanousd=25, output_nanousd=401)
+    dearer = (100, 25, 401)
     write_row([Entry(now - timedelta(hours=1), dearer)])
     with pytest.raises(QuotaExhausted) as refused:
         await ask()
@@ -140,21 +135,18 @@ def noir(acme, valkey, settings) -> Style:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_new_edition_takes_effect_at_its_moment_and_an_open_request_keeps_its_price(
-    noir, acme, data_plane, valkey
+def test_a_new_price_takes_effect_at_its_moment_and_an_open_request_keeps_its_price(
+    noir, acme, data_plane, valkey, monkeypatch
 ):
     caller = Caller(acme.pk, playground_key(acme).pk)
     ask = partial(data_plane.admit, caller, model="noir", prompt=100, output=50)
     first = ask()
     assert first.prices == GENERAL
 
-    book = PriceBook.objects.create(effective_from=timezone.now() + timedelta(seconds=2))
-    Price.objects.create(
-        book=book, style=noir.pk, style_name="acme/noir",
-        input_nanousd=7000, cached_input_nanousd=9000, output_nanousd=11_000,
-    )  # fmt: skip
-    price_book_versions.complete_edition(book)  # its commit publishes the style's row
-    begins_ms = book.effective_from.timestamp() * 1000
+    monkeypatch.setattr(price_changes, "PUBLISHED_WITHIN", timedelta(0))
+    begins = timezone.now() + timedelta(seconds=2)
+    price_changes.set_price(noir.pk, Terms((7000, 9000, 11_000)), at=begins)  # publishes the style's row
+    begins_ms = begins.timestamp() * 1000
     before, after = [], []
     while len(after) < 3:
         grant = ask()

@@ -1,1 +1,0 @@
-"""Ways to change an adapter at random, by the stage at which they change it."""
