@@ -13,6 +13,7 @@ from django.db import transaction
 
 from adapters.models import Engine
 from adapters.placement import planner
+from core.queues import queue_of
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -75,7 +76,7 @@ def enqueue(
     from kombu.pools import producers  # noqa: PLC0415
 
     sender = _sender()
-    queue = queue or sender.conf.task_routes[task]["queue"]
+    queue = queue or queue_of(task)
     options: dict[str, Any] = {"queue": queue}
     if expires_s is not None:
         options["expires"] = expires_s

@@ -80,7 +80,7 @@ def device() -> str:
 
 
 def site_variables(folders: Folders, addresses: Addresses, credentials: Credentials) -> dict[str, str]:
-    """Return every variable of `platform/config/env.py` that a stack decides."""
+    """Return every variable of `platform/config/variables.py` that a stack decides."""
     cache = f"redis://:{credentials.valkey_password}@127.0.0.1:{addresses.valkey}"
     account = f"{postgres.USER}:{credentials.postgres_password}"
     return {

@@ -7,6 +7,7 @@ from celery import Celery
 from celery.apps.worker import Worker
 from celery.signals import celeryd_after_setup
 
+from core.queues import queue_of
 from operations.settings_checks import refuse_half_configured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -16,11 +17,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-MAIL_QUEUE = "webhooks"  # that of `send_notices`
-
-
 @celeryd_after_setup.connect
 def refuse_without_mail(sender: str, instance: Worker, **_: Any) -> None:
     """Raise SystemExit in a worker that would send mail, and has no server for it."""
-    if MAIL_QUEUE in instance.app.amqp.queues.consume_from:
+    if queue_of("events.tasks.send_notices") in instance.app.amqp.queues.consume_from:
         refuse_half_configured(sends_mail=True)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import uvloop
 
-from config import env
+from config.variables import HTTP_MAX_CONNECTIONS, HTTP_MAX_CONNECTIONS_PER_ADDRESS, TRUSTED_PROXIES
 from inference.server.limits import Limits
 from inference.server.server import Server, serve
 
@@ -45,20 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return supervise(arguments, listener, options.workers)
     module, _, name = options.app.partition(":")
     app = getattr(importlib.import_module(module), name)
-    server = Server(app, read_limits(), env.read_networks("TRUSTED_PROXIES"))
+    limits = Limits(
+        connections=HTTP_MAX_CONNECTIONS,
+        connections_per_address=HTTP_MAX_CONNECTIONS_PER_ADDRESS,
+        file_paths=FILE_PATHS,
+    )
+    server = Server(app, limits, TRUSTED_PROXIES)
     serving = serve(server, listener, graceful_stop_s=options.graceful_stop_s, while_open=while_open)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serving)
     return 0
-
-
-def read_limits() -> Limits:
-    """Return the limits that the environment sets."""
-    return Limits(
-        connections=env.read_int("HTTP_MAX_CONNECTIONS"),
-        connections_per_address=env.read_int("HTTP_MAX_CONNECTIONS_PER_ADDRESS"),
-        file_paths=FILE_PATHS,
-    )
 
 
 def supervise(arguments: Sequence[str], listener: socket.socket, workers: int) -> int:

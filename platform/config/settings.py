@@ -1,4 +1,4 @@
-"""The project's one settings file. Values come from the environment: `config/env.py` lists the variables."""
+"""The project's one settings file. What operators set comes from the table in `config/variables.py`."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -6,27 +6,30 @@ from urllib.parse import unquote, urlsplit
 from django.templatetags.static import static
 from django.utils.csp import CSP
 
-from config import env
+from config import secret_checks
+from config.variables import *  # noqa: F403
+from config.variables import (
+    DATABASE_LOCK_TIMEOUT_S,
+    DATABASE_STATEMENT_TIMEOUT_S,
+    DATABASE_URL,
+    EMAIL_URL,
+    ENGINE_NAME,
+    LOG_FORMAT,
+    S3_PUBLIC_ENDPOINT_URL,
+    SECURE,
+    SITE_URL,
+    TRAINING_PYTHON,
+    UPLOAD_CHECK_S,
+    VALKEY_URL,
+)
 from core import log_lines
 from core.project_root import PROJECT_ROOT
 from core.version import VERSION
-from operations import secret_checks
 
 BASE_DIR = PROJECT_ROOT
 
-secret_checks.refuse_weak(env.read_all())
-SECRET_KEY = env.read("DJANGO_SECRET_KEY")
-SECRET_KEY_FALLBACKS = env.read_list("DJANGO_SECRET_KEY_FALLBACKS")
-DEBUG = env.read_flag("DJANGO_DEBUG")
-ALLOWED_HOSTS = env.read_list("DJANGO_ALLOWED_HOSTS")
-SITE_URL = env.read("SITE_URL").rstrip("/")
+secret_checks.refuse_weak()
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
-SECURE = urlsplit(SITE_URL).scheme == "https"
-SECURITY_CONTACT = env.read_list("SECURITY_CONTACT")
-OPERATOR_NAME = env.read("OPERATOR_NAME")
-OPERATOR_ADDRESS = env.read("OPERATOR_ADDRESS").replace("|", "\n")  # lines come with `|` between them
-OPERATOR_EMAIL = env.read("OPERATOR_EMAIL")
-OPERATOR_LAW = env.read("OPERATOR_LAW")
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -114,7 +117,7 @@ TEMPLATES = [
     }
 ]
 
-_db = urlsplit(env.read("DATABASE_URL"))
+_db = urlsplit(DATABASE_URL)
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
@@ -129,8 +132,8 @@ DATABASES = {
             "connect_timeout": 5,
             # Else a machine that lost its power would keep its locks for two hours, which is Linux' default.
             "options": "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-            f" -c lock_timeout={env.read('DATABASE_LOCK_TIMEOUT_S')}s"
-            f" -c statement_timeout={env.read('DATABASE_STATEMENT_TIMEOUT_S')}s",
+            f" -c lock_timeout={DATABASE_LOCK_TIMEOUT_S}s"
+            f" -c statement_timeout={DATABASE_STATEMENT_TIMEOUT_S}s",
         },
     }
 }
@@ -176,8 +179,6 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE  # passkeys on http://localhost
 MFA_TOTP_ISSUER = "Polyscribe"
-OPERATOR_MFA = SECURE or env.read_flag("OPERATOR_MFA")
-TRUSTED_PROXIES = env.read_networks("TRUSTED_PROXIES")
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Polyscribe: "
 LOGIN_REDIRECT_URL = "member_home"
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"
@@ -202,9 +203,6 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 
-DRAINING_PATH = env.read("DRAINING_PATH")
-
-VALKEY_URL = env.read("VALKEY_URL")
 CACHES = {  # counts sign-ups and logins; losing it is harmless
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -242,59 +240,37 @@ EVENT_SUBSCRIBERS = [
     "metering.quota_sync.snapshot.publish_after",
 ]
 
-CELERY_BROKER_URL = env.read("CELERY_BROKER_URL")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a long task must not sit on others that another process could take
 # A task that must run every second never shares a queue with one that runs for minutes or waits for storage.
 CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
-CELERY_TASK_ROUTES = {
-    "operations.tasks.sample_service": {"queue": "housekeeping"},
-    "operations.tasks.sweep_retention": {"queue": "housekeeping"},
-    "operations.tasks.delete_old": {"queue": "housekeeping"},  # or the one that its row names
-    "inference.tasks.drain": {"queue": "housekeeping"},
-    "inference.tasks.drain_refusals": {"queue": "housekeeping"},
-    "inference.tasks.sweep": {"queue": "housekeeping"},
-    "inference.tasks.close_month": {"queue": "housekeeping"},
-    "inference.tasks.open_next_month": {"queue": "housekeeping"},
-    "metering.tasks.publish_planned_changes": {"queue": "housekeeping"},
-    "billing.tasks.check_thresholds": {"queue": "housekeeping"},
-    "billing.tasks.decide_author_shares": {"queue": "billing"},
-    "tenants.tasks.link_audit": {"queue": "housekeeping"},
-    "events.tasks.sweep_notices": {"queue": "housekeeping"},
-    "events.tasks.sweep_webhooks": {"queue": "housekeeping"},
-    "adapters.tasks.advance_all": {"queue": "housekeeping"},
-    "adapters.tasks.change_prices": {"queue": "housekeeping"},
-    "adapters.tasks.end_sharing": {"queue": "housekeeping"},
-    "adapters.tasks.erase_all": {"queue": "housekeeping"},
-    "adapters.tasks.record_hosted": {"queue": "housekeeping"},
-    "adapters.tasks.plan": {"queue": "housekeeping"},
-    "adapters.tasks.reconcile_all": {"queue": "housekeeping"},
-    "adapters.tasks.republish_stale": {"queue": "housekeeping"},
-    "adapters.tasks.compare_routes": {"queue": "housekeeping"},
-    "adapters.tasks.watch_canaries": {"queue": "housekeeping"},
-    "accounts.tasks.delete_workspaces": {"queue": "housekeeping"},
-    "operations.tasks.erase_workspaces": {"queue": "housekeeping"},
-    "adapters.tasks.advance": {"queue": "uploads"},
-    "adapters.tasks.erase": {"queue": "uploads"},
-    "training.tasks.advance_all": {"queue": "housekeeping"},
-    "training.tasks.advance": {"queue": "uploads"},
-    "training.tasks.erase": {"queue": "uploads"},
-    "training.tasks.read": {"queue": "reading"},  # up to half a minute for each document
-    "training.tasks.run": {"queue": "training"},  # until a training ends
-    "billing.tasks.draft_invoices": {"queue": "billing"},
-    "billing.tasks.draft_batch": {"queue": "billing"},
-    "billing.tasks.finalize_batch": {"queue": "billing"},
-    "metering.tasks.make_usage_partitions": {"queue": "billing"},  # may wait for a lock
-    "billing.tasks.finalize_invoices": {"queue": "billing"},
-    "billing.tasks.sweep_payments": {"queue": "webhooks"},  # waits for the payment provider
-    "billing.tasks.top_up": {"queue": "webhooks"},  # the same
-    "events.tasks.deliver_webhooks": {"queue": "webhooks"},  # waits for other people's servers
-    "events.tasks.send_notices": {"queue": "webhooks"},  # waits for the mail server
-    # Each engine has a queue of its own; who enqueues names it.
-    "adapters.tasks.reconcile": {"queue": f"engine.{env.read('ENGINE_NAME')}"},
+_OTHER_QUEUES = {
+    "uploads": [
+        "adapters.tasks.advance",
+        "adapters.tasks.erase",
+        "training.tasks.advance",
+        "training.tasks.erase",
+    ],
+    "reading": ["training.tasks.read"],  # up to half a minute for each document
+    "training": ["training.tasks.run"],  # until a training ends
+    "billing": [
+        "billing.tasks.decide_author_shares",
+        "billing.tasks.draft_batch",
+        "billing.tasks.draft_invoices",
+        "billing.tasks.finalize_batch",
+        "billing.tasks.finalize_invoices",
+        "metering.tasks.make_usage_partitions",  # may wait for a lock
+    ],
+    "webhooks": [  # waits for others: payment provider, mail server, customers' servers
+        "billing.tasks.sweep_payments",
+        "billing.tasks.top_up",
+        "events.tasks.deliver_webhooks",
+        "events.tasks.send_notices",
+    ],
+    f"engine.{ENGINE_NAME}": ["adapters.tasks.reconcile"],  # one for each engine; who enqueues names it
 }
-UPLOAD_CHECK_S = env.read_int("UPLOAD_CHECK_S")
+CELERY_TASK_ROUTES = {task: {"queue": queue} for queue, tasks in _OTHER_QUEUES.items() for task in tasks}
 CELERY_TASK_ANNOTATIONS = {
     "adapters.tasks.advance": {"soft_time_limit": UPLOAD_CHECK_S, "time_limit": UPLOAD_CHECK_S + 30},
 }
@@ -307,111 +283,52 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-# name → (task, seconds between two messages)
-_BEAT = {
-    "sweep-webhooks": ("events.tasks.sweep_webhooks", 2),
-    "drain": ("inference.tasks.drain", 2),
-    "reconcile-engines": ("adapters.tasks.reconcile_all", 2),
-    "link-audit": ("tenants.tasks.link_audit", 5),
-    "sweep-notices": ("events.tasks.sweep_notices", 5),
-    "drain-refusals": ("inference.tasks.drain_refusals", 5),
-    "sweep-holds": ("inference.tasks.sweep", 5),
-    "advance-versions": ("adapters.tasks.advance_all", 5),
-    "plan-placements": ("adapters.tasks.plan", 5),
-    "advance-trainings": ("training.tasks.advance_all", 5),
-    "republish": ("adapters.tasks.republish_stale", 5),
-    "erase": ("adapters.tasks.erase_all", 5),
-    "erase-workspaces": ("operations.tasks.erase_workspaces", 5),
-    "end-sharing": ("adapters.tasks.end_sharing", 5),
-    "watch-canaries": ("adapters.tasks.watch_canaries", 5),
-    "open-next-month": ("inference.tasks.open_next_month", 20),
-    "publish-planned-changes": ("metering.tasks.publish_planned_changes", 20),
-    "change-prices": ("adapters.tasks.change_prices", 60),
-    "sweep-retention": ("operations.tasks.sweep_retention", 60),
-    "sample-service": ("operations.tasks.sample_service", 60),
-    "sweep-payments": ("billing.tasks.sweep_payments", 60),
-    "top-up": ("billing.tasks.top_up", 60),
-    "check-thresholds": ("billing.tasks.check_thresholds", 60),
-    "delete-workspaces": ("accounts.tasks.delete_workspaces", 60),
-    "compare-routes": ("adapters.tasks.compare_routes", 180),
-    "decide-author-shares": ("billing.tasks.decide_author_shares", 300),
-    "record-hosted": ("adapters.tasks.record_hosted", 600),
-    "close-month": ("inference.tasks.close_month", 3_600),
-    "finalize-invoices": ("billing.tasks.finalize_invoices", 3_600),
-    "make-usage-partitions": ("metering.tasks.make_usage_partitions", 3_600),
+_TIMETABLE = {  # every so many seconds
+    2: ["adapters.tasks.reconcile_all", "inference.tasks.drain", "events.tasks.sweep_webhooks"],
+    5: [
+        "adapters.tasks.advance_all",
+        "adapters.tasks.end_sharing",
+        "adapters.tasks.erase_all",
+        "adapters.tasks.plan",
+        "adapters.tasks.republish_stale",
+        "adapters.tasks.watch_canaries",
+        "inference.tasks.drain_refusals",
+        "inference.tasks.sweep",
+        "operations.tasks.erase_workspaces",
+        "tenants.tasks.link_audit",
+        "events.tasks.sweep_notices",
+        "training.tasks.advance_all",
+    ],
+    20: ["inference.tasks.open_next_month", "metering.tasks.publish_planned_changes"],
+    60: [
+        "adapters.tasks.change_prices",
+        "billing.tasks.check_thresholds",
+        "billing.tasks.sweep_payments",
+        "billing.tasks.top_up",
+        "operations.tasks.sample_service",
+        "operations.tasks.sweep_retention",
+        "accounts.tasks.delete_workspaces",
+    ],
+    180: ["adapters.tasks.compare_routes"],
+    300: ["billing.tasks.decide_author_shares"],
+    600: ["adapters.tasks.record_hosted"],
+    3600: [
+        "billing.tasks.finalize_invoices",
+        "inference.tasks.close_month",
+        "metering.tasks.make_usage_partitions",
+    ],
 }
 # A message that waits for its worker until beat sends the next one is superfluous.
 CELERY_BEAT_SCHEDULE = {
-    name: {"task": task, "schedule": float(every_s), "options": {"expires": every_s}}
-    for name, (task, every_s) in _BEAT.items()
+    task: {"task": task, "schedule": float(every_s), "options": {"expires": every_s}}
+    for every_s, tasks in _TIMETABLE.items()
+    for task in tasks
 }
 
-S3_ENDPOINT_URL = env.read("S3_ENDPOINT_URL") or None
-S3_PUBLIC_ENDPOINT_URL = env.read("S3_PUBLIC_ENDPOINT_URL") or S3_ENDPOINT_URL
-S3_BUCKET = env.read("S3_BUCKET")
-S3_REGION = env.read("S3_REGION")
-S3_ACCESS_KEY_ID = env.read("AWS_ACCESS_KEY_ID") or None
-S3_SECRET_ACCESS_KEY = env.read("AWS_SECRET_ACCESS_KEY") or None
-
-API_KEY_PEPPERS = {
-    number: bytes.fromhex(pepper) for number, pepper in env.read_keys("API_KEY_PEPPERS").items()
-}
-# None: the highest number. A number lets every process know a new pepper before one stores keys under it.
-API_KEY_PEPPER = env.read_int("API_KEY_PEPPER") if env.read("API_KEY_PEPPER") else None
-API_ALLOWED_ORIGINS = env.read_origins("API_ALLOWED_ORIGINS")
-API_REFUSALS_PER_KEY = env.read_int("API_REFUSALS_PER_KEY")
-API_REFUSALS_PER_ADDRESS = env.read_int("API_REFUSALS_PER_ADDRESS")
-API_AUTO_TOOL_CHOICE = env.read_choice("API_AUTO_TOOL_CHOICE", ("none", "refuse"))
-WORKSPACES_PER_HOUR = env.read_int("WORKSPACES_PER_HOUR")
-WORKSPACES_PER_DAY = env.read_int("WORKSPACES_PER_DAY")
-ENGINE_CENTS_PER_HOUR = env.read_int("ENGINE_CENTS_PER_HOUR")
-MAX_UNPAID_USD = env.read_int("MAX_UNPAID_USD")
-NEW_PEOPLE_PER_DOMAIN = env.read_int("NEW_PEOPLE_PER_DOMAIN")
-NEW_PEOPLE_PER_NETWORK = env.read_int("NEW_PEOPLE_PER_NETWORK")
-RESPONSES_STORE = env.read_choice("RESPONSES_STORE", ("off", "on")) == "on"
-RESPONSES_MAX_MIB = env.read_int("RESPONSES_MAX_MIB")
-CACHE_SALT_SECRET = bytes.fromhex(env.read("CACHE_SALT_SECRET"))
-# Defaults for requests. Not 0: what has no draw has no watermark, and only a request may ask for that.
-LEAST_AND_MOST_TEMPERATURE = (0.1, 2.0)
-LEAST_AND_MOST_TOP_P = (0.1, 1.0)
-STYLE_TEMPERATURE = env.read_number("STYLE_TEMPERATURE", *LEAST_AND_MOST_TEMPERATURE)
-STYLE_TOP_P = env.read_number("STYLE_TOP_P", *LEAST_AND_MOST_TOP_P)
-BASE_TEMPERATURE = env.read_number("BASE_TEMPERATURE", *LEAST_AND_MOST_TEMPERATURE)
-BASE_TOP_P = env.read_number("BASE_TOP_P", *LEAST_AND_MOST_TOP_P)
-WATERMARK = env.read_choice("WATERMARK", ("on", "required", "off"))
-WATERMARK_KEYS = {epoch: int(key, 16) for epoch, key in env.read_keys("WATERMARK_KEYS").items()}
-RECEIPT_KEYS = {number: bytes.fromhex(seed) for number, seed in env.read_keys("RECEIPT_KEYS").items()}
-
-WEBHOOKS_TO_LOOPBACK = env.read_flag("WEBHOOKS_TO_LOOPBACK") and not SECURE
-
-AUDIT_KEPT_DAYS = env.read_int("AUDIT_KEPT_DAYS")
-USAGE_EVENTS_KEPT_MONTHS = env.read_int("USAGE_EVENTS_KEPT_MONTHS")
-
-ENGINE_NAME = env.read("ENGINE_NAME")
-ENGINE_KIND = env.read("ENGINE_KIND")
-ENGINE_REPLICAS = env.read_int("ENGINE_REPLICAS")
-ENGINE_URL = env.read("ENGINE_URL").rstrip("/")
-ENGINE_API_KEY = env.read("ENGINE_API_KEY")
-ENGINE_DEVICE = env.read("ENGINE_DEVICE")
-ENGINE_ADAPTERS_DIR = Path(env.read("ENGINE_ADAPTERS_DIR")).absolute()
-ENGINE_MAX_LORAS = env.read_int("ENGINE_MAX_LORAS")
-ENGINE_MAX_CPU_LORAS = env.read_int("ENGINE_MAX_CPU_LORAS")
-ENGINE_MAX_LORA_RANK = env.read_int("ENGINE_MAX_LORA_RANK")
-ENGINE_MAX_MODEL_LEN = env.read_int("ENGINE_MAX_MODEL_LEN")
-ENGINE_MAX_NUM_SEQS = env.read_int("ENGINE_MAX_NUM_SEQS")
-WEB_WORKERS = env.read_int("WEB_WORKERS")
-BASE_MODEL = env.read("BASE_MODEL")
-TRAINING = env.read_choice("TRAINING", ("on", "off")) == "on"
-TRAINING_CHECKPOINT_S = env.read_int("TRAINING_CHECKPOINT_S")
-TRAINING_DEVICE = env.read_choice("TRAINING_DEVICE", ("cpu", "cuda"))
 TRAINING_CONTROLS = BASE_DIR / "engine" / "controls"  # see engine/controls/README.md
 TRAINING_EVIDENCE_PROGRAM = str(BASE_DIR / "engine" / "evidence.py")
 TRAINING_PROGRAM = str(BASE_DIR / "engine" / "train.py")
-TRAINING_PYTHON = env.read("TRAINING_PYTHON") or str(BASE_DIR / ".venv-engine" / "bin" / "python")
-TRAINING_QUANTISATION = env.read_choice("TRAINING_QUANTISATION", ("", "4-bit"))
-TRAINING_THREADS = env.read_int("TRAINING_THREADS")
-TRAINING_WRITER_PARAMETERS = env.read_int("TRAINING_WRITER_PARAMETERS")
-BASE_MODEL_DIR = Path(env.read("BASE_MODEL_DIR")).absolute()
+TRAINING_PYTHON = TRAINING_PYTHON or str(BASE_DIR / ".venv-engine" / "bin" / "python")
 
 _upload_origins = []
 if S3_PUBLIC_ENDPOINT_URL:
@@ -431,13 +348,11 @@ SECURE_CSP: dict[str, list[str]] = {
 SESSION_COOKIE_SECURE = SECURE
 CSRF_COOKIE_SECURE = SECURE
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = env.read_flag("HSTS_SUBDOMAINS")
-SECURE_HSTS_PRELOAD = env.read_flag("HSTS_PRELOAD")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
-_mail = urlsplit(env.read("EMAIL_URL"))
+_mail = urlsplit(EMAIL_URL)
 MAIL_FOLDER = Path(unquote(_mail.path))
 _mailer: dict[str, object] = {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
 if _mail.scheme == "file":
@@ -459,13 +374,9 @@ elif _mail.hostname:
     }
 MAILERS = {"default": _mailer}
 HAS_MAIL_SERVER = _mail.scheme == "smtp" and bool(_mail.hostname)
-MAILBOX = env.read_flag("MAILBOX") and _mail.scheme == "file" and not SECURE
 DEFAULT_FROM_EMAIL = f"Polyscribe <no-reply@{urlsplit(SITE_URL).hostname}>"
 
-LOG_FORMAT = env.read_choice("LOG_FORMAT", log_lines.FORMATS)
 log_lines.configure(LOG_FORMAT)
-TRACES_ENDPOINT = env.read("TRACES_ENDPOINT")
-TRACES_RATIO = env.read_number("TRACES_RATIO", 0, 1)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -562,11 +473,3 @@ SPECTACULAR_SETTINGS = {
         "VersionStatusEnum": "adapters.models.Status",
     },
 }
-
-# Billing: texts of several lines come with `|` between them.
-STRIPE_SECRET_KEY = env.read("STRIPE_SECRET_KEY")
-STRIPE_WEBHOOK_SECRET = env.read("STRIPE_WEBHOOK_SECRET")
-STRIPE_API_BASE = env.read("STRIPE_API_BASE").rstrip("/")
-INVOICE_ISSUER = env.read("INVOICE_ISSUER").replace("|", "\n")
-SUPPORT_EMAIL = env.read("SUPPORT_EMAIL").strip()
-PAYMENT_INSTRUCTIONS = env.read("PAYMENT_INSTRUCTIONS").replace("|", "\n")

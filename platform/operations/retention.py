@@ -382,7 +382,7 @@ VALKEY = (
     Row(
         "workspace:<tenant_id>:hold:<request_id>, leases",
         "while the request runs, plus an hour so that nothing settles twice",
-        "`sweep-holds`",
+        "`inference.tasks.sweep`",
     ),
     Row("workspace:<tenant_id>:suspect:<fingerprint>", "minutes", "expires"),
     Row(
@@ -398,7 +398,11 @@ VALKEY = (
         "10 minutes: a command-line login until it is confirmed and its key is fetched",
         "expires",
     ),
-    Row("workspace:<tenant_id>:refused, refused:workspaces", "until they are in the log", "`drain-refusals`"),
+    Row(
+        "workspace:<tenant_id>:refused, refused:workspaces",
+        "until they are in the log",
+        "`inference.tasks.drain_refusals`",
+    ),
     Row(
         "usage",
         "until it is in the ledger; a drain that ended an hour ago is forgotten",
@@ -408,9 +412,13 @@ VALKEY = (
     Row(
         "routes:styles, routes:versions, routes:engines, routes:changes",
         "one row per live style, per version of it, and per engine",
-        "`compare-routes`",
+        "`adapters.tasks.compare_routes`",
     ),
-    Row("routes:sources", "until a day after the style or engine was removed", "`compare-routes`"),
+    Row(
+        "routes:sources",
+        "until a day after the style or engine was removed",
+        "`adapters.tasks.compare_routes`",
+    ),
     Row("routes:tombstones", "the newest thousand", "bounded"),
     Row("routes:generation, routes:floor, routes:incarnation, epoch", "one", "bounded"),
     Row("routes:building:<word>", "minutes", "expires"),
@@ -435,7 +443,7 @@ FILES = (
         every=timedelta(minutes=10),
         queue="uploads",
     ),
-    Row("the same next to an engine", "while a placement is wanted", "`reconcile-engines`"),
+    Row("the same next to an engine", "while a placement is wanted", "`adapters.tasks.reconcile_all`"),
     Row(
         "trainings/",
         "a training's documents, examples and checkpoints: as long as its `Document` rows; files without a "

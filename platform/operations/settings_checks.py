@@ -1,7 +1,8 @@
 """What a process must not start with: settings that contradict each other.
 
 They are Django's system checks, for commands; `refuse_half_configured` is for servers, which run no checks.
-Each looks at settings alone: a database that is away is no reason not to start.
+Each looks at settings alone: a database that is away is no reason not to start. A value that is wrong by
+itself is refused where it is read (config/variables.py).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,6 @@ from django.core.checks import CheckMessage, Error, Info, Warning, register
 def check_settings(app_configs: Any = None, **_: Any) -> Sequence[CheckMessage]:
     """Return every contradiction, and what a public site should not lack."""
     return [*find_faults(), *find_gaps()]
-
-
-RECEIPT_SEED_BYTES = 32  # Ed25519's
-WATERMARK_KEY_BITS = 64  # vLLM's
 
 
 def find_gaps() -> list[CheckMessage]:
@@ -89,7 +86,9 @@ def refuse_half_configured(*, sends_mail: bool = False) -> None:
 
 
 def _contradictions() -> Iterator[tuple[str, str, str]]:
-    yield from _wrong_addresses()
+    site = urlsplit(settings.SITE_URL)
+    if site.path:
+        yield "site_url", f"SITE_URL has a path, {site.path}.", "The site must have its own host name."
     if not settings.API_KEY_PEPPERS:
         yield "no_pepper", "API_KEY_PEPPERS is empty.", "Set it to 1:HEX. `make secrets` generates one."
     elif settings.API_KEY_PEPPER not in {None, *settings.API_KEY_PEPPERS}:
@@ -98,7 +97,12 @@ def _contradictions() -> Iterator[tuple[str, str, str]]:
             f"API_KEY_PEPPER is {settings.API_KEY_PEPPER}, which is not in API_KEY_PEPPERS.",
             "Use the number of an existing pepper, or leave it empty for the highest one.",
         )
-    yield from _wrong_provenance_keys()
+    if settings.WATERMARK == "required" and not settings.WATERMARK_KEYS:
+        yield (
+            "no_watermark_key",
+            "WATERMARK is required, but WATERMARK_KEYS is empty.",
+            "Run `make secrets`, or set it to 1:HEX with 16 hex digits, here and for the engines.",
+        )
     storage = urlsplit(settings.S3_PUBLIC_ENDPOINT_URL or "")
     if settings.SECURE and storage.scheme == "http":
         yield (
@@ -108,39 +112,9 @@ def _contradictions() -> Iterator[tuple[str, str, str]]:
         )
     if not settings.S3_BUCKET:
         yield "no_bucket", "S3_BUCKET is empty.", "Set it to the bucket for all adapters."
-    if settings.ENGINE_KIND not in ("vllm", "ray"):
-        yield "engine_kind", f"ENGINE_KIND is {settings.ENGINE_KIND}.", "Set it to vllm or ray."
     if settings.ENGINE_MAX_CPU_LORAS < settings.ENGINE_MAX_LORAS:
         yield (
             "engine_memory",
             "ENGINE_MAX_CPU_LORAS is lower than ENGINE_MAX_LORAS, so vLLM can't start.",
             "Set it to at least the same number.",
         )
-
-
-def _wrong_provenance_keys() -> Iterator[tuple[str, str, str]]:
-    if settings.WATERMARK == "required" and not settings.WATERMARK_KEYS:
-        yield (
-            "no_watermark_key",
-            "WATERMARK is required, but WATERMARK_KEYS is empty.",
-            "Run `make secrets`, or set it to 1:HEX with 16 hex digits, here and for the engines.",
-        )
-    if any(len(seed) != RECEIPT_SEED_BYTES for seed in settings.RECEIPT_KEYS.values()):
-        yield "receipt_key", "A key in RECEIPT_KEYS is not 64 hex digits long.", "Run `openssl rand -hex 32`."
-    if any(key >= 2**WATERMARK_KEY_BITS for key in settings.WATERMARK_KEYS.values()):
-        yield "watermark_key", "A key in WATERMARK_KEYS has over 16 hex digits.", "Run `openssl rand -hex 8`."
-
-
-def _wrong_addresses() -> Iterator[tuple[str, str, str]]:
-    site = urlsplit(settings.SITE_URL)
-    if site.scheme not in ("http", "https") or not site.hostname:
-        yield "site_url", f"SITE_URL is {settings.SITE_URL}.", "Use the form https://polyscribe.example.com."
-    elif site.path:
-        yield "site_url", f"SITE_URL has a path, {site.path}.", "The site must have its own host name."
-    for name in ("VALKEY_URL", "CELERY_BROKER_URL"):
-        if urlsplit(getattr(settings, name)).scheme not in ("redis", "rediss", "unix", "redis+socket"):
-            yield (
-                name.lower(),
-                f"{name} is not a valid Valkey URL.",
-                "Use the form redis://:password@host:port/0.",
-            )

@@ -30,12 +30,13 @@ PROGRAM = f"""
 import json, sys
 import config.gateway
 from adapters.enqueue import PLAN, _sender, enqueue
+from core.queues import queue_of
 
 loaded = [name for name in {NOT_LOADED} if name in sys.modules]
 sender = _sender()
 enqueue(PLAN)
 channel = sender.connection_for_read().default_channel
-enqueued = channel.queue_purge(sender.conf.task_routes[PLAN]["queue"])
+enqueued = channel.queue_purge(queue_of(PLAN))
 print(json.dumps([loaded, enqueued]))
 """
 

@@ -7,6 +7,7 @@ import pytest
 from django.conf import settings
 
 from config.celery import app
+from core.queues import queue_of
 from stack import application
 from stack.folders import ROOT, Folders
 
@@ -16,10 +17,6 @@ MINUTES = {
     "training.tasks.advance",
     "training.tasks.erase",
 }
-
-
-def queue_of(task: str) -> str:
-    return settings.CELERY_TASK_ROUTES[task]["queue"]
 
 
 def queues_in(text: str) -> list[str]:
@@ -42,9 +39,10 @@ def our_tasks() -> set[str]:
     return {name for name in app.tasks if not name.startswith("celery.")}
 
 
-def test_every_task_says_in_which_queue_it_waits():
-    assert our_tasks() == set(settings.CELERY_TASK_ROUTES)
-    assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} <= our_tasks()
+def test_settings_name_tasks_that_are_there_and_only_those_with_another_queue():
+    routes = settings.CELERY_TASK_ROUTES
+    assert {*routes, *settings.CELERY_BEAT_SCHEDULE} <= our_tasks()
+    assert [task for task in routes if queue_of(task) == settings.CELERY_TASK_DEFAULT_QUEUE] == []
 
 
 @pytest.mark.parametrize("served", [in_the_stack, in_compose])

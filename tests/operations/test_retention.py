@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core import valkey as names
+from core.queues import configured_queues
 from operations import retention, tasks
 from operations.retention import FILES, POSTGRESQL, TABLE, VALKEY, Row
 from stack.folders import ROOT
@@ -78,9 +79,7 @@ def test_each_row_is_swept_once_in_its_time_on_its_queue(valkey, monkeypatch):
     monkeypatch.setattr(tasks.delete_old, "apply_async", send)
     tasks.sweep_retention()
     assert sent == {row.name: (row.queue, row.every.total_seconds()) for row in TABLE if row.delete}
-    assert {queue for queue, _ in sent.values()} <= {
-        route["queue"] for route in settings.CELERY_TASK_ROUTES.values()
-    }
+    assert {queue for queue, _ in sent.values()} <= configured_queues()
     sent.clear()
     tasks.sweep_retention()
     assert sent == {}

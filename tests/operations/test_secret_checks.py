@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.conf import settings
 
-from operations.secret_checks import find_weaknesses
+from config.secret_checks import find_weaknesses
 
 RANDOM = [f"{number:02d}c3a9f07b1e64d58260fe9b7a41c8d35e" for number in range(20)]
 GOOD = {
@@ -96,9 +96,11 @@ from django.test import Client, override_settings
 
 django.setup()
 import config.settings
+from config import variables
 
 for flag in ("", "HSTS_SUBDOMAINS", "HSTS_PRELOAD"):
     os.environ[flag or "NONE"] = "1"
+    importlib.reload(variables)
     read = vars(importlib.reload(config.settings))
     with override_settings(**{name: value for name, value in read.items() if name.startswith("SECURE_")}):
         answer = Client().get("/healthz", secure=True, headers={"host": "localhost"})

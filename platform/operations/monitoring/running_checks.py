@@ -20,6 +20,7 @@ from adapters.object_store import check_storage
 from adapters.public import oldest_missing_s, summarize_engines
 from core import valkey
 from core.errors import NotFound
+from core.queues import configured_queues, queue_of
 from events.models import NoticeMail, WebhookEndpoint
 from inference.public import epoch_of, lacks_key, read_backlog
 from metering.models import UsageEvent
@@ -131,9 +132,8 @@ def read_all_queues() -> list[Queue]:
     """Return every queue, the longest first. Raises redis.RedisError, DatabaseError."""
     last_s: dict[str, int] = {}
     for task, counts in task_counts.read_counts(valkey.client()).items():
-        route = settings.CELERY_TASK_ROUTES.get(task)
-        if route and counts.last_s is not None:
-            name = str(route["queue"])
+        if counts.last_s is not None:
+            name = queue_of(task)
             last_s[name] = max(counts.last_s, last_s.get(name, 0))
     now_s = time.time()
     queues = []
@@ -145,7 +145,7 @@ def read_all_queues() -> list[Queue]:
 
 def queue_names() -> list[str]:
     """Return every queue that a task or an engine has. Raises DatabaseError."""
-    names = {str(route["queue"]) for route in settings.CELERY_TASK_ROUTES.values()}
+    names = configured_queues()
     names |= {engine.queue for engine in summarize_engines()}
     return sorted(names)
 
@@ -201,7 +201,7 @@ def read_schedule() -> list[ScheduledTask]:
         lines.append(
             ScheduledTask(
                 task=task,
-                queue=str(settings.CELERY_TASK_ROUTES[task]["queue"]),
+                queue=queue_of(task),
                 every_s=float(str(planned["schedule"])),
                 ago_s=None if count.last_s is None else now_s - count.last_s,
                 succeeded=count.succeeded,

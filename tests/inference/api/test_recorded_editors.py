@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from config import env
+from config.env import VARIABLES
 from tests.documents import ROOT, blocks
 from tests.recorded_editors import (
     ALL,
@@ -75,7 +75,7 @@ async def test_obsidian_may_ask_where_its_origin_is_allowed(client, engine, reco
 
 
 async def test_without_a_setting_only_an_origin_that_nobody_else_has_may_ask(client, engine, settings):
-    settings.API_ALLOWED_ORIGINS = frozenset({env.VARIABLES["API_ALLOWED_ORIGINS"].default})
+    settings.API_ALLOWED_ORIGINS = frozenset({VARIABLES["API_ALLOWED_ORIGINS"].default})
     body = next(iter(PAGES)).body
     for origin, is_allowed in zip(OBSIDIANS, (True, False, False), strict=True):
         _, head, _ = await client.ask(body, headers={"origin": origin})

@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
+from config.env import VARIABLES, find, split_items
+
 MIN_CHARACTERS = 32  # 16 bytes in hex
 MIN_DISTINCT_CHARACTERS = 8  # a random hex text of 32 has fewer once in 10⁶
 KNOWN_WORDS = ("change-me", "changeme", "insecure", "password", "secret", "example", "polyscribe")
-SECRETS = ("DJANGO_SECRET_KEY", "CACHE_SALT_SECRET", "ENGINE_API_KEY", "AWS_SECRET_ACCESS_KEY")
-URLS = ("DATABASE_URL", "VALKEY_URL", "CELERY_BROKER_URL")
 DEMO_FLAGS = ("MAILBOX", "DJANGO_DEBUG")
 ADVICE = "`make secrets` generates strong ones."
 
 
-def refuse_weak(variables: Mapping[str, str]) -> None:
+def refuse_weak() -> None:
     """Raise SystemExit with every weakness that a public site must not start with."""
-    weaknesses = find_weaknesses(variables)
+    weaknesses = find_weaknesses({name: find(name) or "" for name in VARIABLES})
     if weaknesses:
         raise SystemExit(
             "This site is public (SITE_URL is https) and can't start:\n- " + "\n- ".join(weaknesses)
@@ -37,27 +37,29 @@ def find_weaknesses(variables: Mapping[str, str]) -> list[str]:
 
 
 def _list_secrets(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield (name for people, secret); a required secret that is missing is an empty text."""
+    """Yield (name for people, secret) of each row that has to be strong; empty for one that is missing."""
     optional = _optional_secrets(variables)
-    for name in SECRETS:
-        secret = variables.get(name, "")
-        if secret or name not in optional:
-            yield name, secret
-    # What signs sessions still. The key itself is among them while it is being replaced.
-    for place, fallback in enumerate(variables.get("DJANGO_SECRET_KEY_FALLBACKS", "").split(","), 1):
-        if fallback.strip() not in ("", variables.get("DJANGO_SECRET_KEY")):
-            yield f"DJANGO_SECRET_KEY_FALLBACKS (number {place})", fallback.strip()
-    for item in filter(None, variables.get("API_KEY_PEPPERS", "").split(",")):
-        number, _, pepper = item.strip().partition(":")
-        yield f"API_KEY_PEPPERS (number {number})", pepper
     servers = set()
-    for name in URLS:
-        url = urlsplit(variables.get(name, ""))
-        server = (url.hostname, url.port)
-        if server in servers:
-            continue  # Valkey's two databases have one password
-        servers.add(server)
-        yield f"the password in {name}", unquote(url.password or "")
+    for name, row in VARIABLES.items():
+        value = variables.get(name, "")
+        if row.secret != "strong" or (name in optional and not value):
+            continue
+        if row.kind == "URL":
+            url = urlsplit(value)
+            if (url.hostname, url.port) not in servers:  # Valkey's two databases have one password
+                yield f"the password in {name}", unquote(url.password or "")
+            servers.add((url.hostname, url.port))
+        elif row.kind == "keys":
+            for item in split_items(value):
+                number, _, key = item.partition(":")
+                yield f"{name} (number {number})", key
+        elif row.kind == "list":
+            # What signs sessions still. The key itself is among them while it is being replaced.
+            for place, secret in enumerate(value.split(","), 1):
+                if secret.strip() not in ("", variables.get("DJANGO_SECRET_KEY")):
+                    yield f"{name} (number {place})", secret.strip()
+        else:
+            yield name, value
 
 
 def _optional_secrets(variables: Mapping[str, str]) -> set[str]:
