@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import django
+import httpx
 from django.conf import settings
 
 from adapters import object_store
@@ -24,7 +25,7 @@ from adapters.object_store.client import presigning_client
 from bench import report
 from labs import machine
 from polyscribe import PolyscribeError, PushObserver, RetryPolicy
-from polyscribe.push.folder import AdapterFolder, LocalFile
+from polyscribe.push.folder import LocalFile
 from polyscribe.push.parts import AT_ONCE, PartSender
 
 FILE = "adapter_model.safetensors"
@@ -97,9 +98,10 @@ def push_in_parts(file: Path) -> None:
     uploads = StorageUploads(local)
     sender = PartSender(
         uploads.get,
-        folder=AdapterFolder(file.parent, (local,)),
+        files={FILE: local},
         observer=PushObserver(),
         retries=RetryPolicy(),
+        storage=httpx.Client(timeout=60),
     )
     try:
         sender.send_missing_parts()

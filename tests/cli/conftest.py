@@ -113,7 +113,6 @@ def new_client(service, api_key) -> Callable[[RetryPolicy], Client]:
             BASE_URL,
             retries=retries,
             http_transport=service.transport,
-            storage_transport=service.storage_transport,
         )
 
     return make
@@ -177,8 +176,6 @@ def command(service, type_command) -> Callable[..., Done]:
         session = Session(
             retries=RetryPolicy(sleep=service.sleep),
             http_transport=service.transport,
-            storage_transport=service.storage_transport,
-            receiver_transport=httpx.MockTransport(service.receive),
         )
         return type_command(session, *arguments, stdin=stdin)
 
@@ -189,7 +186,7 @@ def command(service, type_command) -> Callable[..., Done]:
 def offline_command(type_command) -> Callable[..., Done]:
     """The command line of a machine without a network: a command that sends something fails its test."""
     nowhere = httpx.MockTransport(lambda request: pytest.fail(f"{request.url} was asked"))
-    return partial(type_command, Session(http_transport=nowhere, storage_transport=nowhere))
+    return partial(type_command, Session(http_transport=nowhere))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from inference.proxy.runtime import Gateway
 from tests.inference.builders import read_before_each_request
 
 BASE_URL = "http://testserver"
+FORWARD = "http://localhost:9000/hook"  # where a receiver of events is
 MOST_WAITS = 20
 SITE_PATHS = ("/v1/receipts", "/v1/content_provenance_checks")  # of /v1, what no gateway answers
 
@@ -57,7 +58,7 @@ class GatewayThread:
 
 
 class Service:
-    """The way to the API and to the storage. `requests` are those to the API as (method, path)."""
+    """The way to the API, the storage and a receiver. `requests` are those to the API as (method, path)."""
 
     def __init__(self, gateway: GatewayThread, storage: httpx.HTTPTransport) -> None:
         self.gateway = gateway
@@ -75,11 +76,7 @@ class Service:
 
     @property
     def transport(self) -> httpx.MockTransport:
-        return httpx.MockTransport(self._pass_to_answer)
-
-    @property
-    def storage_transport(self) -> httpx.MockTransport:
-        return httpx.MockTransport(self._pass_to_store)
+        return httpx.MockTransport(self._pass_on)
 
     def sleep(self, _: float) -> None:
         """Let the next thing happen; when all has happened, the person presses Ctrl-C."""
@@ -92,14 +89,15 @@ class Service:
             assert self.waits < MOST_WAITS, "the client waits for ever"
 
     # Looked up at each request, so that a test may put another `answer` or `store` in their place.
-    def _pass_to_answer(self, request: httpx.Request) -> Answer:
+    def _pass_on(self, request: httpx.Request) -> Answer:
+        if request.url == FORWARD:
+            return self.receive(request)
+        if request.url.host != "testserver":
+            return self.store(request)
         self.requests.append((request.method, request.url.path))
         if self.faults:
             return _fail(self.faults.pop(0))
         return self.answer(request)
-
-    def _pass_to_store(self, request: httpx.Request) -> Answer:
-        return self.store(request)
 
     def answer(self, request: httpx.Request) -> Answer:
         """Answer a request to the API."""

@@ -32,7 +32,7 @@ def test_its_limits_are_those_of_the_service():
 
 def test_trained_styles_pass_and_only_their_two_files_are_sent():
     for style in ("poetry", "legal", "genz"):
-        assert list(read_folder(ROOT / "engine" / "styles" / style).sizes) == [CONFIG, WEIGHTS]
+        assert list(read_folder(ROOT / "engine" / "styles" / style)) == [CONFIG, WEIGHTS]
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):

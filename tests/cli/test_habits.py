@@ -162,7 +162,7 @@ def test_people_read_dollars_and_how_long_ago(logged_in, things, acme):
 def test_what_a_program_reads_is_never_wrapped(capsys):
     cell = "word " * 100
     show.print_line(cell)
-    show.print_table(["name", "words"], [["one", cell]])
+    show.print_table({"name": "name", "words": "words"}, [{"name": "one", "words": cell}])
     show.print_note(cell)
     out, err = capsys.readouterr()
     assert [line.count("word ") for line in out.splitlines()] == [100, 0, 100]

@@ -21,7 +21,7 @@ def test_a_result_of_one_line_is_one_line(capsys, monkeypatch, is_terminal):
 
 
 def test_a_table_in_a_pipe_has_one_line_for_each_row(capsys):
-    show.print_table(("ID", "NAME"), [(LONG, WORDS), ("b", None)])
+    show.print_table({"ID": "id", "NAME": "name"}, [{"id": LONG, "name": WORDS}, {"id": "b", "name": None}])
     head, first, second = capsys.readouterr().out.splitlines()
     assert head.split() == ["ID", "NAME"]
     assert first.split()[0] == LONG

@@ -10,9 +10,9 @@ from standardwebhooks import Webhook
 
 from events.models import OutboxEvent, WebhookDelivery, WebhookEndpoint
 from tenants.models import Tenant
+from tests.cli.service import FORWARD
 
 NOON = datetime(2101, 1, 1, 12, tzinfo=UTC)  # its clock is wrong
-FORWARD = "http://localhost:9000/hook"
 URL = "https://example.com/hook"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

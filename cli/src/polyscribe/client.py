@@ -11,15 +11,13 @@ import httpx
 
 from polyscribe.errors import ApiError, DownloadFailed, NotFound, Object, Unreachable
 from polyscribe.push.parts import PushObserver
-from polyscribe.push.uploader import Pusher, PushRequest
+from polyscribe.push.uploader import Push
 from polyscribe.settings import hint_of, resolve_settings
 from polyscribe.train import Trainer, TrainingObserver, gather_texts
 from polyscribe.transport import RetryPolicy, Timeouts, Transport, describe
 
-STORAGE_TIMEOUT_S = 60.0
-CHUNK_BYTES = 1024 * 1024
+__all__ = ["Client", "PushObserver", "RetryPolicy", "Timeouts", "TrainingObserver"]
 COMPLETIONS = "/v1/chat/completions"
-STREAM_END = "[DONE]"
 
 Message = dict[str, str]
 
@@ -48,14 +46,12 @@ class Client(Transport):
         retries: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
         http_transport: httpx.BaseTransport | None = None,
-        storage_transport: httpx.BaseTransport | None = None,
     ) -> None:
         """Raises NotLoggedIn without a key, NoSuchProfile and BadAddress. Nothing is sent yet."""
         settings = resolve_settings(api_key, base_url, profile)
         super().__init__(settings, retries=retries, timeouts=timeouts, http_transport=http_transport)
-        self._storage_transport = storage_transport
         self.chat = Chat(self)
-        self.trainer = Trainer(self, storage_transport)
+        self.trainer = Trainer(self)
 
     def __repr__(self) -> str:
         return f"Client({self.settings.base_url!r}, key {hint_of(self.settings.api_key)})"
@@ -66,15 +62,12 @@ class Client(Transport):
 
     @cached_property
     def workspace(self) -> str:
-        """The slug of the key's workspace."""
         slug: str = self.settings.workspace or self.whoami()["workspace"]["slug"]
         return slug
 
     def full_name(self, style: str) -> str:
         """Return a style's full name, `owner/style`; a short one is the workspace's own, an id stays."""
-        if "/" in style or is_id(style):
-            return style
-        return f"{self.workspace}/{style}"
+        return style if "/" in style or is_id(style) else f"{self.workspace}/{style}"
 
     def style_path(self, style: str) -> str:
         """Return a style's path, such as `/styles/acme/brand-voice`. Its versions are at `…/versions`."""
@@ -84,26 +77,19 @@ class Client(Transport):
         """Return a style by what `model` takes, as `poetry`, or by its id. Raises NotFound."""
         if "/" in name or is_id(name):
             return self.get(self.style_path(name))
-        own = f"{self.workspace}/{name}"
         for style in self.pages("/styles", {"search": name}):
-            if style["model"] in (name, own):
+            if style["model"] in (name, f"{self.workspace}/{name}"):
                 return style
         sentence = f"No such style: “{name}”. List your styles with polyscribe styles."
         raise NotFound(sentence, status=404, code="style_not_found")
 
     def read_stored_file(self, url: str) -> Iterator[bytes]:
-        """Yield the bytes behind an address that the service signed. The key is not sent there.
-
-        Raises Unreachable, DownloadFailed.
-        """
+        """Yield the bytes behind an address that the service signed. Raises Unreachable, DownloadFailed."""
         try:
-            with (
-                httpx.Client(timeout=STORAGE_TIMEOUT_S, transport=self._storage_transport) as storage,
-                storage.stream("GET", url) as answer,
-            ):
+            with self.storage.stream("GET", url) as answer:
                 if not answer.is_success:
                     raise DownloadFailed
-                yield from answer.iter_bytes(CHUNK_BYTES)
+                yield from answer.iter_bytes(1024 * 1024)
         except httpx.TransportError as error:
             raise Unreachable(f"The storage is not responding ({describe(error)}).") from error
 
@@ -123,25 +109,24 @@ class Client(Transport):
     ) -> Object:
         """Send the adapter in a folder as a new version of a style; return the version once it serves.
 
-        A style that does not exist is created. With `canary_percent` the version gets a share of the requests
-        instead of all of them. A push that was cut off goes on where it stopped when it is called again.
-        `timeout_s` is how long it waits, once all is sent, until the version serves.
+        A style that does not exist is created, with `name`, `description` and `sample_prompt`. `quantisation`
+        is that of the base in training: none, 4-bit, 8-bit, other. With `canary_percent` the version gets a
+        share of the requests instead of all of them. A push that was cut off goes on where it stopped when it
+        is called again. `timeout_s` is how long it waits, once all is sent, until the version serves.
         Raises FolderRejected, VersionRejected or VersionFailed with findings, FolderChanged, NotServingYet,
-        ApiError, Unreachable.
+        StorageRefused, ApiError, Unreachable.
         """
-        request = PushRequest(
-            folder=Path(folder),
+        push = Push(
+            self,
+            Path(folder),
+            workspace=self.workspace,
             style=self.full_name(style),
-            name=name,
-            description=description,
-            sample_prompt=sample_prompt,
+            new_style={"name": name, "description": description, "sample_prompt": sample_prompt},
             quantisation=quantisation,
-            promote=promote,
-            canary_percent=canary_percent,
-            timeout_s=timeout_s,
+            auto_promote=promote and canary_percent is None,
+            observer=observer or PushObserver(),
         )
-        pusher = Pusher(self, workspace=self.workspace, storage_transport=self._storage_transport)
-        return pusher.push(request, observer or PushObserver())
+        return push.run(canary_percent=canary_percent, timeout_s=timeout_s)
 
     def train(
         self,
@@ -172,28 +157,26 @@ class Client(Transport):
 class Chat:
     """Chats in a style. `style` is a model's name: `brand-voice`, `acme/brand-voice`, `brand-voice@3`."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, service: Transport) -> None:
+        self._service = service
 
     def complete(self, style: str, prompt: str | Sequence[Message], **options: object) -> str:
         """Return the answer to a prompt, or to a chat's messages. Options are the API's: `max_tokens`, …"""
-        body = {"model": style, "messages": as_messages(prompt), **options}
-        answer = self._transport.post(COMPLETIONS, body)
+        answer = self._service.post(COMPLETIONS, _chat_body(style, prompt, options))
         return answer["choices"][0]["message"]["content"] or ""
 
     def stream(self, style: str, prompt: str | Sequence[Message], **options: object) -> Iterator[str]:
         """Yield the answer in pieces as it is written. Raises ApiError, Unreachable; also in the middle."""
-        body = {"model": style, "messages": as_messages(prompt), "stream": True, **options}
-        for response, event in self._transport.events("POST", COMPLETIONS, body, what="The answer"):
-            if event.data == STREAM_END:
+        body = _chat_body(style, prompt, {**options, "stream": True})
+        for response, _, data in self._service.events("POST", COMPLETIONS, body, what="The answer"):
+            if data == "[DONE]":
                 return
-            chunk = json.loads(event.data)
+            chunk = json.loads(data)
             if "error" in chunk:
-                failure = chunk["error"]
                 raise ApiError(
-                    str(failure["message"]),
+                    str(chunk["error"]["message"]),
                     status=response.status_code,
-                    code=str(failure["code"]),
+                    code=str(chunk["error"]["code"]),
                     request_id=response.headers.get("x-request-id", ""),
                 )
             for choice in chunk["choices"]:
@@ -201,15 +184,12 @@ class Chat:
         raise Unreachable("The answer ended early. Try again.")
 
 
-def as_messages(prompt: str | Sequence[Message]) -> list[Message]:
-    """Return the messages of a chat; a text is one of its user."""
-    if isinstance(prompt, str):
-        return [{"role": "user", "content": prompt}]
-    return [*prompt]
+def _chat_body(style: str, prompt: str | Sequence[Message], options: Object) -> Object:
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [*prompt]
+    return {"model": style, "messages": messages, **options}
 
 
 def is_id(text: str) -> bool:
-    """Return whether a text is a UUID."""
     try:
         UUID(text)
     except ValueError:

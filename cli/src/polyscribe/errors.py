@@ -11,67 +11,64 @@ class PolyscribeError(Exception):
 
     exit_code = 1  # of the command line; docs/cli.md lists the codes
 
-    def __init__(self, message: str = "") -> None:
+    def __init__(self, message: str = "", **facts: Any) -> None:
+        """`facts` are attributes, and stand in what `--json` prints of the error."""
         self.message = message or " ".join((type(self).__doc__ or "").split())
+        self.facts = facts
+        vars(self).update(facts)
         super().__init__(self.message)
 
 
-class NotLoggedIn(PolyscribeError):
-    """There is no API key. Run `polyscribe login`, or set POLYSCRIBE_BASE_URL and POLYSCRIBE_API_KEY."""
+class WrongUsage(PolyscribeError):
+    """The command or the settings file is wrong."""
 
-    exit_code = 4
-
-
-class BadKey(PolyscribeError):
-    """The API key is invalid: it contains spaces or unexpected characters. Copy the complete key again."""
-
-    exit_code = 4
+    exit_code = 2
 
 
-class BadAddress(PolyscribeError):
+class BadAddress(WrongUsage):
     """The service's address is invalid. Use the form https://polyscribe.example.com."""
 
-    exit_code = 2
 
-
-class KeyOfAnotherService(PolyscribeError):
-    """The stored API key belongs to another address. Set POLYSCRIBE_API_KEY, or run `polyscribe login`."""
-
-    exit_code = 4
-
-
-class BadSettings(PolyscribeError):
+class BadSettings(WrongUsage):
     """The settings file can't be read. Run `polyscribe login` to recreate it."""
 
-    exit_code = 2
 
-
-class NoSuchProfile(PolyscribeError):
+class NoSuchProfile(WrongUsage):
     """There is no profile with that name. See `polyscribe profiles list`."""
 
-    exit_code = 2
 
-
-class NotConfirmed(PolyscribeError):
+class NotConfirmed(WrongUsage):
     """This can't be undone and needs confirmation. Add --yes to confirm without a terminal."""
 
-    exit_code = 2
+
+class NoTexts(WrongUsage):
+    """There is nothing to learn. Name files, or pipe a text in with --text -."""
 
 
-class LoginRefused(PolyscribeError):
+class NoAccess(PolyscribeError):
+    """There is no key that works."""
+
+    exit_code = 4
+
+
+class NotLoggedIn(NoAccess):
+    """There is no API key. Run `polyscribe login`, or set POLYSCRIBE_BASE_URL and POLYSCRIBE_API_KEY."""
+
+
+class BadKey(NoAccess):
+    """The API key is invalid: it contains spaces or unexpected characters. Copy the complete key again."""
+
+
+class KeyOfAnotherService(NoAccess):
+    """The stored API key belongs to another address. Set POLYSCRIBE_API_KEY, or run `polyscribe login`."""
+
+
+class LoginRefused(NoAccess):
     """The login was denied in the browser. Run `polyscribe login` to try again."""
 
-    exit_code = 4
 
-
-class LoginExpired(PolyscribeError):
+class LoginExpired(NoAccess):
     """The login wasn't confirmed in time. Run `polyscribe login` to get a new code."""
-
-    exit_code = 4
-
-
-class DownloadFailed(PolyscribeError):
-    """A downloaded file differs from the service's copy. Run the same command again."""
 
 
 class Unreachable(PolyscribeError):
@@ -86,12 +83,14 @@ class StorageRefused(PolyscribeError):
     exit_code = 3
 
 
+class DownloadFailed(PolyscribeError):
+    """A downloaded file differs from the service's copy. Run the same command again."""
+
+
 class FolderRejected(PolyscribeError):
     """This folder doesn't contain a valid adapter. Nothing was sent."""
 
-    def __init__(self, findings: Sequence[Object]) -> None:
-        super().__init__()
-        self.findings = list(findings)
+    findings: Sequence[Object]
 
 
 class FolderChanged(PolyscribeError):
@@ -102,10 +101,8 @@ class FolderChanged(PolyscribeError):
 class VersionNotServing(PolyscribeError):
     """The version was not accepted."""
 
-    def __init__(self, message: str, *, version: Object, findings: Sequence[Object] = ()) -> None:
-        super().__init__(message)
-        self.version = dict(version)
-        self.findings = list(findings)
+    version: Object
+    findings: Sequence[Object] = ()
 
 
 class VersionRejected(VersionNotServing):
@@ -122,26 +119,16 @@ class NotServingYet(VersionNotServing):
     exit_code = 5
 
 
-class NoTexts(PolyscribeError):
-    """There is nothing to learn. Name files, or pipe a text in with --text -."""
-
-    exit_code = 2
-
-
 class TextsRefused(PolyscribeError):
     """None of the texts can be used."""
 
-    def __init__(self, message: str = "", *, documents: Sequence[Object] = ()) -> None:
-        super().__init__(message)
-        self.documents = [dict(document) for document in documents]
+    documents: Sequence[Object]
 
 
 class TrainingNotDone(PolyscribeError):
     """The training didn't end with a version."""
 
-    def __init__(self, message: str = "", *, training: Object) -> None:
-        super().__init__(message)
-        self.training = dict(training)
+    training: Object
 
 
 class TrainingFailed(TrainingNotDone):
@@ -165,27 +152,20 @@ class ApiError(PolyscribeError):
     is not valid. `request_id` finds the request in the service's log.
     """
 
+    status: int
+    code: str
+    errors: Sequence[Object]
+    request_id: str
+
     def __init__(
-        self,
-        detail: str,
-        *,
-        status: int,
-        code: str = "",
-        errors: Sequence[Object] = (),
-        request_id: str = "",
+        self, detail: str, *, status: int, code: str, errors: Sequence[Object] = (), request_id: str = ""
     ) -> None:
-        super().__init__(detail)
+        super().__init__(detail, status=status, code=code, errors=list(errors), request_id=request_id)
         self.detail = detail
-        self.status = status
-        self.code = code
-        self.errors = [dict(error) for error in errors]
-        self.request_id = request_id
 
 
-class NotAllowed(ApiError):
+class NotAllowed(ApiError, NoAccess):
     """The key is invalid or lacks a scope (401, 403)."""
-
-    exit_code = 4
 
 
 class NotFound(ApiError):
@@ -209,13 +189,9 @@ class Unavailable(ApiError):
 
 
 ERROR_OF_STATUS: dict[int, type[ApiError]] = {
-    401: NotAllowed,
-    403: NotAllowed,
+    **dict.fromkeys((401, 403), NotAllowed),
     404: NotFound,
-    409: Conflict,
-    412: Conflict,
+    **dict.fromkeys((409, 412), Conflict),
     429: RateLimited,
-    502: Unavailable,
-    503: Unavailable,
-    504: Unavailable,
+    **dict.fromkeys((502, 503, 504), Unavailable),
 }

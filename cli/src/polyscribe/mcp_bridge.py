@@ -6,17 +6,18 @@ Messages run side by side. What answers a request, also with an event stream, is
 import asyncio
 import json
 import os
+import signal
+import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import httpx
 
 from polyscribe.errors import Object
 from polyscribe.settings import Settings
-from polyscribe.transport import USER_AGENT, WHAT_TO_CHECK, Timeouts, describe, read_error
+from polyscribe.transport import USER_AGENT, Timeouts, read_error, unreachable
 
-PATH = "/mcp"
 STDIN = 0
 CHUNK_BYTES = 64 * 1024
 END_GRACE_S = 2.0  # for answers under way when stdin ends
@@ -26,17 +27,33 @@ VERSION_HEADER = "MCP-Protocol-Version"
 VERSION_IN_META = "io.modelcontextprotocol/protocolVersion"
 NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
-Write = Callable[[bytes], None]
+
+def serve(settings: Settings) -> None:
+    """Pass messages on until stdin ends, or a signal comes."""
+
+    async def bridge() -> None:
+        loop = asyncio.get_running_loop()
+        running = asyncio.ensure_future(Bridge(settings).run(read_stdin()))
+        # Clients end it so, and people with Ctrl-C: neither is a failure.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(running.cancel))
+        await running
+
+    with suppress(asyncio.CancelledError):
+        asyncio.run(bridge())
+
+
+def write_line(message: bytes) -> None:
+    sys.stdout.buffer.write(message + b"\n")
+    sys.stdout.buffer.flush()
 
 
 class Bridge:
     """One client's messages, and the service that answers them."""
 
-    def __init__(self, settings: Settings, write: Write, timeouts: Timeouts | None = None) -> None:
-        timeouts = timeouts or Timeouts()
-        self._address = f"{settings.base_url}{PATH}"
-        self._host = settings.base_url
-        self._write = write
+    def __init__(self, settings: Settings) -> None:
+        timeouts = Timeouts()
+        self._settings = settings
         self._version = ""  # that `initialize` agreed on
         self._running: dict[object, asyncio.Task[None]] = {}  # by the request's id
         self._http = httpx.AsyncClient(
@@ -50,39 +67,24 @@ class Bridge:
         )
 
     async def run(self, lines: AsyncIterator[bytes]) -> None:
-        """Pass on messages until they end; then wait a moment for the answers that are under way.
-
-        Raises what `write` raises.
-        """
+        """Pass on messages until they end; then wait a moment for the answers that are under way."""
         tasks: set[asyncio.Task[None]] = set()
-        reading = asyncio.ensure_future(anext(lines, None))
         try:
-            while True:
-                await asyncio.wait({reading, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-                for task in [task for task in tasks if task.done()]:
-                    tasks.discard(task)
-                    if not task.cancelled():
-                        task.result()
-                if not reading.done():
-                    continue
-                line = reading.result()
-                if line is None:
-                    break
+            async for line in lines:
                 begun = self._begin(line)
                 if begun:
                     tasks.add(begun)
-                reading = asyncio.ensure_future(anext(lines, None))
+                    begun.add_done_callback(tasks.discard)
             if tasks:
                 await asyncio.wait(tasks, timeout=END_GRACE_S)
         finally:
-            reading.cancel()
-            for task in tasks:
+            left = list(tasks)
+            for task in left:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*left, return_exceptions=True)
             await self._http.aclose()
 
     def _begin(self, line: bytes) -> "asyncio.Task[None] | None":
-        """Begin to pass a message on; return what does it."""
         if not line.strip():
             return None
         message = read_message(line)
@@ -103,20 +105,20 @@ class Bridge:
         return task
 
     async def _pass_on(self, message: Object, line: bytes) -> None:
-        request_id = message.get("id")
         try:
             headers = self._headers_of(message)
-            async with self._http.stream("POST", self._address, content=line, headers=headers) as response:
+            address = f"{self._settings.base_url}/mcp"
+            async with self._http.stream("POST", address, content=line, headers=headers) as response:
                 if not response.is_success:
                     await response.aread()
                     return self._answer_refusal(message, response)
                 async for answer in read_messages(response):
                     self._note_version(message, answer)
-                    self._write(answer)
+                    write_line(answer)
         except httpx.TransportError as error:
-            sentence = f"{self._host} is not responding ({describe(error)}). {WHAT_TO_CHECK}"
-            if request_id is not None:
-                self._answer_error(request_id, SERVER_ERROR, sentence)
+            if message.get("id") is not None:
+                failure = unreachable(self._settings, error)
+                self._answer_error(message["id"], SERVER_ERROR, failure.message)
 
     def _headers_of(self, message: Object) -> dict[str, str]:
         """Return what HTTP says of a message: of old revisions the version, of new ones also what it is."""
@@ -140,7 +142,7 @@ class Bridge:
         if message.get("id") is None:
             return
         if b'"jsonrpc"' in response.content:
-            return self._write(_one_line(response.content))
+            return write_line(_one_line(response.content))
         failure = read_error(response)
         self._answer_error(message["id"], SERVER_ERROR, failure.detail, code=failure.code)
 
@@ -148,7 +150,7 @@ class Bridge:
         error: Object = {"code": number, "message": sentence}
         if code:
             error["data"] = {"code": code}
-        self._write(json.dumps({"jsonrpc": "2.0", "id": request_id, "error": error}).encode())
+        write_line(json.dumps({"jsonrpc": "2.0", "id": request_id, "error": error}).encode())
 
 
 def read_message(line: bytes) -> Object | None:
@@ -188,7 +190,6 @@ async def read_messages(response: httpx.Response) -> AsyncIterator[bytes]:
 
 
 async def read_stdin() -> AsyncIterator[bytes]:
-    """Yield the lines of stdin."""
     lines: asyncio.Queue[bytes | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 

@@ -11,23 +11,10 @@ from pathlib import Path
 
 from platformdirs import user_config_path
 
-from polyscribe.errors import (
-    BadAddress,
-    BadKey,
-    BadSettings,
-    KeyOfAnotherService,
-    NoSuchProfile,
-    NotLoggedIn,
-)
+from polyscribe.errors import BadAddress, BadKey, BadSettings, KeyOfAnotherService, NoSuchProfile, NotLoggedIn
 
-FOLDER_VARIABLE = "POLYSCRIBE_CONFIG_DIR"
 KEY_VARIABLE = "POLYSCRIBE_API_KEY"
 ADDRESS_VARIABLE = "POLYSCRIBE_BASE_URL"
-PROFILE_VARIABLE = "POLYSCRIBE_PROFILE"
-DEFAULT_PROFILE = "default"
-FILE_NAME = "config.json"
-OWNER_ONLY_FILE = 0o600
-OWNER_ONLY_FOLDER = 0o700
 
 
 @dataclass(frozen=True)
@@ -42,12 +29,6 @@ class Settings:
         return f"Settings({self.base_url!r}, {hint_of(self.api_key)!r}, {self.workspace!r})"
 
 
-def config_folder() -> Path:
-    """Return the folder of the settings and of what is known about open uploads."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named) if named else user_config_path("polyscribe")
-
-
 @dataclass(frozen=True)
 class Profiles:
     """What is stored: a key for each workspace, and which one is used where none is named."""
@@ -57,26 +38,39 @@ class Profiles:
 
     def find(self, name: str = "") -> Settings | None:
         """Return a profile by its name, or the current one; None without one. Raises NoSuchProfile."""
-        wanted = name or self.current
         if name and name not in self.stored:
             known = ", ".join(self.stored) or "none yet"
             raise NoSuchProfile(
                 f"No such profile: “{name}”. Available: {known}. See polyscribe profiles list."
             )
-        return self.stored.get(wanted)
+        return self.stored.get(name or self.current)
 
     def name_for(self, settings: Settings) -> str:
         """Return the name for a login: its workspace's, with its host's if another service has that name."""
-        name = settings.workspace or DEFAULT_PROFILE
-        taken = self.stored.get(name)
-        if taken is None or taken.base_url == settings.base_url:
+        name = settings.workspace or "default"
+        if self.stored.get(name, settings).base_url == settings.base_url:
             return name
         return f"{name}@{settings.base_url.partition('://')[2]}"
 
+    def save(self) -> Path:
+        """Write all profiles; return the file."""
+        stored = {name: asdict(settings) for name, settings in self.stored.items()}
+        file = profiles_file()
+        write_private(file, json.dumps({"current": self.current, "profiles": stored}, indent=2))
+        return file
+
+
+def config_folder() -> Path:
+    named = os.environ.get("POLYSCRIBE_CONFIG_DIR")
+    return Path(named) if named else user_config_path("polyscribe")
+
+
+def profiles_file() -> Path:
+    return config_folder() / "config.json"
+
 
 def load_profiles() -> Profiles:
-    """Return what was stored. Raises BadSettings."""
-    file = config_folder() / FILE_NAME
+    file = profiles_file()
     try:
         stored = json.loads(file.read_bytes())
         profiles = {name: Settings(**facts) for name, facts in stored["profiles"].items()}
@@ -84,8 +78,7 @@ def load_profiles() -> Profiles:
     except FileNotFoundError:
         return Profiles()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"{file} can't be read. Run `polyscribe login` to recreate it."
-        raise BadSettings(message) from error
+        raise BadSettings(f"{file} can't be read. Run `polyscribe login` to recreate it.") from error
 
 
 def load_settings(profile: str = "") -> Settings | None:
@@ -103,7 +96,7 @@ def save_settings(settings: Settings, profile: str = "") -> Path:
     except BadSettings:
         known = Profiles()
     name = profile or known.name_for(settings)
-    return save_profiles(Profiles(name, {**known.stored, name: settings}))
+    return Profiles(name, {**known.stored, name: settings}).save()
 
 
 def replace_key(old_hint: str, secret: str) -> bool:
@@ -112,7 +105,7 @@ def replace_key(old_hint: str, secret: str) -> bool:
     for name, settings in known.stored.items():
         if hint_of(settings.api_key) == old_hint:
             new = replace(settings, api_key=secret)
-            save_profiles(replace(known, stored={**known.stored, name: new}))
+            replace(known, stored={**known.stored, name: new}).save()
             return True
     return False
 
@@ -125,22 +118,13 @@ def delete_settings(profile: str = "") -> bool:
     known = load_profiles()
     if known.find(profile) is None:
         return False
-    name = profile or known.current
-    left = {other: settings for other, settings in known.stored.items() if other != name}
+    left = dict(known.stored)
+    del left[profile or known.current]
     if left:
-        current = known.current if known.current in left else next(iter(left))
-        save_profiles(Profiles(current, left))
+        Profiles(known.current if known.current in left else next(iter(left)), left).save()
     else:
-        (config_folder() / FILE_NAME).unlink(missing_ok=True)
+        profiles_file().unlink(missing_ok=True)
     return True
-
-
-def save_profiles(profiles: Profiles) -> Path:
-    """Write all profiles; return the file."""
-    file = config_folder() / FILE_NAME
-    stored = {name: asdict(settings) for name, settings in profiles.stored.items()}
-    write_private(file, json.dumps({"current": profiles.current, "profiles": stored}, indent=2))
-    return file
 
 
 def resolve_settings(
@@ -152,23 +136,20 @@ def resolve_settings(
     that no other one can be made to receive it.
     Raises NotLoggedIn, NoSuchProfile, KeyOfAnotherService, BadKey, BadAddress or BadSettings.
     """
-    if profile:
-        return _require_login(load_settings(profile))
-    address = base_url or os.environ.get(ADDRESS_VARIABLE, "")
-    key = clean_key(api_key or os.environ.get(KEY_VARIABLE, ""))
+    address = key = ""
+    if not profile:
+        address = base_url or os.environ.get(ADDRESS_VARIABLE, "")
+        key = clean_key(api_key or os.environ.get(KEY_VARIABLE, ""))
+    address = address and clean_address(address)
     if address and key:
-        return Settings(clean_address(address), key)
-    stored = _require_login(load_settings(os.environ.get(PROFILE_VARIABLE, "")))
-    if key:
-        return Settings(stored.base_url, key)
-    if address and clean_address(address) != stored.base_url:
-        raise KeyOfAnotherService
-    return stored
-
-
-def _require_login(stored: Settings | None) -> Settings:
+        return Settings(address, key)
+    stored = load_settings(profile or os.environ.get("POLYSCRIBE_PROFILE", ""))
     if stored is None:
         raise NotLoggedIn
+    if key:
+        return Settings(stored.base_url, key)
+    if address and address != stored.base_url:
+        raise KeyOfAnotherService
     return stored
 
 
@@ -186,8 +167,8 @@ def clean_address(written: str) -> str:
     address = written.strip().rstrip("/")
     for ending in ("/api/v1", "/v1"):
         address = address.removesuffix(ending)
-    scheme, separator, host = address.partition("://")
-    if scheme not in ("http", "https") or not separator or not host or any(mark in host for mark in "@?# "):
+    scheme, _, host = address.partition("://")
+    if scheme not in ("http", "https") or not host or any(mark in host for mark in "@?# "):
         raise BadAddress
     return address
 
@@ -199,10 +180,10 @@ def hint_of(api_key: str) -> str:
 
 def write_private(file: Path, text: str) -> None:
     """Write a file that only its owner can read. A reader sees the old one or the new one, never a half."""
-    file.parent.mkdir(mode=OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY_FILE)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
         handle.write(text)
     os.replace(draft, file)

@@ -4,22 +4,18 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 from uuid import uuid4
 
 import httpx
 
-from polyscribe.errors import ERROR_OF_STATUS, ApiError, Object, Unreachable
+from polyscribe.errors import ERROR_OF_STATUS, ApiError, Object, RateLimited, Unavailable, Unreachable
 from polyscribe.settings import Settings
 from polyscribe.version import __version__
 
 USER_AGENT = f"polyscribe-cli/{__version__}"
-MANAGEMENT = "/api/v1"
-WRITING = "/v1"
 PAGE_SIZE = 100
-RETRIED_STATUSES = (429, 502, 503, 504)
-# The first of two equal requests is still at work: its answer is there shortly.
-RETRIED_CODES = ("idempotency_key_in_use",)
 
 Query = Mapping[str, str | int | None]
 T = TypeVar("T")
@@ -51,14 +47,6 @@ class Timeouts:
     token_s: float = 300.0  # a style may have to be loaded first, and its engine may be busy
 
 
-@dataclass(frozen=True)
-class ServerEvent:
-    """One event of a stream."""
-
-    name: str
-    data: str
-
-
 class Answer(Object):
     """An object of the API, with its ETag: as `if_match`, it keeps an edit from undoing another's."""
 
@@ -82,15 +70,11 @@ class Transport:
         self.settings = settings
         self.retries = retries or RetryPolicy()
         self._timeouts = timeouts or Timeouts()
+        self._http_transport = http_transport
         headers = {"User-Agent": USER_AGENT}
         if settings.api_key:  # a login by a browser begins without one
             headers["Authorization"] = f"Bearer {settings.api_key}"
-        self._http = httpx.Client(
-            base_url=settings.base_url,
-            headers=headers,
-            timeout=httpx.Timeout(self._timeouts.answer_s, connect=self._timeouts.connect_s),
-            transport=http_transport,
-        )
+        self._http = httpx.Client(base_url=settings.base_url, headers=headers, transport=http_transport)
 
     def __enter__(self: S) -> S:
         return self
@@ -99,11 +83,16 @@ class Transport:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
         self._http.close()
+        if "storage" in vars(self):
+            self.storage.close()
+
+    @cached_property
+    def storage(self) -> httpx.Client:
+        """The way to addresses that the service signed; the key is not sent there."""
+        return httpx.Client(timeout=httpx.Timeout(60, connect=10), transport=self._http_transport)
 
     def get(self, path: str, query: Query | None = None) -> Answer:
-        """Return an object."""
         return self.request("GET", path, query=query)
 
     def post(self, path: str, body: object = None, *, idempotency_key: str = "") -> Answer:
@@ -134,11 +123,11 @@ class Transport:
     ) -> Answer:
         """Return what any address of the service answers; {} for nothing."""
         headers = {"Idempotency-Key": idempotency_key, "If-Match": if_match}
-        response = self.send(method, path, query=query, body=body, headers=headers)
+        response = self._send(method, path, query=query, body=body, headers=headers)
         try:
             answer = Answer(response.json() if response.content else {})
         except (ValueError, TypeError) as error:
-            message = f"{self._http.base_url} doesn't look like Polyscribe. Check the URL."
+            message = f"{self.settings.base_url} doesn't look like Polyscribe. Check the URL."
             raise Unreachable(message) from error
         answer.etag = response.headers.get("ETag", "")
         return answer
@@ -155,58 +144,66 @@ class Transport:
 
     def events(
         self, method: str, path: str, body: object = None, *, what: str = "The event stream"
-    ) -> Iterator[tuple[httpx.Response, ServerEvent]]:
-        """Yield a stream's server-sent events, with the answer that they come in, until its reader stops.
+    ) -> Iterator[tuple[httpx.Response, str, str]]:
+        """Yield the name and data of each server-sent event, with the answer that they come in.
 
         Raises Unreachable when the stream breaks; `what` names it then.
         """
-        headers = {"Accept": "text/event-stream"}
         # Who gets no stream of a GET asks again and again instead, so there is no waiting for one.
-        response = self.send(
-            method, path, body=body, headers=headers, is_stream=True, is_retried=method != "GET"
+        response = self._send(
+            method,
+            path,
+            body=body,
+            headers={"Accept": "text/event-stream"},
+            is_stream=True,
+            is_retried=method != "GET",
         )
         try:
-            for event in parse_events(response.iter_lines()):
-                yield response, event
+            for name, data in parse_events(response.iter_lines()):
+                yield response, name, data
         except httpx.TransportError as error:
             raise Unreachable(f"{what} was interrupted ({describe(error)}). Try again.") from error
         finally:
             response.close()
 
-    def send(
+    def _send(
         self,
         method: str,
         path: str,
         *,
         query: Query | None = None,
         body: object = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str],
         is_stream: bool = False,
         is_retried: bool = True,
     ) -> httpx.Response:
         """Return a successful answer; one that is streamed is not read yet, and its reader closes it.
 
         Sends again what did not arrive, and what the service asks to send again, as the policy allows.
-        Raises ApiError or Unreachable.
         """
         given = {"Accept": "application/json", **_without_blanks(headers)}
         if method == "POST":
             given.setdefault("Idempotency-Key", str(uuid4()))
-        request = {"params": _without_blanks(query), "json": body, "headers": given}
-        if is_stream:
-            request["timeout"] = httpx.Timeout(self._timeouts.token_s, connect=self._timeouts.connect_s)
+        answer_s = self._timeouts.token_s if is_stream else self._timeouts.answer_s
+        request = self._http.build_request(
+            method,
+            path if path.startswith(("/v1/", "/api/")) else f"/api/v1{path}",
+            params=_without_blanks(query or {}),
+            json=body,
+            headers=given,
+            timeout=httpx.Timeout(answer_s, connect=self._timeouts.connect_s),
+        )
         attempt = 1
         while True:
-            wait_s: float | None
             failure: ApiError | Unreachable
             try:
-                response = self._send_once(
-                    self._http.build_request(method, full_path(path), **request),  # type: ignore[arg-type]
-                    is_stream=is_stream,
-                )
-            except Unreachable as error:
-                failure = error
-                wait_s = self.retries.backoff_s(attempt)
+                response = self._http.send(request, stream=True)
+                if response.is_success and is_stream:
+                    return response
+                response.read()
+            except httpx.TransportError as error:
+                failure = unreachable(self.settings, error)
+                wait_s: float | None = self.retries.backoff_s(attempt)
             else:
                 if response.is_success:
                     return response
@@ -217,20 +214,11 @@ class Transport:
             self.retries.sleep(wait_s)
             attempt += 1
 
-    def _send_once(self, request: httpx.Request, *, is_stream: bool) -> httpx.Response:
-        """Return what is answered, read whole unless it is a stream. Raises Unreachable."""
-        try:
-            response = self._http.send(request, stream=True)
-            if not (response.is_success and is_stream):
-                _read_whole(response)
-        except httpx.TransportError as error:
-            host = str(self._http.base_url).rstrip("/")
-            raise Unreachable(f"{host} is not responding ({describe(error)}). {WHAT_TO_CHECK}") from error
-        return response
-
     def _wait_before_retry(self, response: httpx.Response, failure: ApiError, attempt: int) -> float | None:
         """Return the seconds until a refused request may be sent again; None: it would be refused again."""
-        is_worth_it = response.status_code in RETRIED_STATUSES or failure.code in RETRIED_CODES
+        is_busy = isinstance(failure, RateLimited | Unavailable)
+        # The first of two equal requests is still at work: its answer is there shortly.
+        is_worth_it = is_busy or failure.code == "idempotency_key_in_use"
         if not is_worth_it or response.headers.get("x-should-retry") == "false":
             return None
         retry_after = response.headers.get("Retry-After", "")
@@ -238,85 +226,65 @@ class Transport:
         return wait_s if wait_s <= self.retries.longest_wait_s else None
 
 
-WHAT_TO_CHECK = "Check the URL and your network, then try again."
+def _without_blanks(facts: Mapping[str, T]) -> dict[str, T]:
+    return {name: fact for name, fact in facts.items() if fact not in (None, "")}
 
 
-def full_path(path: str) -> str:
-    """Return the whole path of an address of the API."""
-    return path if path.startswith((f"{WRITING}/", "/api/")) else f"{MANAGEMENT}{path}"
-
-
-def _without_blanks(facts: Mapping[str, T] | None) -> dict[str, T]:
-    return {name: fact for name, fact in (facts or {}).items() if fact not in (None, "")}
-
-
-def parse_events(lines: Iterable[str]) -> Iterator[ServerEvent]:
-    """Yield the events of a stream's lines. Comments, ids and times to retry are left out.
+def parse_events(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and data of a stream's events. Comments, ids and times to retry are left out.
 
     The format is https://html.spec.whatwg.org/multipage/server-sent-events.html.
     """
     name = ""
     data: list[str] = []
     for line in lines:
-        if not line:
+        field, _, value = line.partition(":")
+        if field == "event":
+            name = value.removeprefix(" ")
+        elif field == "data":
+            data.append(value.removeprefix(" "))
+        elif not line:
             if data:
-                yield ServerEvent(name or "message", "\n".join(data))
+                yield name or "message", "\n".join(data)
             name = ""
             data = []
-            continue
-        field, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if field == "event":
-            name = value
-        elif field == "data":
-            data.append(value)
 
 
 def read_error(response: httpx.Response) -> ApiError:
     """Return the error that an answer tells: a problem document, or OpenAI's form on /v1."""
-    kind = ERROR_OF_STATUS.get(response.status_code, ApiError)
-    request_id = response.headers.get("x-request-id", "")
     try:
         body = response.json()
     except ValueError:
         body = None
-    if not isinstance(body, dict):
-        body = {}
-    failure = body.get("error")
+    told: Object = body if isinstance(body, dict) else {}
+    failure = told.get("error")
     if isinstance(failure, dict):
-        param = failure.get("param")
-        errors = (
-            [{"field": param, "code": failure.get("code"), "message": failure.get("message")}]
-            if param
-            else []
-        )
-        detail = str(failure.get("message") or _without_reason(response))
-        code = str(failure.get("code") or "")
-        return kind(detail, status=response.status_code, code=code, errors=errors, request_id=request_id)
-    return kind(
-        str(body.get("detail") or _without_reason(response)),
+        told = {"detail": failure.get("message"), "code": failure.get("code")}
+        if failure.get("param"):
+            told["errors"] = [{"field": failure["param"], "code": told["code"], "message": told["detail"]}]
+    nothing = f"The service returned {response.status_code} without a reason. Check the URL."
+    return ERROR_OF_STATUS.get(response.status_code, ApiError)(
+        str(told.get("detail") or nothing),
         status=response.status_code,
-        code=str(body.get("code") or ""),
-        errors=body.get("errors") or [],
-        request_id=str(body.get("request_id") or request_id),
+        code=str(told.get("code") or ""),
+        errors=told.get("errors") or [],
+        request_id=str(told.get("request_id") or response.headers.get("x-request-id", "")),
     )
 
 
+def unreachable(settings: Settings, error: httpx.TransportError) -> Unreachable:
+    """Return what is said of a service to which a request did not get."""
+    failure = Unreachable(
+        f"{settings.base_url} is not responding ({describe(error)}). "
+        "Check the URL and your network, then try again."
+    )
+    failure.__cause__ = error
+    return failure
+
+
 def describe(error: httpx.TransportError) -> str:
-    """Return why a request did not arrive, in a few words."""
     if isinstance(error, httpx.ConnectTimeout | httpx.ReadTimeout | httpx.WriteTimeout):
         return "timed out"
     if isinstance(error, httpx.LocalProtocolError):  # its words repeat the header, which may be the key
         return "the request could not be written"
     return str(error).rpartition("] ")[2] or "the connection was closed"  # without [Errno 111]
-
-
-def _without_reason(response: httpx.Response) -> str:
-    return f"The service returned {response.status_code} without a reason. Check the URL."
-
-
-def _read_whole(response: httpx.Response) -> None:
-    try:
-        response.read()
-    finally:
-        response.close()

@@ -4,13 +4,13 @@ Those of the service are asked for once and quickly. Whatever goes wrong, there 
 message in the middle of a typed line would help nobody.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
 
-import typer
+from typer import Context
 
 from polyscribe.client import Client
-from polyscribe.errors import PolyscribeError
+from polyscribe.errors import Object, PolyscribeError
 from polyscribe.settings import load_profiles
 from polyscribe.transport import RetryPolicy, Timeouts
 
@@ -33,70 +33,64 @@ PAGES = {
     "docs": "/docs/",
 }
 
-Candidate = tuple[str, str]  # what is typed, and what it is
+Candidates = Iterable[tuple[str, str]]  # what is typed, and what it is
+Complete = Callable[[Context, str], list[tuple[str, str]]]
 
 
-def complete_style(context: typer.Context, incomplete: str) -> list[Candidate]:
-    """Return names of styles: own ones without the workspace's name, unless that is typed."""
+def _completion(list_candidates: Callable[[Client, Context, str], Candidates]) -> Complete:
+    def complete(context: Context, incomplete: str) -> list[tuple[str, str]]:
+        root = context.find_root()
+        profile = root.params.get("profile") or ""
+        try:
+            with root.obj.open_client(profile=profile, retries=ONCE, timeouts=QUICK) as client:
+                return _beginning(incomplete, list_candidates(client, context, incomplete))
+        except PolyscribeError:
+            return []
 
-    def list_names(client: Client) -> Iterator[Candidate]:
-        prefix = "" if "/" in incomplete else f"{client.workspace}/"
-        for style in client.pages("/styles"):
-            yield style["model"].removeprefix(prefix), style["name"]
-
-    return _complete(context, incomplete, list_names)
-
-
-def complete_selectable(context: typer.Context, incomplete: str) -> list[Candidate]:
-    """Return names of styles of others that are not selected."""
-    return _complete(context, incomplete, lambda client: _list_others(client, is_selected=False))
+    return complete
 
 
-def complete_selected(context: typer.Context, incomplete: str) -> list[Candidate]:
-    """Return names of styles of others that are selected."""
-    return _complete(context, incomplete, lambda client: _list_others(client, is_selected=True))
+def _listed(
+    path: str, name: str, meaning: str, is_wanted: Callable[[Object], bool] = lambda _: True
+) -> Complete:
+    """Complete from a list of the service by two fields of what it lists."""
+    return _completion(
+        lambda client, *_: ((one[name], one[meaning]) for one in client.pages(path) if is_wanted(one))
+    )
 
 
-def complete_version(context: typer.Context, incomplete: str) -> list[Candidate]:
-    """Return the numbers of the versions of the style that was typed before."""
+def _styles(client: Client, _: Context, incomplete: str) -> Candidates:
+    """Yield own styles without the workspace's name, unless that is typed."""
+    prefix = "" if "/" in incomplete else f"{client.workspace}/"
+    for style in client.pages("/styles"):
+        yield style["model"].removeprefix(prefix), style["name"]
+
+
+def _versions(client: Client, context: Context, _: str) -> Candidates:
+    """Yield the numbers of the versions of the style that was typed before."""
     style = context.params.get("style")
-
-    def list_numbers(client: Client) -> Iterator[Candidate]:
-        for version in client.pages(f"{client.style_path(style)}/versions") if style else ():
-            yield str(version["number"]), version["status"]
-
-    return _complete(context, incomplete, list_numbers)
+    for version in client.pages(f"{client.style_path(style)}/versions") if style else ():
+        yield str(version["number"]), version["status"]
 
 
-def complete_key(context: typer.Context, incomplete: str) -> list[Candidate]:
-    """Return the names of live keys."""
-
-    def list_names(client: Client) -> Iterator[Candidate]:
-        for key in client.pages("/keys"):
-            if key["is_live"]:
-                yield key["name"], key["hint"]
-
-    return _complete(context, incomplete, list_names)
-
-
-def complete_endpoint(context: typer.Context, incomplete: str) -> list[Candidate]:
-    """Return the ids of webhook endpoints."""
-
-    def list_ids(client: Client) -> Iterator[Candidate]:
-        for endpoint in client.pages("/webhooks"):
-            yield endpoint["id"], endpoint["url"]
-
-    return _complete(context, incomplete, list_ids)
+complete_style = _completion(_styles)
+complete_version = _completion(_versions)
+complete_selectable = _listed(
+    "/styles", "model", "name", lambda style: not (style["is_own"] or style["is_selected"])
+)
+complete_selected = _listed(
+    "/styles", "model", "name", lambda style: not style["is_own"] and style["is_selected"]
+)
+complete_key = _listed("/keys", "name", "hint", lambda key: key["is_live"])
+complete_endpoint = _listed("/webhooks", "id", "url")
 
 
-def complete_page(context: typer.Context, incomplete: str) -> list[Candidate]:
-    """Return names of pages, and of styles."""
+def complete_page(context: Context, incomplete: str) -> list[tuple[str, str]]:
     pages = _beginning(incomplete, ((page, f"the page {page}") for page in PAGES))
     return pages + complete_style(context, incomplete)
 
 
-def complete_profile(context: typer.Context, incomplete: str) -> list[Candidate]:
-    """Return the names of profiles."""
+def complete_profile(incomplete: str) -> list[tuple[str, str]]:
     try:
         stored = load_profiles().stored
     except PolyscribeError:
@@ -104,24 +98,5 @@ def complete_profile(context: typer.Context, incomplete: str) -> list[Candidate]
     return _beginning(incomplete, ((name, settings.base_url) for name, settings in stored.items()))
 
 
-def _list_others(client: Client, *, is_selected: bool) -> Iterator[Candidate]:
-    for style in client.pages("/styles"):
-        if not style["is_own"] and style["is_selected"] == is_selected:
-            yield style["model"], style["name"]
-
-
-def _complete(
-    context: typer.Context, incomplete: str, list_names: Callable[[Client], Iterator[Candidate]]
-) -> list[Candidate]:
-    root = context.find_root()
-    profile = root.params.get("profile") or ""
-    try:
-        with root.obj.open_client(profile=profile, retries=ONCE, timeouts=QUICK) as client:
-            return _beginning(incomplete, list_names(client))
-    except PolyscribeError:
-        return []
-
-
-def _beginning(incomplete: str, candidates: Iterable[Candidate]) -> list[Candidate]:
-    fitting = (candidate for candidate in candidates if candidate[0].startswith(incomplete))
-    return list(islice(fitting, MOST_NAMES))
+def _beginning(incomplete: str, candidates: Candidates) -> list[tuple[str, str]]:
+    return list(islice((one for one in candidates if one[0].startswith(incomplete)), MOST_NAMES))

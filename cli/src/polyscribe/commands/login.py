@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Annotated
 
 import typer
+from typer import Argument, BadParameter, Context, Option, Typer
 
 from polyscribe.commands import completion, show
 from polyscribe.commands.choices import Scope
-from polyscribe.commands.session import JsonFlag, open_client, session_of
+from polyscribe.commands.factory import Command, Facts
+from polyscribe.commands.session import JsonFlag, session_of
 from polyscribe.errors import LoginExpired, LoginRefused, NotFound, Object
 from polyscribe.settings import (
     ADDRESS_VARIABLE,
@@ -23,37 +25,28 @@ from polyscribe.settings import (
     delete_settings,
     hint_of,
     load_profiles,
-    save_profiles,
     save_settings,
 )
 from polyscribe.transport import Transport
 
 MOST_NAME = 60  # characters of a key's name
-ASKED_SCOPES = (  # of what the commands need; nothing that would change people or the workspace
-    Scope.INFERENCE,
-    Scope.STYLES_READ,
-    Scope.STYLES_WRITE,
-    Scope.USAGE_READ,
-    Scope.KEYS_WRITE,
-    Scope.WEBHOOKS_WRITE,
-)
+# What the commands need; nothing that would change people or the workspace.
+ASKED_SCOPES = ["inference", "styles:read", "styles:write", "usage:read", "keys:write", "webhooks:write"]
 LOOPBACK = ("http://localhost", "http://127.0.0.1", "http://[::1]")
-profiles_app = typer.Typer(
+profiles_app = Typer(
     name="profiles", help="Manage the logins on this machine, one per workspace.", no_args_is_help=True
 )
 
 
 def login(
-    context: typer.Context,
-    base_url: Annotated[
-        str, typer.Option("--base-url", envvar=ADDRESS_VARIABLE, help="URL of the service.")
-    ] = "",
+    context: Context,
+    base_url: Annotated[str, Option("--base-url", envvar=ADDRESS_VARIABLE, help="URL of the service.")] = "",
     with_key: Annotated[
-        bool, typer.Option("--with-key", help="Enter an API key instead of confirming a code in a browser.")
+        bool, Option("--with-key", help="Enter an API key instead of confirming a code in a browser.")
     ] = False,
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(
+        Option(
             "--scope", help="Scope to request in the browser; repeat for more. You can deselect scopes there."
         ),
     ] = None,
@@ -68,12 +61,12 @@ def login(
     if address.startswith("http://") and not address.startswith(LOOPBACK):
         show.print_note("Over http://, the key can be read in transit. Use https:// if possible.")
     by_browser = not with_key and not os.environ.get(KEY_VARIABLE) and sys.stdin.isatty()
-    scopes = [one.value for one in scope or ASKED_SCOPES]
+    scopes = [one.value for one in scope] if scope else ASKED_SCOPES
     api_key = log_in_by_browser(context, address, scopes) if by_browser else read_key()
     if not api_key:
-        raise typer.BadParameter("no API key given. Create one on the API keys page.")
+        raise BadParameter("no API key given. Create one on the API keys page.")
     session = session_of(context)
-    with session.open_client(api_key, address) as client:
+    with session.open_client(api_key=api_key, base_url=address, profile="") as client:
         key = client.whoami()
     file = save_settings(Settings(address, api_key, key["workspace"]["slug"]), session.profile)
     if as_json:
@@ -84,7 +77,7 @@ def login(
         show.print_note(f"Try it: polyscribe chat --style {key['styles'][0]} “Describe the rain.”")
 
 
-def log_in_by_browser(context: typer.Context, address: str, scopes: list[str]) -> str:
+def log_in_by_browser(context: Context, address: str, scopes: list[str]) -> str:
     """Return the secret of a new key that a person confirmed in a browser."""
     session = session_of(context)
     service = Settings(address, "")
@@ -115,40 +108,38 @@ def wait_for_secret(transport: Transport, login: Object) -> str:
     raise LoginExpired
 
 
-def logout(context: typer.Context, as_json: JsonFlag = False) -> None:
+def logout(context: Context, as_json: JsonFlag = False) -> None:
     """Remove the stored key. It stays valid; revoke it if it is no longer needed."""
     was_logged_in = delete_settings(session_of(context).profile)
     sentence = "The key was removed." if was_logged_in else "You weren't logged in."
     show.print_answer({"was_logged_in": was_logged_in}, sentence, as_json=as_json)
 
 
-def whoami(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """Show the key, its workspace, scopes and remaining limits."""
-    with open_client(context) as client:
-        key = client.whoami()
-        address = client.settings.base_url
-    if as_json:
-        return show.print_json(key)
+def _print_key(facts: Facts) -> None:
+    key = facts["answer"]
     rows = [
-        ("service", address),
+        ("service", facts["found"]),
         ("workspace", f"{key['workspace']['name']} ({key['workspace']['slug']})"),
         ("key", f"{key['name']} {key['hint']}"),
         ("scopes", ", ".join(key["scopes"])),
         ("styles", ", ".join(key["styles"]) or "none yet"),
     ]
-    show.print_table(("", ""), [*rows, *limit_rows(key["limits"])])
-
-
-def limit_rows(limits: Object) -> list[tuple[str, str]]:
-    """Return a row for each limit that is set: what is left of the key's, or else of the workspace's."""
-    rows = []
     for owner in ("key", "workspace"):
-        for name, state in limits.get(owner, {}).items():
+        for name, state in key["limits"].get(owner, {}).items():
             # `included_tokens` is null where nothing is known of them yet.
             if isinstance(state, dict) and state.get("limit") is not None:
                 title = f"{owner}: {name.replace('_', ' ')}"
                 rows.append((title, f"{state['remaining']:,} of {state['limit']:,} left"))
-    return rows
+    show.print_pairs(rows)
+
+
+WHOAMI = Command(
+    "whoami",
+    "Show the key, its workspace, scopes and remaining limits.",
+    "GET /v1/key",
+    find=lambda client, _: client.settings.base_url,
+    present=_print_key,
+)
 
 
 def read_key() -> str:
@@ -180,20 +171,23 @@ def list_profiles(as_json: JsonFlag = False) -> None:
         return show.print_json(rows)
     if not rows:
         return show.print_note("No profiles yet. Run polyscribe login.")
-    cells = [
-        ("*" if row["is_current"] else "", row["name"], row["workspace"], row["base_url"], row["key_hint"])
-        for row in rows
-    ]
-    show.print_table(("", "PROFILE", "WORKSPACE", "SERVICE", "KEY"), cells)
+    columns: show.Columns = {
+        "": lambda row: "*" if row["is_current"] else "",
+        "PROFILE": "name",
+        "WORKSPACE": "workspace",
+        "SERVICE": "base_url",
+        "KEY": "key_hint",
+    }
+    show.print_table(columns, rows)
 
 
 @profiles_app.command("use")
 def use_profile(
-    name: Annotated[str, typer.Argument(metavar="PROFILE", autocompletion=completion.complete_profile)],
+    name: Annotated[str, Argument(metavar="PROFILE", autocompletion=completion.complete_profile)],
     as_json: JsonFlag = False,
 ) -> None:
     """Switch to another profile."""
     profiles = load_profiles()
     profiles.find(name)
-    save_profiles(replace(profiles, current=name))
+    replace(profiles, current=name).save()
     show.print_answer({"current": name}, f"Now using {name}.", as_json=as_json)

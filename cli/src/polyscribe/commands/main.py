@@ -5,17 +5,16 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from types import TracebackType
 from typing import Annotated, TextIO
 
 import typer
 
 import polyscribe
+from polyscribe import mcp_bridge
 from polyscribe.commands import (
     completion,
     login,
-    mcp,
     push,
     raw,
     resources,
@@ -23,16 +22,16 @@ from polyscribe.commands import (
     styles,
     train,
     usage,
-    verify,
     webhooks,
     writing,
 )
+from polyscribe.commands.factory import add_commands
 from polyscribe.commands.session import Session, session_of
 from polyscribe.errors import PolyscribeError
+from polyscribe.settings import resolve_settings
 
 DEBUG_VARIABLE = "POLYSCRIBE_DEBUG"
 PROFILE_OPTION = "--profile"
-STDOUT, STDERR = 1, 2
 
 app = typer.Typer(
     name="polyscribe",
@@ -42,32 +41,39 @@ app = typer.Typer(
 )
 app.command()(login.login)
 app.command()(login.logout)
-app.command()(login.whoami)
+add_commands(app, login.WHOAMI)
 app.add_typer(login.profiles_app)
 app.add_typer(styles.app)
 app.command("select")(styles.select_style)
-resources.add_commands(app, ("unselect", "versions"))
+add_commands(app, resources.UNSELECT, resources.VERSIONS)
 app.command()(push.push)
 app.command()(train.train)
-app.command()(verify.check)
-app.command()(verify.verify)
-app.command()(verify.receipt)
-resources.add_commands(app, ("promote", "rollback"))
+add_commands(app, writing.CHECK)
+app.command()(writing.verify)
+app.command()(writing.receipt)
+add_commands(app, resources.PROMOTE, resources.ROLLBACK)
 app.command()(styles.canary)
-resources.add_commands(app, ("retire",))
+add_commands(app, resources.RETIRE)
 app.command()(writing.chat)
 app.command()(writing.compare)
-app.command("mcp")(mcp.serve)
+
+
+@app.command()
+def mcp(context: typer.Context) -> None:
+    """Serve styles as MCP tools over stdin and stdout, with your key. Programs such as Claude Desktop start
+    this; stdout has nothing but messages. It ends when stdin ends."""
+    mcp_bridge.serve(resolve_settings(profile=session_of(context).profile))
+
+
 app.command("usage")(usage.show_usage)
 app.command("requests")(usage.list_requests)
-app.add_typer(resources.keys_app)
+app.add_typer(resources.KEYS_APP)
 app.add_typer(webhooks.app)
 app.command("api")(raw.send_request)
 app.command("open")(raw.open_page)
 
 
 def print_version(is_asked: bool) -> None:
-    """Print the version and leave."""
     if is_asked:
         show.print_line(f"polyscribe {polyscribe.__version__}")
         raise typer.Exit
@@ -93,16 +99,12 @@ def options(
 
 
 def main() -> None:
-    """Run the command that was typed, and exit with its code."""
-    watch_output()
+    sys.stdout = _watch(sys.stdout, 1)
+    sys.stderr = _watch(sys.stderr, 2)
     if not os.environ.get(DEBUG_VARIABLE):
         sys.excepthook = tell_fault
-    try:
-        code = run(sys.argv[1:], Session())
-        sys.stdout.flush()
-    except ReaderGone:
-        code = 0
-        drop_output()
+    code = run(sys.argv[1:], Session())
+    sys.stdout.flush()
     sys.exit(code)
 
 
@@ -113,7 +115,6 @@ def tell_fault(kind: type[BaseException], error: BaseException, trace: Traceback
 
 
 def run(arguments: Sequence[str], session: Session) -> int:
-    """Run a command; return its exit code. Raises ReaderGone."""
     try:
         app(args=profile_first(arguments), prog_name="polyscribe", obj=session)
     except PolyscribeError as error:
@@ -128,51 +129,31 @@ def run(arguments: Sequence[str], session: Session) -> int:
 
 def profile_first(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with --profile in front, where it belongs: people also type it at the end."""
+    words = list(arguments)
+    end = words.index("--") if "--" in words else len(words)
     first: list[str] = []
-    rest: list[str] = []
-    words = iter(arguments)
-    for word in words:
-        if word == "--":
-            rest += [word, *words]
-        elif word == PROFILE_OPTION:
-            first += [word, *islice(words, 1)]
-        elif word.startswith(f"{PROFILE_OPTION}="):
-            first.append(word)
-        else:
-            rest.append(word)
-    return first + rest
-
-
-class ReaderGone(Exception):
-    """The output is no longer read."""
+    at = 0
+    while at < end:
+        count = 2 if words[at] == PROFILE_OPTION else int(words[at].startswith(f"{PROFILE_OPTION}="))
+        first += words[at : at + count]
+        del words[at : at + count]
+        end -= count
+        at += not count
+    return first + words
 
 
 class WatchedPipe(io.FileIO):
-    """A file that raises ReaderGone: for BrokenPipeError, rich and typer would end with a code of theirs."""
+    """A file that ends the program once nobody reads it: rich and typer would end with a code of theirs."""
 
     def write(self, data: object) -> int:
-        """Write bytes. Raises ReaderGone."""
         try:
             return super().write(data)  # type: ignore[arg-type]
         except BrokenPipeError:
-            raise ReaderGone from None
-
-
-def watch_output() -> None:
-    """Let everything that is printed from now on raise ReaderGone once its reader is gone."""
-    sys.stdout = _watch(sys.stdout, STDOUT)
-    sys.stderr = _watch(sys.stderr, STDERR)
-
-
-def drop_output() -> None:
-    """Throw away what is still to be printed, so that nothing complains about it at the end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (STDOUT, STDERR):
-        os.dup2(nowhere, descriptor)
+            os._exit(0)
 
 
 def _watch(stream: TextIO, descriptor: int) -> TextIO:
     stream.flush()
     pipe = io.BufferedWriter(WatchedPipe(descriptor, "w", closefd=False))
-    is_at_once = stream.isatty() or descriptor == STDERR
+    is_at_once = stream.isatty() or descriptor == 2
     return io.TextIOWrapper(pipe, encoding=stream.encoding, errors=stream.errors, line_buffering=is_at_once)

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -12,6 +11,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from typer import Argument, Context, Option
 
 from polyscribe.commands import completion, show
 from polyscribe.commands.session import JsonFlag, open_client
@@ -23,33 +23,29 @@ MARKS = {"done": "✓", "current": "…", "failed": "✗"}
 
 
 def push(
-    context: typer.Context,
+    context: Context,
     *,
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder written by PEFT's save_pretrained.")
-    ],
+    folder: Annotated[Path, Argument(metavar="DIR", help="The folder written by PEFT's save_pretrained.")],
     style: Annotated[
         str,
-        typer.Option(
+        Option(
             help="The style to add the version to. Created if it doesn't exist.",
             autocompletion=completion.complete_style,
         ),
     ],
-    name: Annotated[str, typer.Option(help="Display name of a new style.")] = "",
-    description: Annotated[str, typer.Option(help="Description of a new style.")] = "",
-    sample_prompt: Annotated[str, typer.Option(help="Sample prompt of a new style.")] = "",
+    name: Annotated[str, Option(help="Display name of a new style.")] = "",
+    description: Annotated[str, Option(help="Description of a new style.")] = "",
+    sample_prompt: Annotated[str, Option(help="Sample prompt of a new style.")] = "",
     quantisation: Annotated[
-        str,
-        typer.Option(help="Quantisation of the base model used in training: none, 4-bit, 8-bit or other."),
+        str, Option(help="Quantisation of the base model used in training: none, 4-bit, 8-bit or other.")
     ] = "",
-    promote: Annotated[bool, typer.Option(help="Go live as soon as the version is serving.")] = True,
+    promote: Annotated[bool, Option(help="Go live as soon as the version is serving.")] = True,
     canary: Annotated[
-        int | None,
-        typer.Option(min=1, max=99, help="Start a canary with this percentage of requests instead."),
+        int | None, Option(min=1, max=99, help="Start a canary with this percentage of requests instead.")
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0, help="Seconds to wait after the upload until the version is serving. Default: no limit."
         ),
     ] = None,
@@ -95,38 +91,25 @@ class ProgressBar(PushObserver):
     """Draws how far a push is: bytes, rate and time left, then each step."""
 
     def __init__(self) -> None:
-        self._console = show.stderr()
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-        )
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True))
+        rates = (TransferSpeedColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, *rates, console=show.stderr())
 
     def upload_began(self, version: str, *, total_bytes: int, stored_bytes: int) -> None:
-        """Show the bar."""
         if stored_bytes:
-            self._console.print(
-                f"{stored_bytes:,} of {total_bytes:,} bytes are already uploaded.", style="dim"
-            )
-        self._task = self._progress.add_task(
-            show.printable(version), total=total_bytes, completed=stored_bytes
-        )
+            show.print_note(f"{stored_bytes:,} of {total_bytes:,} bytes are already uploaded.")
+        name = show.printable(version)
+        self._task = self._progress.add_task(name, total=total_bytes, completed=stored_bytes)
         self._progress.start()
 
     def bytes_sent(self, count: int) -> None:
-        """Move the bar."""
         self._progress.advance(self._task, count)
 
     def upload_ended(self) -> None:
-        """Leave the bar as it is."""
         self._progress.stop()
 
     def step_changed(self, step: Object) -> None:
-        """Print a step that is done, at work or failed."""
         mark = MARKS.get(step["state"])
         if mark:
             note = f": {step['note']}" if step["note"] else ""
-            self._console.print(show.printable(f"{mark} {step['label']}{note}"))
+            show.stderr().print(show.printable(f"{mark} {step['label']}{note}"))

@@ -2,40 +2,40 @@
 
 from typing import Annotated
 
-import typer
 from rich.filesize import decimal
+from typer import Argument, BadParameter, Option, Typer
 
 from polyscribe.client import Client, is_id
-from polyscribe.commands import completion, show
-from polyscribe.commands.choices import NEVER, Scope, read_end, read_event_types, read_https
-from polyscribe.commands.factory import Change, Facts, Listing, add_command, option
+from polyscribe.commands import completion
+from polyscribe.commands.choices import Scope, read_end, read_event_types, read_https
+from polyscribe.commands.factory import Command, Facts, add_commands, option
 from polyscribe.commands.session import StyleArgument, VersionArgument
 from polyscribe.commands.show import moment
 from polyscribe.errors import NotFound, Object
 from polyscribe.settings import replace_key
 
 KeyArgument = Annotated[
-    str,
-    typer.Argument(metavar="KEY", help="A key's name or id.", autocompletion=completion.complete_key),
+    str, Argument(metavar="KEY", help="A key's name or id.", autocompletion=completion.complete_key)
 ]
 EndpointArgument = Annotated[
     str,
-    typer.Argument(
+    Argument(
         metavar="ENDPOINT", help="An endpoint's id or URL.", autocompletion=completion.complete_endpoint
     ),
 ]
+SelectedArgument = Annotated[
+    str, Argument(metavar="STYLE", help="A selected style.", autocompletion=completion.complete_selected)
+]
 EventOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--event", callback=read_event_types, help="Event type, such as version.serving; repeat for more."
     ),
 ]
-AtOnceFlag = Annotated[bool, typer.Option("--at-once", help="Continue even if other workspaces lose access.")]
-AT_ONCE = {"at_once": (AtOnceFlag, False)}
+AT_ONCE = option(bool, False, "--at-once", help="Continue even if other workspaces lose access.")
 
 
 def find_key(client: Client, facts: Facts) -> Object:
-    """Return a live key by its id or name. Raises NotFound."""
     wanted = facts["key"]
     name = "id" if is_id(wanted) else "name"
     for key in client.pages("/keys"):
@@ -46,7 +46,6 @@ def find_key(client: Client, facts: Facts) -> Object:
 
 
 def find_endpoint(client: Client, facts: Facts) -> Object:
-    """Return an endpoint by its id or its URL. Raises NotFound."""
     wanted = facts["endpoint"]
     for endpoint in client.pages("/webhooks"):
         if wanted in (endpoint["id"], endpoint["url"]):
@@ -56,10 +55,9 @@ def find_endpoint(client: Client, facts: Facts) -> Object:
 
 
 def find_others_style(client: Client, facts: Facts) -> Object:
-    """Return another workspace's style. Raises NotFound, typer.BadParameter."""
     found = client.find_style(facts["style"])
     if found["is_own"]:
-        raise typer.BadParameter("this is your own style; only other workspaces' styles can be selected.")
+        raise BadParameter("this is your own style; only other workspaces' styles can be selected.")
     return found
 
 
@@ -76,18 +74,17 @@ def describe_key(facts: Facts) -> Object:
     if facts["monthly_tokens"]:
         body["limits"] = {"monthly_tokens": facts["monthly_tokens"]}
     if facts["expires_at"]:
-        body["expires_at"] = None if facts["expires_at"] == NEVER else facts["expires_at"]
+        body["expires_at"] = None if facts["expires_at"] == "never" else facts["expires_at"]
     return body
 
 
 def describe_edit(facts: Facts) -> Object:
-    """Return what an edit of a style changes. Raises typer.BadParameter for nothing."""
     texts = ("name", "description", "sample_prompt", "author", "licence", "language")
     body = {field: facts[field] for field in texts if facts[field] is not None}
     if facts["tag"]:
         body["tags"] = facts["tag"]
     if not body:
-        raise typer.BadParameter(
+        raise BadParameter(
             "nothing to change. Add an option such as --description “How we write to customers.”"
         )
     facts["changed"] = ", ".join(body)
@@ -95,41 +92,23 @@ def describe_edit(facts: Facts) -> Object:
 
 
 def ask_to_rotate(facts: Facts) -> str:
-    """Return the question before a key's secret is replaced."""
     hours = facts["old_secret_hours"]
-    lives = (
-        f"The old one works for {hours} more hours." if hours else "The old one stops working immediately."
-    )
-    return f"Replace the secret of “{facts['found']['name']}”? {lives}"
+    lives = f"works for {hours} more hours." if hours else "stops working immediately."
+    return f"Replace the secret of “{facts['found']['name']}”? The old one {lives}"
 
 
 def note_secret(facts: Facts) -> list[str]:
-    """Return what a person should know of a key's new secret."""
+    """Return what a person should know of a key's new secret. The own key's is stored."""
     key = facts["answer"]
     notes = [f"This is the secret of “{key['name']}”. It won't be shown again."]
     if key["expires_at"]:
         notes.append(f"It expires {moment(key['expires_at'])}, at {key['expires_at']}.")
+    if facts["found"] and replace_key(facts["found"]["hint"], key["secret"]):
+        notes.append("You were logged in with this key. The new secret is stored.")
     return notes
 
 
-def keep_own_secret(facts: Facts) -> None:
-    """Store the new secret if the old one is what this command line is logged in with."""
-    if replace_key(facts["found"]["hint"], facts["answer"]["secret"]):
-        show.print_note("You were logged in with this key. The new secret is stored.")
-
-
-def state_of_key(key: Object) -> str:
-    """Return whether a key works."""
-    return "live" if key["is_live"] else "revoked" if key["revoked_at"] else "expired"
-
-
-def state_of_endpoint(endpoint: Object) -> str:
-    """Return whether an endpoint gets events."""
-    return "enabled" if endpoint["is_enabled"] else endpoint["disabled_reason"] or "disabled"
-
-
 def words_of_version(version: Object) -> str:
-    """Return what is worth saying of a version."""
     words = ["live"] if version["is_live"] else []
     words += ["canary"] if version["is_canary"] else []
     words += [version["failure"] or version["note"] or ", ".join(version["effects"])]
@@ -137,28 +116,26 @@ def words_of_version(version: Object) -> str:
 
 
 KEYS = (
-    Listing(
+    Command(
         "list",
         "List the keys, newest first.",
-        "/keys",
-        {
+        "GET /keys",
+        columns={
             "NAME": "name",
             "HINT": "hint",
             "SCOPES": lambda key: ", ".join(key["scopes"]),
-            "STATE": state_of_key,
+            "STATE": lambda key: "live" if key["is_live"] else "revoked" if key["revoked_at"] else "expired",
             "LAST USED": lambda key: moment(key["last_used_at"], never="never"),
             "EXPIRES": lambda key: moment(key["expires_at"], never="never"),
             "ID": "id",
         },
     ),
-    Change(
+    Command(
         "create",
         "Create a key. Its secret is shown only once, so store it safely.",
-        "POST",
-        "/keys",
-        done="{answer[secret]}",
-        parameters={
-            "name": Annotated[str, typer.Argument(help="What the key is for.")],
+        "POST /keys",
+        {
+            "name": Annotated[str, Argument(help="What the key is for.")],
             "scope": option(
                 list[Scope] | None,
                 None,
@@ -174,61 +151,55 @@ KEYS = (
             ),
         },
         body=describe_key,
-        note=note_secret,
+        done="{answer[secret]}",
+        notes=note_secret,
     ),
-    Change(
+    Command(
         "rotate",
         "Rotate a key. The new secret is shown only once. If you're logged in with this key, it is updated.",
-        "POST",
-        "/keys/{found[id]}/rotate",
-        done="{answer[secret]}",
-        parameters={
+        "POST /keys/{found[id]}/rotate",
+        {
             "key": KeyArgument,
             "old_secret_hours": option(
-                int,
-                24,
-                min=0,
-                max=168,
-                help="How long the old secret remains valid.",
+                int, 24, min=0, max=168, help="How long the old secret remains valid."
             ),
         },
         body=lambda facts: {"old_secret_hours": facts["old_secret_hours"]},
         find=find_key,
         question=ask_to_rotate,
-        note=note_secret,
-        after=keep_own_secret,
+        done="{answer[secret]}",
+        notes=note_secret,
     ),
-    Change(
+    Command(
         "revoke",
         "Revoke a key permanently, effective immediately.",
-        "DELETE",
-        "/keys/{found[id]}",
-        done="The key “{answer[name]}” was revoked.",
-        parameters={"key": KeyArgument},
+        "DELETE /keys/{found[id]}",
+        {"key": KeyArgument},
         find=find_key,
         question="Revoke “{found[name]}” ({found[hint]})? Programs that use it stop working.",
+        done="The key “{answer[name]}” was revoked.",
     ),
 )
 ENDPOINTS = (
-    Listing(
+    Command(
         "list",
         "List the endpoints, newest first.",
-        "/webhooks",
-        {
+        "GET /webhooks",
+        columns={
             "URL": "url",
             "EVENTS": lambda endpoint: ", ".join(endpoint["event_types"]) or "all",
-            "STATE": state_of_endpoint,
+            "STATE": lambda endpoint: (
+                "enabled" if endpoint["is_enabled"] else endpoint["disabled_reason"] or "disabled"
+            ),
             "ID": "id",
         },
     ),
-    Change(
+    Command(
         "create",
         "Create an endpoint. Its signing secret is shown only once.",
-        "POST",
-        "/webhooks",
-        done="{answer[secret]}",
-        parameters={
-            "url": Annotated[str, typer.Argument(callback=read_https, help="A public https URL.")],
+        "POST /webhooks",
+        {
+            "url": Annotated[str, Argument(callback=read_https, help="A public https URL.")],
             "event": (EventOption, None),
             "description": option(str, "", help="Description."),
         },
@@ -237,30 +208,28 @@ ENDPOINTS = (
             "event_types": facts["event"] or [],
             "description": facts["description"],
         },
-        note=lambda facts: [
+        done="{answer[secret]}",
+        notes=lambda facts: [
             f"This is the secret of endpoint {facts['answer']['id']}. It won't be shown again."
         ],
     ),
-    Change(
+    Command(
         "delete",
         "Delete an endpoint and its deliveries.",
-        "DELETE",
-        "/webhooks/{found[id]}",
-        done="The endpoint was deleted.",
-        parameters={"endpoint": EndpointArgument},
+        "DELETE /webhooks/{found[id]}",
+        {"endpoint": EndpointArgument},
         find=find_endpoint,
         question="Delete the endpoint {found[url]} with its deliveries?",
         printed=lambda _: {"deleted": True},
+        done="The endpoint was deleted.",
     ),
 )
 STYLES = (
-    Change(
+    Command(
         "edit",
         "Update a style's details. Omitted options don't change.",
-        "PATCH",
-        "/styles/{model}",
-        done="{answer[model]} updated: {changed}.",
-        parameters={
+        "PATCH /styles/{model}",
+        {
             "style": StyleArgument,
             "name": option(str | None, None, help="Display name."),
             "description": option(str | None, None, help="Description."),
@@ -271,90 +240,65 @@ STYLES = (
             "tag": option(list[str] | None, None, "--tag", help="Tag; repeat for more."),
         },
         body=describe_edit,
+        done="{answer[model]} updated: {changed}.",
     ),
-    Change(
+    Command(
         "delete",
         "Delete a style and erase all its versions.",
-        "DELETE",
-        "/styles/{model}",
-        done="{model} was deleted; {found} being erased.",
-        parameters={"style": StyleArgument, **AT_ONCE},
+        "DELETE /styles/{model}",
+        {"style": StyleArgument, "at_once": AT_ONCE},
         body=lambda facts: {"at_once": facts["at_once"]},
         find=count_versions,
         question="Delete {model} and erase its {found}?",
         printed=lambda facts: facts["answer"]["data"],
+        done="{model} was deleted; {found} being erased.",
     ),
 )
-# They have no group.
-OTHERS = (
-    Change(
-        "unselect",
-        "Deselect another workspace's style. Requests to it fail until you select it again.",
-        "DELETE",
-        "/styles/{found[id]}/selection",
-        done="{found[model]} is no longer selected.",
-        parameters={
-            "style": Annotated[
-                str,
-                typer.Argument(
-                    metavar="STYLE", help="A selected style.", autocompletion=completion.complete_selected
-                ),
-            ]
-        },
-        find=find_others_style,
-        printed=lambda facts: {"unselected": facts["found"]["model"]},
-    ),
-    Listing(
-        "versions",
-        "List a style's versions, newest first.",
-        "/styles/{model}/versions",
-        {
-            "VERSION": "number",
-            "STATUS": "status",
-            "CREATED": lambda version: moment(version["created_at"]),
-            "SIZE": lambda version: decimal(version["size_bytes"]),
-            "": words_of_version,
-        },
-        parameters={"style": StyleArgument},
-    ),
-    Change(
-        "promote",
-        "Make a version the live version of its style.",
-        "POST",
-        "/styles/{model}/versions/{version}/promote",
-        done="{model}@{version} is now live for {model}.",
-        parameters={
-            "style": StyleArgument,
-            "version": VersionArgument,
-        },
-    ),
-    Change(
-        "rollback",
-        "Roll back to the previous live version.",
-        "POST",
-        "/styles/{model}/rollback",
-        done="{model}@{answer[number]} is live again for {model}.",
-        parameters={"style": StyleArgument},
-    ),
-    Change(
-        "retire",
-        "Retire a version permanently. Its files are kept.",
-        "POST",
-        "/styles/{model}/versions/{version}/retire",
-        done="{model}@{version} was retired.",
-        parameters={"style": StyleArgument, "version": VersionArgument, **AT_ONCE},
-        body=lambda facts: {"at_once": facts["at_once"]},
-        question="Retire {model}@{version}? It can't return to service.",
-    ),
+UNSELECT = Command(
+    "unselect",
+    "Deselect another workspace's style. Requests to it fail until you select it again.",
+    "DELETE /styles/{found[id]}/selection",
+    {"style": SelectedArgument},
+    find=find_others_style,
+    printed=lambda facts: {"unselected": facts["found"]["model"]},
+    done="{found[model]} is no longer selected.",
+)
+VERSIONS = Command(
+    "versions",
+    "List a style's versions, newest first.",
+    "GET /styles/{model}/versions",
+    {"style": StyleArgument},
+    columns={
+        "VERSION": "number",
+        "STATUS": "status",
+        "CREATED": lambda version: moment(version["created_at"]),
+        "SIZE": lambda version: decimal(version["size_bytes"]),
+        "": words_of_version,
+    },
+)
+PROMOTE = Command(
+    "promote",
+    "Make a version the live version of its style.",
+    "POST /styles/{model}/versions/{version}/promote",
+    {"style": StyleArgument, "version": VersionArgument},
+    done="{model}@{version} is now live for {model}.",
+)
+ROLLBACK = Command(
+    "rollback",
+    "Roll back to the previous live version.",
+    "POST /styles/{model}/rollback",
+    {"style": StyleArgument},
+    done="{model}@{answer[number]} is live again for {model}.",
+)
+RETIRE = Command(
+    "retire",
+    "Retire a version permanently. Its files are kept.",
+    "POST /styles/{model}/versions/{version}/retire",
+    {"style": StyleArgument, "version": VersionArgument, "at_once": AT_ONCE},
+    body=lambda facts: {"at_once": facts["at_once"]},
+    question="Retire {model}@{version}? It can't return to service.",
+    done="{model}@{version} was retired.",
 )
 
-keys_app = typer.Typer(name="keys", help="The workspace's API keys.", no_args_is_help=True)
-for _row in KEYS:
-    add_command(keys_app, _row)
-
-
-def add_commands(app: typer.Typer, names: tuple[str, ...]) -> None:
-    """Add those of the commands without a group."""
-    for row in OTHERS:
-        if row.name in names:
-            add_command(app, row)
+KEYS_APP = Typer(name="keys", help="The workspace's API keys.", no_args_is_help=True)
+add_commands(KEYS_APP, *KEYS)

@@ -1,25 +1,27 @@
-"""What every command starts with: a client, and the options that all of them have."""
+"""What every command starts with: a client, and the parameters that several have."""
 
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Annotated, cast
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import httpx
 import typer
+from typer import Argument, Option
 
 from polyscribe.client import Client
 from polyscribe.commands import completion, show
 from polyscribe.errors import NotConfirmed
-from polyscribe.transport import RetryPolicy, Timeouts
+from polyscribe.transport import RetryPolicy
 
 NOTICED_WAIT_S = 3.0
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print only JSON, for use by programs.")]
-YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
+JsonFlag = Annotated[bool, Option("--json", help="Print only JSON, for use by programs.")]
+YesFlag = Annotated[bool, Option("--yes", "-y", help="Don't ask for confirmation.")]
 StyleArgument = Annotated[
     str,
-    typer.Argument(
+    Argument(
         metavar="STYLE",
         help="A style: brand-voice, acme/brand-voice or its id.",
         autocompletion=completion.complete_style,
@@ -27,13 +29,11 @@ StyleArgument = Annotated[
 ]
 VersionArgument = Annotated[
     int,
-    typer.Argument(
-        metavar="VERSION",
-        min=1,
-        help="The version's number.",
-        autocompletion=completion.complete_version,
+    Argument(
+        metavar="VERSION", min=1, help="The version's number.", autocompletion=completion.complete_version
     ),
 ]
+TextArgument = Annotated[Path, Argument(metavar="FILE", help="A plain text; - reads it from stdin.")]
 
 
 def wait_visibly(wait_s: float) -> None:
@@ -45,50 +45,31 @@ def wait_visibly(wait_s: float) -> None:
 
 @dataclass(frozen=True)
 class Session:
-    """How commands reach the service, the storage and a receiver. Tests pass ways of their own."""
+    """How commands reach the service, the storage and a receiver of events. Tests pass ways of their own."""
 
     retries: RetryPolicy = field(default_factory=lambda: RetryPolicy(sleep=wait_visibly))
     profile: str = ""  # by --profile
     http_transport: httpx.BaseTransport | None = None
-    storage_transport: httpx.BaseTransport | None = None
-    receiver_transport: httpx.BaseTransport | None = None  # of forwarded events
 
-    def open_client(
-        self,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        *,
-        profile: str = "",
-        retries: RetryPolicy | None = None,
-        timeouts: Timeouts | None = None,
-    ) -> Client:
-        """Return a client. Raises NotLoggedIn and NoSuchProfile."""
-        return Client(
-            api_key,
-            base_url,
-            profile=profile,
-            retries=retries or self.retries,
-            timeouts=timeouts,
-            http_transport=self.http_transport,
-            storage_transport=self.storage_transport,
-        )
+    def open_client(self, **others: Any) -> Client:
+        """Return a client, with other arguments than the session's. Raises NotLoggedIn and NoSuchProfile."""
+        own = {"profile": self.profile, "retries": self.retries, "http_transport": self.http_transport}
+        return Client(**{**own, **others})
 
 
 def session_of(context: typer.Context) -> Session:
-    """Return the session that a command runs in."""
     return cast(Session, context.obj)
 
 
 def open_client(context: typer.Context) -> Client:
     """Return a client with the stored key. Raises NotLoggedIn and NoSuchProfile."""
-    session = session_of(context)
-    return session.open_client(profile=session.profile)
+    return session_of(context).open_client()
 
 
-def require_terminal(is_confirmed: bool) -> None:
+def require_terminal(is_confirmed: bool, message: str = "") -> None:
     """Raise NotConfirmed, before anything is sent, if nobody can be asked and nobody said --yes."""
     if not is_confirmed and not sys.stdin.isatty():
-        raise NotConfirmed
+        raise NotConfirmed(message)
 
 
 def confirm(question: str, is_confirmed: bool) -> None:

@@ -5,7 +5,7 @@ import csv
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 
@@ -13,26 +13,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from polyscribe.errors import (
-    ApiError,
-    FolderRejected,
-    Object,
-    PolyscribeError,
-    TextsRefused,
-    TrainingNotDone,
-    VersionNotServing,
-)
+from polyscribe.errors import ApiError, Object, PolyscribeError
 
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 PIPED_WIDTH = 100_000  # characters: no terminal shows the line, so a program reads it, and nothing wraps it
-CENT = Decimal("0.01")
 STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (30, "day"))
-JUST_NOW_S = 5
 
-
-def stdout() -> Console:
-    """Return the console of results."""
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+# Titles, each with the name of a field, or with what makes a cell of an object; None is a blank cell.
+Columns = Mapping[str, str | Callable[[Object], object]]
 
 
 def stderr() -> Console:
@@ -51,9 +39,8 @@ def print_line(sentence: str) -> None:
     print_raw(printable(sentence))
 
 
-def print_json(data: object) -> None:
-    """Print a result for programs."""
-    print_raw(json.dumps(data, indent=2, ensure_ascii=False))
+def print_json(data: object, *, indent: int | None = 2) -> None:
+    print_raw(json.dumps(data, indent=indent, ensure_ascii=False))
 
 
 def print_answer(data: object, sentence: str, *, as_json: bool) -> None:
@@ -70,13 +57,19 @@ def print_raw(line: str) -> None:
     sys.stdout.flush()
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a result as a table; None is a blank cell."""
+def print_table(columns: Columns, entries: Iterable[Object]) -> None:
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        cells = ["" if value is None else Text(printable(str(value))) for value in row]
-        table.add_row(*cells)
-    stdout().print(table)
+    for entry in entries:
+        cells = [entry[column] if isinstance(column, str) else column(entry) for column in columns.values()]
+        table.add_row(*("" if cell is None else Text(printable(str(cell))) for cell in cells))
+    _print_whole(table)
+
+
+def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
+    table = Table("", "", box=None, pad_edge=False, header_style="bold")
+    for title, fact in rows:
+        table.add_row(title, Text(printable(fact)))
+    _print_whole(table)
 
 
 def print_beside(titles: Sequence[str], texts: Sequence[str]) -> None:
@@ -84,66 +77,40 @@ def print_beside(titles: Sequence[str], texts: Sequence[str]) -> None:
     if sys.stdout.isatty():
         table = Table(*titles, expand=True, show_lines=True)
         table.add_row(*[Text(printable(text)) for text in texts])
-        stdout().print(table)
-        return
+        return _print_whole(table)
     for title, text in zip(titles, texts, strict=True):
         print_line(f"{title}:\n{text}\n")
 
 
-def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a result as CSV."""
+def _print_whole(table: Table) -> None:
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    Console(highlight=False, markup=False, width=width).print(table)
+
+
+def print_csv(columns: Sequence[str], entries: Iterable[Object]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows([entry[column] for column in columns] for entry in entries)
 
 
 def print_error(error: PolyscribeError) -> None:
     """Print what went wrong and what to do about it, in a sentence; findings and fields a line each."""
-    console = stderr()
-    console.print(printable(error.message))
-    for finding in findings_of(error):
-        console.print(printable(f"  • {finding['sentence']}"))
-        console.print(printable(f"    {finding['fix']}"))
-    for document in documents_of(error):
-        console.print(printable(f"  • {document['refusal']} {document['fix']}"))
+    lines = [error.message]
+    for finding in error.facts.get("findings", ()):
+        lines += [f"  • {finding['sentence']}", f"    {finding['fix']}"]
+    for document in error.facts.get("documents", ()):
+        lines.append(f"  • {document['refusal']} {document['fix']}")
     if isinstance(error, ApiError):
         for fault in error.errors:
             if fault.get("message") not in (None, error.detail):
-                console.print(printable(f"  {fault.get('field')}: {fault['message']}"))
+                lines.append(f"  {fault.get('field')}: {fault['message']}")
         if error.status >= 500 and error.request_id:
-            console.print(printable(f"  Request ID for support: {error.request_id}"))
+            lines.append(f"  Request ID for support: {error.request_id}")
+    stderr().print(printable("\n".join(lines)))
 
 
 def describe_error(error: PolyscribeError) -> Object:
-    """Return an error for programs."""
-    described: Object = {"kind": type(error).__name__, "detail": error.message}
-    if isinstance(error, ApiError):
-        described |= {
-            "status": error.status,
-            "code": error.code,
-            "errors": error.errors,
-            "request_id": error.request_id,
-        }
-    if isinstance(error, VersionNotServing):
-        described["version"] = error.version
-    if isinstance(error, TrainingNotDone):
-        described["training"] = error.training
-    if isinstance(error, TextsRefused):
-        described["documents"] = error.documents
-    findings = findings_of(error)
-    if findings:
-        described["findings"] = findings
-    return {"error": described}
-
-
-def findings_of(error: PolyscribeError) -> list[Object]:
-    """Return the findings that an error carries."""
-    return list(error.findings) if isinstance(error, FolderRejected | VersionNotServing) else []
-
-
-def documents_of(error: PolyscribeError) -> list[Object]:
-    """Return the refused texts that an error carries."""
-    return list(error.documents) if isinstance(error, TextsRefused) else []
+    return {"error": {"kind": type(error).__name__, "detail": error.message, **error.facts}}
 
 
 def printable(text: str) -> str:
@@ -161,7 +128,7 @@ def dollars(amount: str | None) -> str | None:
     if amount is None:
         return None
     value = Decimal(amount)
-    if value == 0 or abs(value) >= CENT:
+    if value == 0 or abs(value) >= Decimal("0.01"):
         return f"${value:,.2f}"
     digits = 1 - value.adjusted()
     return f"${value:.{digits}f}".rstrip("0")
@@ -179,7 +146,7 @@ def moment(written: str | None, *, never: str = "") -> str:
     at = parse_time(written)
     seconds = (datetime.now(timezone.utc) - at).total_seconds()
     amount = abs(seconds)
-    if amount < JUST_NOW_S:
+    if amount < 5:
         return "just now"
     for step, unit in STEPS:
         if amount < step:

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
+from typer import Argument, Context, Option
 
 from polyscribe.client import Client, is_id
 from polyscribe.commands import show
-from polyscribe.commands.choices import STDIN
-from polyscribe.commands.session import JsonFlag, open_client
+from polyscribe.commands.session import JsonFlag, open_client, require_terminal
 from polyscribe.commands.show import count, dollars
-from polyscribe.errors import NotConfirmed, Object
-from polyscribe.train import OPEN, READY, Texts, TrainingObserver, gather_texts
+from polyscribe.errors import Object
+from polyscribe.train import Texts, TrainingObserver, gather_texts
 
 LABELS = {
     "preparing": "Reading your texts",
@@ -23,38 +23,39 @@ LABELS = {
     "finishing": "Checking the style",
 }
 LINE_EVERY_PERCENT = 10
+CONSENT = "A training costs money and needs your consent. Add --yes to give it without a terminal."
 RIGHTS = "The texts are yours, or you have the right to train on them."
 
 
 def train(
-    context: typer.Context,
+    context: Context,
     *,
     style: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="STYLE",
             help="The style's short name. A new style, or your own, which gets a new version. To follow a "
             "training: its id.",
         ),
     ],
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILES", help="Your texts: .docx, .txt, .md, .pdf, …")
+        list[Path] | None, Argument(metavar="FILES", help="Your texts: .docx, .txt, .md, .pdf, …")
     ] = None,
-    text: Annotated[str, typer.Option(help="A text to learn; - reads it from stdin.")] = "",
-    name: Annotated[str, typer.Option(help="Display name of a new style.")] = "",
+    text: Annotated[str, Option(help="A text to learn; - reads it from stdin.")] = "",
+    name: Annotated[str, Option(help="Display name of a new style.")] = "",
     keep_documents: Annotated[
-        bool, typer.Option("--keep-documents", help="Keep the texts for more than 30 days afterwards.")
+        bool, Option("--keep-documents", help="Keep the texts for more than 30 days afterwards.")
     ] = False,
     consent: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--yes",
             "-y",
             help="Start without asking: accept the estimate, and state that you may train on the texts.",
         ),
     ] = False,
     follow: Annotated[
-        bool, typer.Option("--follow/--no-wait", help="Follow the training to its end, or only start it.")
+        bool, Option("--follow/--no-wait", help="Follow the training to its end, or only start it.")
     ] = True,
     as_json: JsonFlag = False,
 ) -> None:
@@ -67,10 +68,11 @@ def train(
     2 usage; 3 unreachable; 4 not allowed; 5 paused.
     """
     is_followed_again = is_id(style) and not files and not text
-    texts = Texts() if is_followed_again else gather_texts(files or [], pasted=_read_pasted(text))
+    texts = Texts({})
     if not is_followed_again:
-        _require_answerable(consent)
-    observer = TrainingObserver() if as_json else _new_observer()
+        texts = gather_texts(files or [], pasted=sys.stdin.read() if text == "-" else text)
+        require_terminal(consent, CONSENT)
+    observer = TrainingObserver() if as_json else (ProgressBar() if show.stderr().is_terminal else Lines())
     with open_client(context) as client:
         training_id = style if is_followed_again else ""
         try:
@@ -92,34 +94,21 @@ def _start(
 ) -> Object:
     """Return the training once it is started: at once for one that is, else with a person's consent."""
     training = client.trainer.get(training_id)
-    if training["status"] not in OPEN:
+    if training["status"] not in ("draft", "preparing", "ready"):
         return training
-    _require_answerable(consent)
+    require_terminal(consent, CONSENT)
     training = client.trainer.wait_for_estimate(training_id, observer)
     observer.ended()
-    if training["status"] != READY:  # another member started it
+    if training["status"] != "ready":  # another member started it
         return training
-    for document in client.trainer.documents(training_id):
-        if document["status"] == "refused":
-            show.print_note(f"{document['refusal']} {document['fix']}")
+    for document in client.trainer.refused(training_id):
+        show.print_note(f"{document['refusal']} {document['fix']}")
     show.print_note(_describe_estimate(training))
     if not consent and not typer.confirm(f"{RIGHTS} Start the training?", err=True):
         client.trainer.delete(training_id)
         show.print_note("Nothing was started or charged. The texts were deleted.")
         raise typer.Abort
     return client.trainer.start(training_id, rights=True, keep_documents=keep_documents)
-
-
-def _require_answerable(consent: bool) -> None:
-    """Raise NotConfirmed, before anything is sent, if nobody can be asked and nobody said --yes."""
-    if not consent and not sys.stdin.isatty():
-        raise NotConfirmed(
-            "A training costs money and needs your consent. Add --yes to give it without a terminal."
-        )
-
-
-def _read_pasted(text: str) -> str:
-    return sys.stdin.read() if text == STDIN else text
 
 
 def _describe_estimate(training: Object) -> str:
@@ -150,29 +139,32 @@ def _after_interrupt(training_id: str) -> str:
     )
 
 
-def _new_observer() -> TrainingObserver:
-    return ProgressBar() if show.stderr().is_terminal else Lines()
+def _describe_status(training: Object) -> str:
+    label = LABELS.get(training["status"], "")
+    return f"{label}: {training['note']}" if label and training["note"] else label
+
+
+def _describe_left(training: Object) -> str:
+    if training["left_s"] is None:
+        return ""
+    minutes = round(training["left_s"] / 60)
+    return f", about {minutes} min left" if minutes else ", less than a minute left"
 
 
 class Lines(TrainingObserver):
     """Prints a line for each status, and for each tenth of the training: for logs."""
 
     def __init__(self) -> None:
+        self._last_status = ""
         self._last_percent = -LINE_EVERY_PERCENT
 
-    def status_changed(self, training: Object) -> None:
-        """Print the status and its note."""
-        label = LABELS.get(training["status"])
-        if label:
-            note = f": {training['note']}" if training["note"] else ""
-            show.print_note(f"{label}{note}")
-
     def progressed(self, training: Object) -> None:
-        """Print how far the training is, at each tenth."""
-        if training["status"] != "running":
-            return
+        status = _describe_status(training)
+        if status and status != self._last_status:
+            show.print_note(status)
+        self._last_status = status
         percent = training["percent"]
-        if percent >= self._last_percent + LINE_EVERY_PERCENT:
+        if training["status"] == "running" and percent >= self._last_percent + LINE_EVERY_PERCENT:
             self._last_percent = percent - percent % LINE_EVERY_PERCENT
             show.print_note(f"{percent} %{_describe_left(training)}")
 
@@ -181,58 +173,26 @@ class ProgressBar(TrainingObserver):
     """Draws how far a training is."""
 
     def __init__(self) -> None:
-        self._console = show.stderr()
         self._progress: Progress | None = None
-        self._task = TaskID(0)
-        self._sent_bytes = 0
 
-    def files_began(self, *, total_bytes: int) -> None:
-        """Show a bar for the files."""
-        if total_bytes:
-            self._begin("Sending your texts", total=total_bytes)
-
-    def bytes_sent(self, count: int) -> None:
-        """Move it."""
-        self._sent_bytes += count
-        if self._progress:
-            self._progress.update(self._task, completed=self._sent_bytes)
-
-    def files_ended(self) -> None:
-        """Leave it as it is."""
-        self.ended()
-
-    def status_changed(self, training: Object) -> None:
-        """Say what is happening beside the bar."""
-        label = LABELS.get(training["status"])
-        if label is None:
-            return
-        note = f": {training['note']}" if training["note"] else ""
-        if self._progress is None:
-            self._begin("", total=100)
-        assert self._progress
-        self._progress.update(self._task, description=show.printable(f"{label}{note}"))
+    def bytes_sent(self, sent_bytes: int, *, total_bytes: int) -> None:
+        self._draw("Sending your texts", sent_bytes, total=total_bytes)
 
     def progressed(self, training: Object) -> None:
-        """Move the bar."""
-        if self._progress:
-            self._progress.update(self._task, completed=training["percent"], left=_describe_left(training))
+        status = _describe_status(training)
+        if status:
+            self._draw(status, training["percent"], left=_describe_left(training))
 
     def ended(self) -> None:
-        """Leave the bar as it is."""
         if self._progress:
             self._progress.stop()
             self._progress = None
 
-    def _begin(self, description: str, *, total: int) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
-        self._progress = Progress(*columns, TextColumn("{task.fields[left]}"), console=self._console)
-        self._task = self._progress.add_task(description, total=total, left="")
-        self._progress.start()
-
-
-def _describe_left(training: Object) -> str:
-    left_s = training["left_s"]
-    if left_s is None:
-        return ""
-    minutes = round(left_s / 60)
-    return f", about {minutes} min left" if minutes else ", less than a minute left"
+    def _draw(self, description: str, completed: float, *, total: int = 100, left: str = "") -> None:
+        if self._progress is None:
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+            self._progress = Progress(*columns, TextColumn("{task.fields[left]}"), console=show.stderr())
+            self._task = self._progress.add_task("", left="")
+            self._progress.start()
+        text = show.printable(description)
+        self._progress.update(self._task, description=text, completed=completed, total=total, left=left)

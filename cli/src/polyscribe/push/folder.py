@@ -19,11 +19,11 @@ MIB = 1024 * 1024
 # As the service takes them; a test compares.
 LIMITS_BYTES = {CONFIG_FILE: 64 * 1024, WEIGHTS_FILE: 1024 * MIB}
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-SAFE_SAVE = "Save it with model.save_pretrained(folder, safe_serialization=True)."
+HEADER_LIMIT_BYTES = MIB  # an adapter of a 70-billion model needs 0.2 MiB
 
 LENGTH_BYTES = 8
-HEADER_LIMIT_BYTES = 1024 * 1024  # as the service reads it: an adapter of a 70-billion model needs 0.2 MiB
 GIT_LFS_POINTER = b"version https://git-lfs"
+SAFE_SAVE = "Save it with model.save_pretrained(folder, safe_serialization=True)."
 
 Finding = dict[str, str]
 
@@ -44,78 +44,72 @@ class LocalFile:
         return (facts.st_size, facts.st_mtime_ns) != (self.size_bytes, self.modified_ns)
 
 
-@dataclass(frozen=True)
-class AdapterFolder:
-    """A folder that holds an adapter."""
-
-    path: Path
-    files: tuple[LocalFile, ...]
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Return each file's name and size in bytes."""
-        return {file.name: file.size_bytes for file in self.files}
-
-    def file(self, name: str) -> LocalFile:
-        """Return a file by its name."""
-        return next(file for file in self.files if file.name == name)
-
-
 def require_files(folder: Path) -> None:
     """Raise FolderRejected for a folder that is none, or that lacks a file; nothing is read of them."""
     if not folder.is_dir():
-        sentence = f"{folder} is not a folder."
-        raise FolderRejected([finding("folder_missing", sentence, "Use the folder written by PEFT.")])
+        fix = "Use the folder written by PEFT."
+        raise FolderRejected(findings=[_finding("folder_missing", f"{folder} is not a folder.", fix)])
     missing = [_missing_file(folder, name) for name in LIMITS_BYTES if not (folder / name).is_file()]
     if missing:
-        raise FolderRejected(missing)
+        raise FolderRejected(findings=missing)
 
 
-def read_folder(folder: Path) -> AdapterFolder:
-    """Return the adapter in a folder. Raises FolderRejected with every finding."""
+def read_folder(folder: Path) -> dict[str, LocalFile]:
+    """Return the files of an adapter by their names. Raises FolderRejected with every finding."""
     require_files(folder)
+    files = {}
     findings: list[Finding] = []
-    files = []
     for name in LIMITS_BYTES:
-        file = _read_file(folder, name, findings)
-        if file:
-            files.append(file)
+        files[name] = _read_file(folder / name, findings)
     if not findings:
         _check_config(folder / CONFIG_FILE, findings)
-        _check_weights(folder / WEIGHTS_FILE, findings)
+        fault = _header_fault(folder / WEIGHTS_FILE)
+        if fault:
+            sentence = f"{WEIGHTS_FILE} is not a valid safetensors file: {fault}."
+            findings.append(_finding("not_safetensors", sentence))
     if findings:
-        raise FolderRejected(findings)
-    return AdapterFolder(folder.resolve(), tuple(files))
+        raise FolderRejected(findings=findings)
+    return files
 
 
-def finding(code: str, sentence: str, fix: str) -> Finding:
-    """Return a finding in the form of the service's report."""
+def _finding(code: str, sentence: str, fix: str = SAFE_SAVE) -> Finding:
     return {"code": code, "sentence": sentence, "fix": fix}
 
 
-def _read_file(folder: Path, name: str, findings: list[Finding]) -> LocalFile | None:
-    path = folder / name
+def _missing_file(folder: Path, name: str) -> Finding:
+    """Return why a file is missing: often the weights are there as a pickle."""
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLE_ENDINGS)
+    if name == WEIGHTS_FILE and pickles:
+        sentence = f"{pickles[0]} is a pickle file, which can run code when opened, so it is not accepted."
+        return _finding("file_pickle", sentence)
+    inner = sorted(path.parent.name for path in folder.glob(f"*/{name}"))
+    if inner:
+        sentence = f"{name} is not in {folder} but in its subfolder {inner[-1]}."
+        return _finding("file_missing", sentence, f"Push {folder / inner[-1]}.")
+    return _finding("file_missing", f"{name} is missing in {folder}.")
+
+
+def _read_file(path: Path, findings: list[Finding]) -> LocalFile:
+    name, limit_bytes = path.name, LIMITS_BYTES[path.name]
     try:
         with path.open("rb") as opened:
             facts = os.stat(opened.fileno())
-            file = LocalFile(
-                name, path, facts.st_size, facts.st_mtime_ns, _digest(opened, LIMITS_BYTES[name])
-            )
+            sha256 = _digest(opened, limit_bytes)
+            file = LocalFile(name, path, facts.st_size, facts.st_mtime_ns, sha256)
             is_changed = file.is_changed(opened)
     except OSError as error:
         sentence = f"{name} can't be read: {error.strerror}."
-        findings.append(finding("file_unreadable", sentence, "Check the file's permissions."))
-        return None
-    limit_bytes = LIMITS_BYTES[name]
-    if facts.st_size == 0:
-        findings.append(finding("file_empty", f"{name} is empty.", SAFE_SAVE))
-    elif facts.st_size > limit_bytes:
-        sentence = f"{name} is {facts.st_size:,} bytes; the limit is {limit_bytes:,}."
+        found = _finding("file_unreadable", sentence, "Check the file's permissions.")
+        raise FolderRejected(findings=[found]) from error
+    if file.size_bytes == 0:
+        findings.append(_finding("file_empty", f"{name} is empty."))
+    elif file.size_bytes > limit_bytes:
+        sentence = f"{name} is {file.size_bytes:,} bytes; the limit is {limit_bytes:,}."
         fix = "Train with a lower rank, or save the weights in bfloat16."
-        findings.append(finding("file_too_large", sentence, fix))
+        findings.append(_finding("file_too_large", sentence, fix))
     elif is_changed:
-        sentence = f"{name} is still being written."
-        findings.append(finding("file_changing", sentence, "Push the folder when it is complete."))
+        fix = "Push the folder when it is complete."
+        findings.append(_finding("file_changing", f"{name} is still being written.", fix))
     return file
 
 
@@ -129,41 +123,20 @@ def _digest(opened: BinaryIO, limit_bytes: int) -> str:
     return digest.hexdigest()
 
 
-def _missing_file(folder: Path, name: str) -> Finding:
-    """Return why a file is missing: often the weights are there as a pickle."""
-    pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLE_ENDINGS)
-    if name == WEIGHTS_FILE and pickles:
-        sentence = f"{pickles[0]} is a pickle file, which can run code when opened, so it is not accepted."
-        return finding("file_pickle", sentence, SAFE_SAVE)
-    inner = sorted(path.parent.name for path in folder.glob(f"*/{name}"))
-    if inner:
-        sentence = f"{name} is not in {folder} but in its subfolder {inner[-1]}."
-        return finding("file_missing", sentence, f"Push {folder / inner[-1]}.")
-    return finding("file_missing", f"{name} is missing in {folder}.", SAFE_SAVE)
-
-
 def _check_config(path: Path, findings: list[Finding]) -> None:
     try:
         config: object = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        findings.append(finding("config_not_json", f"{CONFIG_FILE} is not JSON ({error}).", SAFE_SAVE))
+        findings.append(_finding("config_not_json", f"{CONFIG_FILE} is not JSON ({error})."))
         return
     if not isinstance(config, dict):
-        findings.append(finding("config_not_json", f"{CONFIG_FILE} is not a JSON object.", SAFE_SAVE))
+        findings.append(_finding("config_not_json", f"{CONFIG_FILE} is not a JSON object."))
     elif config.get("peft_type") != "LORA":
         sentence = f"peft_type is {config.get('peft_type')!r}; only LORA is supported."
-        findings.append(finding("peft_type", sentence, "Train a LoRA adapter."))
+        findings.append(_finding("peft_type", sentence, "Train a LoRA adapter."))
 
 
-def _check_weights(path: Path, findings: list[Finding]) -> None:
-    fault = header_fault(path)
-    if fault:
-        sentence = f"{WEIGHTS_FILE} is not a valid safetensors file: {fault}."
-        findings.append(finding("not_safetensors", sentence, SAFE_SAVE))
-
-
-def header_fault(path: Path) -> str:
-    """Return what is wrong with a file's header, in half a sentence, or ""."""
+def _header_fault(path: Path) -> str:
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(LENGTH_BYTES + 1)
@@ -177,34 +150,22 @@ def header_fault(path: Path) -> str:
         if length_bytes > size_bytes - LENGTH_BYTES:
             return "its header is truncated"
         file.seek(LENGTH_BYTES)
-        text = file.read(length_bytes)
+        return _tensors_fault(file.read(length_bytes), size_bytes - LENGTH_BYTES - length_bytes)
+
+
+def _tensors_fault(text: bytes, data_bytes: int) -> str:
+    """Return what is wrong with the tensors' places in the file, or ""."""
     try:
         header = json.loads(text)
+        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+        ends = [int(entry["data_offsets"][1]) for entry in tensors]
     except (ValueError, RecursionError):
         return "its header is not JSON"
-    return _entries_fault(header, data_bytes=size_bytes - LENGTH_BYTES - length_bytes)
-
-
-def _entries_fault(header: dict[str, object], *, data_bytes: int) -> str:
-    """Return what is wrong with the tensors' places in the file, or ""."""
-    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-    if not tensors:
-        return "it contains no tensors"
-    ends = [_end_of(entry) for entry in tensors.values()]
-    if None in ends:
+    except (TypeError, LookupError, OverflowError):
         return "an entry of its header has no data_offsets"
-    last_end = max(end for end in ends if end is not None)
-    if last_end > data_bytes:
-        return f"it is {last_end - data_bytes:,} bytes shorter than its header says"
-    if last_end < data_bytes:
-        return f"{data_bytes - last_end:,} bytes after the last tensor belong to no tensor"
-    return ""
-
-
-def _end_of(entry: object) -> int | None:
-    """Return where a tensor ends, counted from the end of the header; None for a malformed entry."""
-    offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
-    if not isinstance(offsets, list) or len(offsets) != 2:
-        return None
-    end = offsets[1]
-    return end if type(end) is int and end >= 0 else None
+    surplus_bytes = data_bytes - max(ends, default=0)
+    if not ends:
+        return "it contains no tensors"
+    if surplus_bytes < 0:
+        return f"it is {-surplus_bytes:,} bytes shorter than its header says"
+    return f"{surplus_bytes:,} bytes after the last tensor belong to no tensor" if surplus_bytes else ""
