@@ -800,8 +800,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("waiting", "pending approval"),
-                            ("agreed", "approved, not yet in effect"),
-                            ("begun", "in effect"),
+                            ("agreed", "approved"),
                             ("declined", "Declined"),
                             ("withdrawn", "Withdrawn"),
                         ],
@@ -1279,14 +1278,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="selection",
             constraint=models.UniqueConstraint(models.F("tenant"), models.F("style"), name="one_selection"),
-        ),
-        migrations.AddConstraint(
-            model_name="pricechange",
-            constraint=models.UniqueConstraint(
-                models.F("style"),
-                condition=models.Q(("state__in", ["waiting", "agreed"])),
-                name="one_open_price_change",
-            ),
         ),
         migrations.AddConstraint(
             model_name="pricechange",

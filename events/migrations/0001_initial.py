@@ -144,6 +144,7 @@ class Migration(migrations.Migration):
                             ),
                             ("keys", "An API key is created, rotated or revoked"),
                             ("workspace", "The workspace is suspended, reinstated or scheduled for deletion"),
+                            ("invitation", "Invitation"),
                         ],
                         max_length=20,
                     ),
@@ -174,17 +175,38 @@ class Migration(migrations.Migration):
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 (
+                    "invitation",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="mails",
+                        to="tenants.invitation",
+                    ),
+                ),
+                (
                     "membership",
                     models.ForeignKey(
                         db_index=False,
+                        null=True,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="mails",
                         to="tenants.membership",
                     ),
                 ),
                 (
+                    "tenant",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="mails",
+                        to="tenants.tenant",
+                        verbose_name="workspace",
+                    ),
+                ),
+                (
                     "event",
                     models.ForeignKey(
+                        null=True,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="mails",
                         to="events.outboxevent",

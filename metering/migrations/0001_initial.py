@@ -589,13 +589,6 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("style", models.UUIDField(blank=True, null=True)),
-                (
-                    "style_name",
-                    models.CharField(
-                        blank=True, help_text="The style's model name at the time.", max_length=100
-                    ),
-                ),
                 (
                     "is_base",
                     models.BooleanField(default=False, help_text="Price of the base model without a style."),
@@ -603,24 +596,6 @@ class Migration(migrations.Migration):
                 ("input_nanousd", models.BigIntegerField()),
                 ("cached_input_nanousd", models.BigIntegerField()),
                 ("output_nanousd", models.BigIntegerField()),
-                (
-                    "author_percent",
-                    models.PositiveSmallIntegerField(
-                        default=0,
-                        help_text="Percentage of what other workspaces pay for a public style, for its author.",
-                    ),
-                ),
-                (
-                    "author",
-                    models.ForeignKey(
-                        blank=True,
-                        help_text="Who earns.",
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="tenants.tenant",
-                    ),
-                ),
                 (
                     "book",
                     models.ForeignKey(
@@ -665,6 +640,51 @@ class Migration(migrations.Migration):
                         db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="refused_requests",
+                        to="tenants.tenant",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="StylePrice",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("style", models.UUIDField()),
+                (
+                    "style_name",
+                    models.CharField(
+                        blank=True, help_text="The style's model name at the time.", max_length=100
+                    ),
+                ),
+                ("effective_from", models.DateTimeField(help_text="In UTC; whole minutes.")),
+                (
+                    "input_nanousd",
+                    models.BigIntegerField(
+                        blank=True, help_text="Leave all three empty for the standard price.", null=True
+                    ),
+                ),
+                ("cached_input_nanousd", models.BigIntegerField(blank=True, null=True)),
+                ("output_nanousd", models.BigIntegerField(blank=True, null=True)),
+                (
+                    "author_percent",
+                    models.PositiveSmallIntegerField(
+                        default=0,
+                        help_text="Percentage of what other workspaces pay for a public style, for its author.",
+                    ),
+                ),
+                (
+                    "author",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Who earns.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
                         to="tenants.tenant",
                     ),
                 ),
@@ -1069,29 +1089,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="price",
-            constraint=models.UniqueConstraint(
-                fields=("book", "style", "is_base"), name="one_price_a_style", nulls_distinct=False
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="price",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("style", None), ("is_base", False), _connector="OR"),
-                name="price_of_one_thing",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="price",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("author_percent", 0),
-                    models.Q(
-                        ("author__isnull", False), ("author_percent__lte", 100), ("style__isnull", False)
-                    ),
-                    _connector="OR",
-                ),
-                name="share_has_an_author",
-            ),
+            constraint=models.UniqueConstraint(fields=("book", "is_base"), name="one_price_a_book"),
         ),
         migrations.AddConstraint(
             model_name="price",
@@ -1109,6 +1107,40 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="refusedrequest",
             index=models.Index(fields=["at"], name="refused_oldest"),
+        ),
+        migrations.AddConstraint(
+            model_name="styleprice",
+            constraint=models.UniqueConstraint(
+                fields=("style", "effective_from"), name="one_style_price_a_moment"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="styleprice",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("cached_input_nanousd", None), ("input_nanousd", None), ("output_nanousd", None)
+                    ),
+                    models.Q(
+                        ("cached_input_nanousd__gte", 0),
+                        ("input_nanousd__gte", 0),
+                        ("output_nanousd__gte", 0),
+                    ),
+                    _connector="OR",
+                ),
+                name="style_prices_are_three",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="styleprice",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("author_percent", 0),
+                    models.Q(("author__isnull", False), ("author_percent__lte", 100)),
+                    _connector="OR",
+                ),
+                name="style_share_has_an_author",
+            ),
         ),
         migrations.AddConstraint(
             model_name="subscription",

@@ -61,3 +61,13 @@ BEGIN
 END $$;
 CREATE TRIGGER burns_stay_within_grants AFTER INSERT ON metering_creditburn
     FOR EACH ROW EXECUTE FUNCTION metering_check_credit_burn();
+
+CREATE FUNCTION metering_refuse_style_price_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND OLD.effective_from > now() THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'prices of styles are append-only' USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER style_prices_stay BEFORE UPDATE OR DELETE ON metering_styleprice
+    FOR EACH ROW EXECUTE FUNCTION metering_refuse_style_price_change();

@@ -492,15 +492,6 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                (
-                    "digest",
-                    models.CharField(
-                        editable=False,
-                        help_text="SHA-256 of the token in the emailed link.",
-                        max_length=64,
-                        unique=True,
-                    ),
-                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "mailed_at",

@@ -20,7 +20,7 @@ ROLES = {
         (
             "metering",
             "view",
-            "authorearning creditburn creditgrant hostedstyle invoice invoiceline ledgerentry plan planversion price pricebook subscription traininghold usagedaily usageevent",
+            "authorearning creditburn creditgrant hostedstyle invoice invoiceline ledgerentry plan planversion price pricebook styleprice subscription traininghold usagedaily usageevent",
         ),
         ("operations", "view", "failedtask"),
         ("tenants", "view", "auditentry membership user"),
@@ -40,7 +40,7 @@ ROLES = {
         (
             "metering",
             "view add change",
-            "creditgrant invoice ledgerentry plan planversion price pricebook subscription",
+            "creditgrant invoice ledgerentry plan planversion price pricebook styleprice subscription",
         ),
         ("tenants", "view", "apikey auditentry membership user"),
         ("tenants", "view change", "tenant"),
@@ -70,7 +70,7 @@ ROLES = {
         (
             "metering",
             "view add change",
-            "authorearning creditburn creditgrant hostedstyle invoice invoiceline ledgerentry plan planversion price pricebook subscription usagedaily usageevent",
+            "authorearning creditburn creditgrant hostedstyle invoice invoiceline ledgerentry plan planversion price pricebook styleprice subscription usagedaily usageevent",
         ),
         ("operations", "view change", "failedtask"),
         ("tenants", "view add change", "apikey auditentry membership user"),
