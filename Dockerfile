@@ -8,12 +8,16 @@ COPY pyproject.toml uv.lock ./
 # compiled files that name no time: a release's image gives every file its commit's (deploy/release.sh)
 RUN UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=UNCHECKED_HASH uv sync --frozen --no-default-groups --group traces --no-install-project
 
-# what only a build needs: it compiles the translations and makes the fonts
+# what only a build needs: it compiles the translations and makes the fonts and the guides' pages
 FROM build AS made
 RUN UV_PYTHON_DOWNLOADS=never uv sync --frozen --only-group build --no-install-project
 COPY locale locale
-COPY dev/stack/web_fonts.py dev/stack/web_fonts.py
-RUN mkdir static && .venv/bin/python locale/compile.py && .venv/bin/python dev/stack/web_fonts.py
+COPY docs docs
+COPY SECURITY.md ./
+COPY dev/bench/README.md dev/bench/README.md
+COPY dev/stack/web_fonts.py dev/stack/guides.py dev/stack/
+RUN mkdir static && .venv/bin/python locale/compile.py && .venv/bin/python dev/stack/web_fonts.py \
+    && .venv/bin/python dev/stack/guides.py
 
 FROM ${PYTHON_IMAGE}
 ARG SOURCE_DATE_EPOCH
@@ -42,13 +46,11 @@ COPY engine/styles engine/styles
 COPY engine/serve.py engine/libnuma.py engine/prepare.py engine/convert.py engine/
 COPY engine/extensions engine/extensions
 # the site shows them at /docs/
-COPY docs docs
-COPY SECURITY.md ./
-COPY dev/bench/README.md dev/bench/README.md
+COPY --from=made /app/docs/built docs/built
 # the settings ask for these; collecting files uses none of them
 RUN DJANGO_SECRET_KEY=build DATABASE_URL=postgres://build@localhost/build VALKEY_URL=redis://localhost/0 \
     CELERY_BROKER_URL=redis://localhost/1 API_KEY_PEPPERS=1:00 CACHE_SALT_SECRET=00 \
-    python manage.py collectstatic --no-input \
+    python manage.py collectstatic --no-input --ignore '*.map' \
     && useradd --uid 10001 --no-create-home polyscribe
 USER polyscribe
 EXPOSE 8000

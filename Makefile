@@ -29,15 +29,16 @@ demo-ray: ## Run the demo with a local Ray cluster instead of vLLM; ENGINE_REPLI
 	$(call BOOTSTRAP,--ray)
 	@ENGINE_KIND=ray $(STACK) demo --var '$(or $(VAR),var/ray)'
 
+# Tests read the guides' pages; the demo makes them once it is up.
 test: ## All tests but slow ones, against real services and a real vLLM; TIER=ci or all, PART=rooms, pages or journeys
-	$(call BOOTSTRAP,--engine)
+	$(call BOOTSTRAP,--engine --guides)
 	@$(STACK) test --tier $(or $(TIER),quick) $(addprefix --part ,$(PART)) -- $(ARGS)
 
 test-all: ## Every test, with ten times the examples: what runs nightly; COVERAGE=1 measures the branches covered
 	@$(MAKE) --no-print-directory test TIER=all
 
 test-quick: ## One app's tests, FLOOR=tenants; the services stay up between runs, so it takes seconds
-	$(call BOOTSTRAP)
+	$(call BOOTSTRAP,--guides)
 	@$(STACK) test-quick $(or $(FLOOR),tenants) -- $(ARGS)
 
 test-ray: ## Run the journeys on a Ray cluster
@@ -119,7 +120,7 @@ trial-bare: ## Run `make demo` on a bare Debian with only Python and make (root,
 	@$(TRIALS) bare $(ARGS)
 
 screens: ## Take screenshots of every page, light and dark, at both widths, to docs/screens/
-	$(call BOOTSTRAP)
+	$(call BOOTSTRAP,--guides)
 	@SCREENS=docs/screens $(STACK) run --services -- .venv/bin/python -m pytest -q tests/pages/test_every_page.py tests/pages/test_every_state.py
 
 trial-compose: ## Run docker-compose.yml with podman and stand-in images: use, crash and replace it (root)
@@ -216,7 +217,7 @@ bench-billing: ## Measure invoices on the data of seed-large
 	@$(STACK) run --services --var var/large -- .venv/bin/python -m bench.billing
 
 bench-pages: ## Measure pages and the API's lists in a workspace with 10,000 styles and many requests
-	$(call BOOTSTRAP)
+	$(call BOOTSTRAP,--guides)
 	@$(STACK) run --services --var var/bench-pages -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
 		.venv/bin/python -m bench.pages pages && .venv/bin/python -m bench.pages api'
 

@@ -1,4 +1,4 @@
-"""Make the environments: `python -I dev/stack/bootstrap.py [--engine | --ray]`; Python ≥ 3.11 alone.
+"""Make the environments: `python -I dev/stack/bootstrap.py [--engine] [--ray] [--guides]`; Python ≥ 3.11.
 
 Finds or installs uv, then fills `.venv` from uv.lock and, with --engine or --ray, `.venv-engine`. The second
 time it sees that nothing changed and is done in well under a second. Output of the tools goes to var/log/.
@@ -27,6 +27,7 @@ NEEDED = (3, 12)
 NEEDED_GB = 6
 ENGINE_MACHINES = ("x86_64", "aarch64")  # for which there are wheels of vLLM, and engine/libnuma.py
 CPU_INFO = Path("/proc/cpuinfo")
+GUIDES = "dev/stack/guides.py"
 
 
 class Stop(SystemExit):
@@ -44,6 +45,7 @@ def main() -> None:
         "--engine", action="store_true", help="also make .venv-engine, the environment of vLLM"
     )
     parser.add_argument("--ray", action="store_true", help="also make it, with Ray Serve LLM in it")
+    parser.add_argument("--guides", action="store_true", help="also make the guides' pages, for tests")
     options = parser.parse_args()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     engine_elsewhere = os.environ.get("ENGINE_URL") and os.environ.get("BASE_MODEL_DIR")
@@ -54,6 +56,8 @@ def main() -> None:
     _step("web environment", sync)
     _step("translations", compile_translations)
     _step("web fonts", make_web_fonts)
+    if options.guides:
+        _step("guides", make_guides)
     if options.ray:
         _step("engine environment (Ray)", partial(engine, "--ray"))
     elif options.engine and not engine_elsewhere:  # the base model is prepared in the engine's environment
@@ -99,6 +103,27 @@ def make_web_fonts() -> bool:
         return False
     _run_script(script, failure="The web fonts were not made")
     return True
+
+
+def make_guides() -> bool:
+    """Make the guides' pages; return False if they are newer than what they are made of."""
+    if not are_guides_stale():
+        return False
+    _run_script(GUIDES, failure="The guides were not made")
+    return True
+
+
+def are_guides_stale() -> bool:
+    """Return True if the guides' pages are not there, or something that they are made of changed since."""
+    made = ROOT / "docs" / "built" / "en" / "searchindex.js"
+    texts = (ROOT / name for name in (GUIDES, "docs/conf.py", "SECURITY.md", "dev/bench/README.md"))
+    sources = [
+        *texts,
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/??/*"),
+        *ROOT.glob("docs/_templates/**/*.html"),
+    ]
+    return not made.exists() or any(source.stat().st_mtime > made.stat().st_mtime for source in sources)
 
 
 def engine(*options: str) -> bool:

@@ -1,11 +1,12 @@
 """`make demo`: the whole of Polyscribe on this machine, until Ctrl-C."""
 
+import sys
 from pathlib import Path
 
-from stack import services
+from stack import bootstrap, services
 from stack.errors import Interrupted
 from stack.folders import ROOT, Folders, shown
-from stack.processes import POLL_S
+from stack.processes import POLL_S, Program
 from stack.services import Stack
 from stack.steps import Steps
 from stack.whole import Seeded, bring_up
@@ -26,6 +27,7 @@ def demo(var: Path | None) -> int:
             stack.variables = {**OPERATOR, **stack.variables}
             steps.say(expectation(stack))
             seeded = bring_up(stack, with_sample=True)
+            make_guides(stack)
             steps.say(announcement(stack, seeded))
             while True:
                 stack.supervisor.revive()
@@ -33,6 +35,13 @@ def demo(var: Path | None) -> int:
     except Interrupted:
         steps.say("Everything has stopped.")
         return 0
+
+
+def make_guides(stack: Stack) -> None:
+    """Begin to make the guides' pages where they are not there: until then, the site says so."""
+    if bootstrap.are_guides_stale():
+        argv = [sys.executable, str(ROOT / bootstrap.GUIDES)]
+        stack.supervisor.start(Program("guides", "the guides", argv, wrapper=("nice",), is_optional=True))
 
 
 def expectation(stack: Stack) -> str:

@@ -1,7 +1,7 @@
 """What a wheel of the site holds beside its packages: hatchling calls this (pyproject.toml).
 
-The catalogues and the fonts are made here, because no checkout and no sdist has them. An editable
-installation needs none of it: it reads the checkout.
+The catalogues, the fonts and the guides' pages are made here, because no checkout and no sdist has them. An
+editable installation needs none of it: it reads the checkout.
 """
 
 import subprocess
@@ -12,17 +12,14 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 TARGET = "core/project"  # core/project_root.py finds it there
-GENERATORS = ("locale/compile.py", "dev/stack/web_fonts.py")
+GENERATORS = ("locale/compile.py", "dev/stack/web_fonts.py", "dev/stack/guides.py")
 # As the Dockerfile copies them; and what trains, for a worker that has TRAINING_PYTHON.
 PACKAGED_FILES = (
     "templates/**/*",
     "static/**/*",
     "locale/**/*.mo",
     "locale/**/*.json",
-    "docs/*.md",
-    "docs/??/*.md",  # translations; docs/decisions are for developers
-    "SECURITY.md",
-    "dev/bench/README.md",
+    "docs/built/**/*",
     "engine/styles/**/*",
     "engine/controls/**/*",
     "engine/trainer/**/*",

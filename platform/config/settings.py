@@ -1,5 +1,6 @@
 """The project's one settings file. What operators set comes from the table in `config/variables.py`."""
 
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -194,7 +195,8 @@ FORMAT_MODULE_PATH = "config.formats"
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "var" / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+_redoc = files("drf_spectacular_sidecar") / "static" / "drf_spectacular_sidecar" / "redoc" / "bundles"
+STATICFILES_DIRS = [BASE_DIR / "static", ("redoc", str(_redoc))]
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()  # the demo and the tests serve what nobody collected
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # nothing is uploaded through Django

@@ -1,11 +1,11 @@
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
 from website import (
-    api_reference,
     api_schema,
-    guide_pages,
+    guides,
     js_catalog,
     legal_pages,
     mailbox,
@@ -40,10 +40,11 @@ urlpatterns = [
     path("v1/", include("training.openai_api.urls")),
     path("", include("provenance.urls")),
     path("api/schema/", api_schema.show_schema, name="api_schema"),
-    path("docs/", guide_pages.list_guides, name="guides"),
-    path("docs/api/", api_reference.show_index, name="api_reference"),
-    path("docs/api/<slug:slug>/", api_reference.show_group, name="api_reference_group"),
-    path("docs/<slug:slug>/", guide_pages.show_guide, name="guide"),
+    path("docs/", guides.show_guide, name="guides"),
+    path("docs/api/", api_schema.show_reference, name="api_reference"),
+    path("docs/api/<slug:group>/", RedirectView.as_view(url="/docs/api/#tag/%(group)s")),  # before 1.0.0
+    path("docs/<slug:name>/", guides.show_guide, name="guide"),
+    re_path(r"^docs/(?P<name>[\w./-]+\.\w+)$", guides.show_file, name="guide_file"),
     path("words/<slug:language>.js", js_catalog.show_words, name="script_words"),
     path("status/", status_page.show_status, name="status"),
     path("terms/", legal_pages.show_terms, name="terms"),

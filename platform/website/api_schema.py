@@ -1,17 +1,23 @@
-"""The OpenAPI document of both APIs."""
+"""The OpenAPI document of both APIs, and the page on which Redoc shows it."""
 
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.csp import CSP
 from django.utils.translation import override
+from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET
 from drf_spectacular.generators import SchemaGenerator
 
 from inference.public import data_plane_paths, data_plane_schemas
 from website.api_field_texts import describe_fields
+from website.snippets import KEY_VARIABLE
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,18 @@ TAGS = {
     "webhooks": Tag("Webhooks", "Webhook endpoints, events and their deliveries."),
 }
 
+REDOC = "redoc/redoc.standalone.js"
+# By script, Redoc fills style elements that are empty in the page. One has its text.
+REDOC_STYLES = (
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
+    "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='",
+)
+REFERENCE_POLICY: dict[str, list[str]] = settings.SECURE_CSP | {
+    "connect-src": [CSP.SELF],
+    "style-src": [CSP.SELF, *REDOC_STYLES],
+    "worker-src": ["blob:"],
+}
+
 FORMAT = "The format of the response, instead of `Accept`."
 
 type JsonObject = dict[str, Any]
@@ -55,9 +73,11 @@ def add_data_plane(result: JsonObject, **_: Any) -> JsonObject:
     result["paths"] |= data_plane_paths()
     result["components"]["schemas"] |= data_plane_schemas()
     describe_fields(result["components"]["schemas"])
-    for methods in result["paths"].values():
-        for operation in methods.values():
+    for path, methods in result["paths"].items():
+        for method, operation in methods.items():
             operation.setdefault("security", [{}])  # open to everybody, which linters want said
+            sample = write_curl(path, method, operation)
+            operation["x-codeSamples"] = [{"lang": "Shell", "label": "curl", "source": sample}]
             for parameter in operation.get("parameters", []):
                 parameter.setdefault("description", FORMAT)  # REST framework's own parameter
     result["tags"] = [
@@ -65,6 +85,20 @@ def add_data_plane(result: JsonObject, **_: Any) -> JsonObject:
         for name, tag in TAGS.items()
     ]
     return result
+
+
+def write_curl(path: str, method: str, operation: JsonObject) -> str:
+    """Return a command for a POSIX shell that sends an operation's example."""
+    lines = [f"curl -X {method.upper()} {settings.SITE_URL}{path}"]
+    if {} not in operation["security"]:
+        lines.append(f'-H "Authorization: Bearer ${KEY_VARIABLE}"')
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    named = [example["value"] for example in content.get("examples", {}).values()]
+    example = named[0] if named else content.get("example")
+    if example is not None:
+        text = orjson.dumps(example).decode().replace("'", "'\\''")
+        lines += ['-H "Content-Type: application/json"', f"-d '{text}'"]
+    return " \\\n  ".join(lines)
 
 
 @cache
@@ -79,3 +113,15 @@ def document() -> JsonObject:
 def show_schema(request: HttpRequest) -> HttpResponse:
     """Return the document as JSON."""
     return HttpResponse(orjson.dumps(document()), content_type="application/json")
+
+
+@require_GET
+@csp_override(REFERENCE_POLICY)
+def show_reference(request: HttpRequest) -> HttpResponse:
+    """Show the document to people, by Redoc."""
+    return render(request, "api_reference.html", {"redoc": REDOC})
+
+
+def reference_address(operation: JsonObject) -> str:
+    """Return where the reference shows an operation."""
+    return f"{reverse('api_reference')}#tag/{operation['tags'][0]}/operation/{operation['operationId']}"

@@ -6,6 +6,8 @@ JavaScript, Django turns a template's tags into calls.
 """
 
 import ast
+import hashlib
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,8 +19,6 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
-
-from website.guide_translations import changed_guides
 
 PROJECT_ROOT = Path(__file__).parents[2]
 LOCALE = PROJECT_ROOT / "locale"
@@ -90,6 +90,23 @@ def compare(language: str) -> Drift:
             _key(message.id) for message in read_messages(wanted, language) if not is_done(message)
         ]
     return drift
+
+
+def changed_guides(language: str) -> dict[str, str]:
+    """Return the English guides that changed since their translation, and what SHA-256 each has now.
+
+    `docs/de/team.md` is the German text of `docs/team.md`. `locale/de/guides.json` holds the SHA-256 of the
+    English text that each was translated from.
+    """
+    record = LOCALE / language / "guides.json"
+    known = json.loads(record.read_text()) if record.exists() else {}
+    changed = {}
+    for translation in sorted((PROJECT_ROOT / "docs" / language).glob("*.md")):
+        path = f"docs/{translation.name}"
+        digest = hashlib.sha256((PROJECT_ROOT / path).read_bytes()).hexdigest()
+        if known.get(path) != digest:
+            changed[path] = digest
+    return changed
 
 
 def read_messages(content: bytes, language: str) -> list[Message]:

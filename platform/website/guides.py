@@ -1,256 +1,115 @@
-"""The guides of docs/, rendered once a process and language: pages with anchors, and links between them.
+"""The guides: pages that Sphinx made of docs/ (dev/stack/guides.py), in the reader's language.
 
-The files are part of the release, so nothing here asks a database. Raw HTML in them is shown as text. A guide
-without a translation is shown in English.
+They are part of the release, so nothing here asks a database. Their theme has scripts and styles within its
+pages; the policy of each page allows just these, by their digests.
 """
 
-import posixpath
-from collections.abc import Iterable
+import hashlib
+import json
+import mimetypes
+import re
+from base64 import b64encode
 from dataclasses import dataclass
-from functools import cache
-from urllib.parse import urlsplit
+from functools import lru_cache
+from html import unescape
+from pathlib import Path
 
 from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.functional import Promise
-from django.utils.safestring import SafeString
-from django.utils.translation import get_language, override
-from django.utils.translation import gettext_lazy as _
-from markdown_it.token import Token
+from django.utils.csp import CSP, build_policy
+from django.utils.translation import get_language
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import condition, require_GET
 
-from website import guide_markdown
-from website.guide_markdown import Section
-from website.guide_translations import original_of, translated_guides, translation_of
-
-GETTING_STARTED = {
-    "getting-started": "docs/getting-started.md",
-    "styles": "docs/styles.md",
-    "editors": "docs/editors.md",
-}
-OWN_STYLE = {
-    "training": "docs/training.md",
-    "adapters": "docs/adapters.md",
-    "probing": "docs/probing.md",
-    "evidence": "docs/evidence.md",
-}
-API = {
-    "writing-with-the-api": "docs/api.md",
-    "command-line": "docs/cli.md",
-    "mcp": "docs/mcp.md",
-    "fine-tuning": "docs/fine-tuning.md",
-    "provenance": "docs/provenance.md",
-}
-WORKSPACE = {
-    "sharing": "docs/sharing.md",
-    "billing": "docs/billing.md",
-    "team": "docs/team.md",
-}
-OPERATORS = {
-    "running": "docs/running.md",
-    "settings": "docs/settings.md",
-    "watching": "docs/watching.md",
-    "security": "docs/security.md",
-    "reporting-a-vulnerability": "SECURITY.md",
-    "retention": "docs/retention.md",
-    "architecture": "docs/architecture.md",
-    "capacity": "docs/capacity.md",
-    "scaling": "docs/scaling.md",
-    "performance": "docs/performance.md",
-    "benchmarks": "dev/bench/README.md",
-    "licences": "docs/licences.md",
-}
-OF_TRAINING = ("training", "fine-tuning")
-SHELVES = (
-    (_("Start here"), GETTING_STARTED),
-    (_("Make your own style"), OWN_STYLE),
-    (_("API"), API),
-    (_("Your workspace"), WORKSPACE),
-    (_("For operators"), OPERATORS),
-)
-SUMMARIES = {
-    "getting-started": _("Try the styles, write with them and call one from a program."),
-    "styles": _("What each style that comes with Polyscribe sounds like, on the same questions."),
-    "editors": _(
-        "Use your styles in Obsidian, LibreOffice, VS Code, Open WebUI and LibreChat, step by step."
-    ),
-    "training": _("Which texts help, what a training costs, how long it takes and who can read your texts."),
-    "adapters": _("Upload a LoRA adapter you trained: its format, the checks and how to fix what they find."),
-    "probing": _("How we measure what a style changes, what its style card shows and how versions compare."),
-    "evidence": _("What the four figures on a style's evidence card mean and how they are measured."),
-    "writing-with-the-api": _(
-        "Endpoints, streaming, limits, billing, errors and webhooks, with programs to paste."
-    ),
-    "command-line": _("Push, release and try styles from a terminal or a training script."),
-    "mcp": _("Write with your styles in Claude, Cursor, VS Code and LM Studio: what to paste where."),
-    "fine-tuning": _("Use your files and code for OpenAI's fine-tuning: only address, key and model change."),
-    "provenance": _("The watermark in generated text, receipts, and how to verify where a text came from."),
-    "sharing": _("Share a style with a workspace or everyone, set a price, stop sharing and erase it."),
-    "billing": _(
-        "How a request becomes a line of an invoice: prices, plans, credits, payments and earnings."
-    ),
-    "team": _("Roles, invitations, several workspaces, the audit log and deleting an account."),
-    "running": _("From a demo on one machine to production: installation, upgrades, backups and secrets."),
-    "settings": _("Every environment variable, with its default."),
-    "watching": _("Metrics, alerts and what to do about each, logs, health checks and the doctor."),
-    "security": _("Trust boundaries, known threats and the test behind each promise."),
-    "reporting-a-vulnerability": _("How to tell us about a vulnerability, and what happens then."),
-    "retention": _("What is stored, for how long and what deletes it."),
-    "architecture": _("The programs, the packages and the path of a request, an upload and a training."),
-    "capacity": _("How many styles fit on an engine and how much memory they need."),
-    "scaling": _("From one machine to many: what to add, when, and how much it helps."),
-    "performance": _("The gateway's overhead and the engine's speed, measured."),
-    "benchmarks": _("How to repeat the measurements, and what each compares."),
-    "licences": _("The components of an installation and their licences."),
-}
-
-
-# What guides that are not translated are called on a shelf, in the reader's language.
-NAMES = {
-    "evidence": _("Evidence"),
-    "writing-with-the-api": _("The API"),
-    "command-line": _("The command line and the Python client"),
-    "mcp": _("Styles in Claude, Cursor and other assistants (MCP)"),
-    "fine-tuning": _("Coming from OpenAI's fine-tuning"),
-    "provenance": _("Provenance: where a text came from"),
-}
+BUILT = settings.BASE_DIR / "docs" / "built"
+SITE = "https://site.invalid"  # stands in the pages for this site's address
+INLINE = re.compile(r'<(script|style)>(.*?)</\1>| style="([^"]*)"', re.DOTALL)
+RETRY_AFTER_S = 5
 
 
 @dataclass(frozen=True)
-class Guide:
-    """One page of the docs, in one language."""
+class Section:
+    """A heading of a guide."""
 
-    slug: str
-    path: str
-    language: str
-    summary: str | Promise
-    html: SafeString
-    sections: tuple[Section, ...]
-
-    @property
-    def title(self) -> str:
-        return self.sections[0].title
-
-    @property
-    def name(self) -> str:
-        """The title on a shelf, whose other words are in the reader's language."""
-        return str(NAMES.get(self.slug, self.title)) if self.is_foreign else self.title
-
-    @property
-    def url(self) -> str:
-        return reverse("guide", args=[self.slug])
-
-    @property
-    def headings(self) -> list[Section]:
-        """The headings that the page lists: those of the second and third level."""
-        return [section for section in self.sections if section.level in (2, 3)]
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether its language is not the active one."""
-        return self.language != active_language()
+    title: str
+    guide: str
+    url: str
 
 
-@dataclass(frozen=True)
-class Shelf:
-    """The guides for one purpose."""
-
-    title: str | Promise
-    guides: tuple[Guide, ...]
-    has_reference: bool  # whether the API reference stands before them
-    is_for_operators: bool
-
-
-@cache
-def guide_paths() -> dict[str, str]:
-    """Return slug → path from the project's root of every guide.
-
-    Where no styles are trained, the guides to that are left out, and links to them become text.
-    """
-    paths: dict[str, str] = {}
-    for _title, shelf in SHELVES:
-        paths |= shelf
-    if not settings.TRAINING:
-        for slug in OF_TRAINING:
-            del paths[slug]
-    return paths
+@require_GET
+@gzip_page
+def show_guide(request: HttpRequest, name: str = "") -> HttpResponse:
+    """Show a guide, or the list of all. Raises Http404."""
+    if not BUILT.is_dir():
+        page = render(request, "guides_missing.html", {"retry_after_s": RETRY_AFTER_S}, status=503)
+        page.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return page
+    if "q" in request.GET and not name:
+        return redirect(f"{reverse('guide', args=['search'])}?{request.GET.urlencode()}")
+    text = _find(f"{name}/index.html").read_text().replace(SITE, settings.SITE_URL)
+    return HttpResponse(text, headers={str(CSP.HEADER_ENFORCE): build_policy(policy_of(text))})
 
 
-def load_guide(slug: str) -> Guide | None:
-    """Return a guide in the active language, else in English; None where there is none by this name."""
-    return _load_guide(slug, active_language()) if slug in guide_paths() else None
+def _etag(request: HttpRequest, name: str) -> str:
+    """Return what differs between languages and between releases."""
+    return f'"{get_language()}-{_find(name).stat().st_mtime_ns}"'
 
 
-def shelves() -> list[Shelf]:
-    """Return the guides by what they are for."""
-    filled = []
-    for title, shelf in SHELVES:
-        filled.append(
-            Shelf(
-                title,
-                _load_all(shelf),
-                has_reference=shelf is API,
-                is_for_operators=shelf is OPERATORS,
-            )
-        )
-    return filled
+@require_GET
+@gzip_page
+@condition(etag_func=_etag)
+def show_file(request: HttpRequest, name: str) -> HttpResponse:
+    """Return a file that guides load. Raises Http404."""
+    kind, _ = mimetypes.guess_type(name)
+    headers = {"Content-Type": kind or "application/octet-stream", "Cache-Control": "no-cache"}
+    return HttpResponse(_find(name).read_bytes(), headers=headers)
 
 
-def list_guides(language: str) -> list[Guide]:
-    """Return every guide, in a language where it is translated."""
-    return [_load_guide(slug, language) for slug in guide_paths()]
+def policy_of(page: str) -> dict[str, list[str]]:
+    """Return the site's policy with what stands within a page."""
+    allowed: dict[str, set[str]] = {"script": set(), "style": {"'unsafe-hashes'"}}
+    for tag, text, attribute in INLINE.findall(page):
+        digest = hashlib.sha256((text or unescape(attribute)).encode()).digest()
+        allowed[tag or "style"].add(f"'sha256-{b64encode(digest).decode()}'")
+    return settings.SECURE_CSP | {
+        f"{kind}-src": [CSP.SELF, *sorted(sources)] for kind, sources in allowed.items()
+    }
 
 
-def active_language() -> str:
-    """Return the language in which the reader sees the site."""
-    return get_language() or settings.LANGUAGE_CODE
+def find_sections(words: str) -> list[Section]:
+    """Return the headings that have each word, of guides in the reader's language."""
+    index = _folder() / "searchindex.js"
+    if not index.exists():
+        return []
+    terms = words.casefold().split()
+    sections = _read_sections(index, index.stat().st_mtime_ns)
+    return [one for one in sections if all(term in one.title.casefold() for term in terms)]
 
 
-def _load_all(slugs: Iterable[str]) -> tuple[Guide, ...]:
-    return tuple(_load_guide(slug, active_language()) for slug in slugs if slug in guide_paths())
+@lru_cache(maxsize=4)
+def _read_sections(index: Path, _changed_ns: int) -> list[Section]:
+    """Return every heading that Sphinx's index has, guides' own titles first."""
+    known = json.loads(index.read_text().removeprefix("Search.setIndex(").removesuffix(")"))
+    sections = []
+    for title, places in known["alltitles"].items():
+        for number, anchor in places:
+            name = known["docnames"][number]
+            url = reverse("guides") if name == "index" else reverse("guide", args=[name])
+            guide = known["titles"][number]
+            sections.append(Section(title, guide, f"{url}#{anchor}" if anchor else url))
+    return sorted(sections, key=lambda one: "#" in one.url)
 
 
-@cache
-def _load_guide(slug: str, language: str) -> Guide:
-    """Return a guide in a language, else in English. Guides change only with a release."""
-    path = guide_paths()[slug]
-    if path in translated_guides(language):
-        return _read_guide(slug, translation_of(path, language), language)
-    return _read_guide(slug, path)
+def _folder() -> Path:
+    return BUILT / (get_language() or settings.LANGUAGE_CODE)
 
 
-def _read_guide(slug: str, path: str, language: str = settings.LANGUAGE_CODE) -> Guide:
-    tokens = _parse_file(path, language)
-    guide_markdown.rewrite_links(tokens, lambda link: _address_of(link, path, language))
-    with override(language):
-        html = guide_markdown.render(tokens)
-    return Guide(
-        slug=slug,
-        path=path,
-        language=language,
-        summary=SUMMARIES.get(slug, ""),
-        html=html,
-        sections=tuple(guide_markdown.split_sections(tokens)),
-    )
-
-
-def _parse_file(path: str, language: str) -> list[Token]:
-    """Return a file's tokens. A translation has the anchors of the English text, by position."""
-    text = (settings.BASE_DIR / path).read_text()
-    original = original_of(path, language)
-    if original == path:
-        return guide_markdown.parse(text)
-    anchors = guide_markdown.list_anchors(_parse_file(original, language))
-    return guide_markdown.parse(text, anchors=anchors)
-
-
-def _address_of(link: str, path: str, language: str) -> str:
-    """Return where a link of a file leads on the site; "" for a file that is no page."""
-    parts = urlsplit(link)
-    if parts.scheme or not parts.path:
-        return link
-    target = original_of(posixpath.normpath(posixpath.join(posixpath.dirname(path), parts.path)), language)
-    for slug, known in guide_paths().items():
-        if known == target:
-            fragment = f"#{parts.fragment}" if parts.fragment else ""
-            return reverse("guide", args=[slug]) + fragment
-    return ""
+def _find(name: str) -> Path:
+    """Return a built file. Raises Http404."""
+    folder = _folder().resolve()
+    file = (folder / name.lstrip("/")).resolve()
+    if not (file.is_relative_to(folder) and file.is_file()):
+        raise Http404
+    return file

@@ -87,9 +87,7 @@ GROUPS = (
                 below=("events:webhook",),
                 permission=Permission.READ_WEBHOOKS,
             ),
-            Page(
-                "guides", _("Docs"), "book-open", "d", below=("guide", "api_reference", "api_reference_group")
-            ),
+            Page("guides", _("Docs"), "book-open", "d", below=("guide", "api_reference")),
         ),
     ),
     Group(

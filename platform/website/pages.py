@@ -57,7 +57,7 @@ def robots_txt(request: HttpRequest) -> HttpResponse:
     """
     lines = ["User-agent: *", "Allow: /$", f"Allow: /{settings.STATIC_URL.strip('/')}/"]
     lines += [f"Allow: {reverse(name)}" for name in PUBLIC_PAGES]
-    lines += [f"Disallow: {reverse('guides')}?q=", "Disallow: /"]
+    lines += [f"Disallow: {reverse('guide', args=['search'])}", "Disallow: /"]
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
 
 

@@ -16,7 +16,7 @@ from core.page_parts import render_page_or_part
 from tenants.access import MemberRequest, member_required
 from tenants.models import ApiKey
 from tenants.roles import Permission, allows
-from website import api_reference, guide_search
+from website import api_schema, guides
 from website.navigation import GROUPS, Page
 
 MAX_QUESTION = 100  # characters
@@ -239,18 +239,18 @@ def _find_keys(request: MemberRequest, question: str) -> list[Result]:
 
 def _find_sections(question: str) -> list[Result]:
     return [
-        Result(hit.section.title or hit.guide.title, hit.url, note=hit.guide.title, icon="book-open")
-        for hit in guide_search.search(question)[:MAX_SECTIONS]
+        Result(section.title, section.url, note=section.guide, icon="book-open")
+        for section in guides.find_sections(question)[:MAX_SECTIONS]
     ]
 
 
 def _find_operations(question: str) -> list[Result]:
     results = []
-    for group in api_reference.list_groups():
-        for operation in group.operations:
-            call = f"{operation.method} {operation.path}"
-            words = f"{operation.summary} {operation.id} {call} {operation.path.replace('/', ' ')}"
+    for path, methods in api_schema.document()["paths"].items():
+        for method, operation in methods.items():
+            call = f"{method.upper()} {path}"
+            words = f"{operation['summary']} {operation['operationId']} {call} {path.replace('/', ' ')}"
             if _has(question, words):
-                url = f"{group.url}#{operation.anchor}"
-                results.append(Result(operation.summary, url, note=call, icon="braces"))
+                url = api_schema.reference_address(operation)
+                results.append(Result(operation["summary"], url, note=call, icon="braces"))
     return results[:MAX_OPERATIONS]

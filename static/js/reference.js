@@ -1,70 +1,84 @@
-// The API reference: a filter of its index, the operation that is read, one language for every sample.
-import { gettext, interpolate } from "./words.js";
+// The API reference: Redoc, in the studio's colours. It computes with colours, so it gets them as numbers.
+const root = document.querySelector("#reference");
 
-const KEPT = "sample-language";
+// Redoc's menu ends with an image from its maker's servers, which the page's policy would refuse aloud.
+const { setAttribute } = Element.prototype;
+HTMLImageElement.prototype.setAttribute = function (name, value) {
+  if (name !== "src" || new URL(value, location.href).origin === location.origin) setAttribute.call(this, name, value);
+};
+Object.defineProperty(HTMLImageElement.prototype, "src", { set(value) { this.setAttribute("src", value); } });
 
-for (const root of document.querySelectorAll("[data-filter]")) {
-  const field = root.querySelector("[data-filter-field]");
-  const status = root.querySelector("[data-filter-status]");
-  const groups = [...root.querySelectorAll("[data-filter-group]")];
-  const opened = new Set(groups.filter((group) => group.open));
-  field.addEventListener("input", () => {
-    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let count = 0;
-    for (const group of groups) {
-      let shown = 0;
-      for (const item of group.querySelectorAll("[data-filter-item]")) {
-        const text = `${item.textContent} ${item.dataset.filterText ?? ""}`.toLowerCase();
-        item.hidden = !words.every((word) => text.includes(word));
-        shown += item.hidden ? 0 : 1;
-      }
-      group.hidden = !shown;
-      group.open = words.length ? shown > 0 : opened.has(group);
-      count += shown;
-    }
-    status.textContent = words.length ? interpolate(gettext("Matching operations: {count}"), { count }) : "";
-  });
+const pixel = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+const probe = root.appendChild(document.createElement("span"));
+function color(name) {
+  probe.style.color = `var(--${name})`;
+  pixel.fillStyle = getComputedStyle(probe).color;
+  pixel.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = pixel.getImageData(0, 0, 1, 1).data;
+  return `rgb(${red}, ${green}, ${blue})`;
 }
 
-// The last heading above the upper third of the window is the one that is read.
-const links = new Map();
-for (const link of document.querySelectorAll(".api-nav a[href^='#']")) links.set(link.hash.slice(1), link);
-const operations = [...document.querySelectorAll("[data-operation]")];
-function mark() {
-  const line = innerHeight / 3;
-  const read = operations.findLast((operation) => operation.getBoundingClientRect().top < line);
-  for (const [id, link] of links) {
-    if (id === read?.id) link.setAttribute("aria-current", "location");
-    else link.removeAttribute("aria-current");
-  }
-}
-let waits = false;
-addEventListener("scroll", () => {
-  if (waits) return;
-  waits = true;
-  requestAnimationFrame(() => {
-    waits = false;
-    mark();
-  });
-}, { passive: true });
-mark();
+const tokens = getComputedStyle(root);
+const [sans, mono] = ["--sans", "--mono"].map((name) => tokens.getPropertyValue(name));
+const theme = {
+  breakpoints: { medium: "64rem" },
+  colors: {
+    primary: { main: color("accent") },
+    success: { main: color("good") },
+    warning: { main: color("warn") },
+    error: { main: color("bad") },
+    text: { primary: color("ink"), secondary: color("ink-soft") },
+    gray: { 50: color("well"), 100: color("well") },
+    border: { dark: color("line"), light: color("line") },
+    responses: {
+      success: { tabTextColor: color("panel-good") },
+      error: { tabTextColor: color("panel-bad") },
+      redirect: { tabTextColor: color("panel-ink") },
+      info: { color: color("accent"), tabTextColor: color("panel-ink") },
+    },
+    http: {
+      get: color("get"), post: color("post"), put: color("put"), patch: color("put"), delete: color("delete"),
+    },
+  },
+  schema: {
+    linesColor: color("line-strong"),
+    nestedBackground: color("well"),
+    requireLabelColor: color("warn"),
+    typeNameColor: color("ink-soft"),
+  },
+  typography: {
+    fontSize: "15px",
+    lineHeight: "1.6",
+    fontFamily: sans,
+    headings: { fontFamily: sans, fontWeight: "600", lineHeight: "1.35" },
+    code: { fontFamily: mono, color: color("ink"), backgroundColor: color("well"), wrap: true },
+    links: { color: color("accent"), hover: color("accent-strong") },
+  },
+  sidebar: {
+    backgroundColor: color("ground"),
+    textColor: color("ink"),
+    activeTextColor: color("accent"),
+    groupItems: { activeBackgroundColor: color("chosen"), textTransform: "none" },
+    level1Items: { activeBackgroundColor: color("chosen") },
+  },
+  rightPanel: { backgroundColor: color("panel"), textColor: color("panel-ink") },
+  codeBlock: { backgroundColor: color("panel-code") },
+  fab: { backgroundColor: color("sheet"), color: color("accent") },
+};
+probe.remove();
 
-// A language that is picked once is picked in every sample, here and on the next page.
-let isFollowing = false;
-function follow(language) {
-  isFollowing = true;
-  for (const tab of document.querySelectorAll(`[data-language="${CSS.escape(language)}"]`)) tab.click();
-  isFollowing = false;
-}
-document.addEventListener("click", (event) => {
-  const tab = event.target.closest("[data-language]");
-  if (!tab || isFollowing) return;
-  const before = tab.getBoundingClientRect().top;
-  follow(tab.dataset.language);
-  scrollBy(0, tab.getBoundingClientRect().top - before); // samples above may be longer now
-  try { localStorage.setItem(KEPT, tab.dataset.language); } catch { /* private mode: it lasts for this page */ }
-});
-try {
-  const kept = localStorage.getItem(KEPT);
-  if (kept) follow(kept);
-} catch { /* private mode */ }
+const options = {
+  theme,
+  hideDownloadButtons: true,
+  hideSchemaTitles: true,
+  jsonSamplesExpandLevel: "all",
+  nativeScrollbars: true,
+  sanitize: true,
+  scrollYOffset: ".bar",
+  sortRequiredPropsFirst: true,
+};
+globalThis.Redoc.init(root.dataset.schema, options, root.appendChild(document.createElement("div")));
+
+// In the other theme every colour is another.
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => location.reload());
+addEventListener("storage", ({ key }) => { if (key === "theme") location.reload(); });

@@ -1,11 +1,12 @@
 // A classic script in <head>, not a module: it must run before the first paint, or the page flashes.
 (() => {
   const root = document.documentElement;
+  // The guides' theme keeps its choice in the same place, and calls the system's "auto".
   const read = () => {
-    try { return localStorage.getItem("theme") || "system"; } catch { return "system"; }
+    try { return (localStorage.getItem("theme") || "auto").replace("auto", "system"); } catch { return "system"; }
   };
   const keep = (theme) => {
-    try { localStorage.setItem("theme", theme); } catch { /* private mode: the choice lasts for this page */ }
+    try { localStorage.setItem("theme", theme.replace("system", "auto")); } catch { /* private mode: the choice lasts for this page */ }
   };
   const apply = (theme) => {
     if (theme === "system") delete root.dataset.theme;

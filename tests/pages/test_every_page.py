@@ -27,7 +27,8 @@ BEFORE_A_FACTOR = ["mfa_activate_totp", "mfa_add_webauthn", "mfa_list_webauthn"]
 WITH_FACTORS = ["mfa_index", "mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes"]
 TO_LOG_IN = ["account_login", "account_signup", "account_reset_password"]
 VISITORS = ["home", *TO_LOG_IN, "guides", "status", "billing:prices"]
-NO_PAGE_BY_NAME = {"guide", "api_reference_group", "script_words", "mail_html", "unsubscribe"}
+# The API reference is Redoc's: test_reference.py.
+NO_PAGE_BY_NAME = {"guide", "guide_file", "api_reference", "script_words", "mail_html", "unsubscribe"}
 IN_GERMAN = [
     "member_home",
     "welcome",
@@ -60,7 +61,6 @@ SLOW_BYTES_PER_S = 50_000
 PARTS = 3  # of the walk through every page: each ends within its time on a busy machine, too
 LEAST_VISIBLE_SHIFT = 0.02  # of the layout; browsers call a tenth good, and a column moves by some pixels
 GUIDES = ("writing-with-the-api", "styles", "settings")
-REFERENCE = ("writing", "keys")
 GERMAN_GUIDES = ("team", "probing", "reporting-a-vulnerability")  # the last one is shown in English
 
 
@@ -100,7 +100,6 @@ def pages(part, alice_client, of_acme, legal_pages) -> list[str]:
     addresses += [reverse(name) for name in [*open_to_all, "mfa_index"]]
     addresses += [reverse(f"account_{name}") for name in ACCOUNTS]
     addresses += [reverse("guide", args=[slug]) for slug in GUIDES]
-    addresses += [reverse("api_reference_group", args=[slug]) for slug in REFERENCE]
     addresses += [reverse("billing:usage") + "?by=key", reverse("billing:requests") + "?q=nothing"]
     addresses = list(dict.fromkeys([*addresses, "/there-is-nothing-here/"]))
     return [address for address in addresses[part::PARTS] if is_whole_page(alice_client, address)]

@@ -16,7 +16,6 @@ SHOWN = [
     reverse("guides"),
     reverse("guide", args=["training"]),
     reverse("api_reference"),
-    reverse("api_reference_group", args=["keys"]),
 ]
 
 
@@ -54,7 +53,8 @@ def test_crawlers_read_public_pages_and_nothing_else(client, of_acme):
     for path in [*SHOWN, reverse("status"), reverse("terms"), "/static/img/card.png"]:
         assert is_allowed(robots, path), path
     private = [address_of(name, of_acme) for name in ALL]
-    for path in [*private, reverse("guides") + "?q=novel", "/api/schema/", "/v1/models", "/console/"]:
+    found = reverse("guide", args=["search"]) + "?q=novel"
+    for path in [*private, found, "/api/schema/", "/v1/models", "/console/"]:
         assert not is_allowed(robots, path), path
 
 
@@ -70,7 +70,7 @@ def test_a_public_page_has_a_description_and_a_card(client, settings, address):
 
 
 def test_results_of_a_search_are_not_indexed(client):
-    assert Head(client.get(reverse("guides"), {"q": "novel"}).text).meta["robots"] == "noindex"
+    assert Head(client.get(reverse("guide", args=["search"])).text).meta["robots"] == "noindex"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ TAG = re.compile(r"</?\w+|&\w+;")
 PERCENT = re.compile(r"%\(\w+\)[sd]|%%")
 
 # Whole addresses that are no messages: guides (test_guide_translations.py) and what is for programs.
-ENGLISH = {"guides", "guide", "api_reference", "api_reference_group", "api_schema", "mail_html", "mailbox"}
+ENGLISH = {"guides", "guide", "guide_file", "api_reference", "api_schema", "mail_html", "mailbox"}
 VISITORS = ["home", "account_login", "account_signup", "account_reset_password", "status", "billing:prices"]
 LEGAL = ["terms", "privacy"]
 ACCOUNTS = ["account_email", "account_change_password", "mfa_index", "account_logout", "usersessions_list"]

@@ -18,7 +18,7 @@ def found(client, question: str) -> dict[str, list[str]]:
 def test_a_page_an_action_a_guide_and_an_operation_are_found(alice_client):
     assert "Usage" in found(alice_client, "usage")["Pages"]
     assert "Create an API key" in found(alice_client, "new key")["Actions"]
-    assert found(alice_client, "train on my own writing")["Docs"]
+    assert found(alice_client, "train a style")["Docs"]
     assert "Create an API key" in found(alice_client, "POST /api/v1/keys")["API operations"]
 
 

@@ -46,3 +46,4 @@ interface Window {
   };
 }
 declare var htmx: Window["htmx"];
+declare var Redoc: { init(address: string, options: object, element: Element): void };
