@@ -50,7 +50,7 @@ MENDED = {
 PLURALS = re.compile(r"new Function\(\s*\"n\",[^;]*\);")
 SITE = "https://site.invalid"  # see docs/conf.py
 CODE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
-HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+TITLE = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 LINK = re.compile(r"\[([^\[\]]*)\]\(([^)\s]+)\)")
 ENTRY = re.compile(r"^- \[(.+?)\]\((\S+?)\): (.+)$", re.MULTILINE)
 
@@ -183,7 +183,7 @@ def list_anchors(path: str) -> list[str]:
     """Return the anchor of each heading of an English text, as GitHub makes them."""
     anchors: list[str] = []
     prose = "".join(CODE.split((ROOT / path).read_text())[::2])
-    for title in HEADING.findall(prose):
+    for title in TITLE.findall(prose):
         base = re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title.lower())).strip("-_")
         same = [anchor for anchor in anchors if re.fullmatch(rf"{re.escape(base)}(-\d+)?", anchor)]
         anchors.append(f"{base}-{len(same)}" if same else base)
