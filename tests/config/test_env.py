@@ -6,6 +6,7 @@ from django.conf import settings
 
 from config import env, variables
 from config.env import VARIABLES
+from stack.coverage import APPS
 from stack.folders import ROOT
 
 DJANGOS = ("ALLOWED_HOSTS", "DEBUG", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "SECURE_")
@@ -33,7 +34,7 @@ def test_every_setting_is_read_by_someone():
     """By its name in the settings, or, where only the engine reads it, by its name in the environment."""
     table = sources("platform/config/variables.py")
     config = sources("platform/config/settings.py", "platform/config/serve.py")
-    apps = sources("platform", "tenants", "adapters", "inference", "provenance", "training", "billing")
+    apps = sources(*APPS)
     names = re.findall(r"^([A-Z][A-Z0-9_]+) = ", table, re.MULTILINE)
     unread = []
     for name in names:

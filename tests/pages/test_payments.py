@@ -152,7 +152,7 @@ def overdue_invoice(acme: Tenant) -> Invoice:
 
 def mark_as_paid(page: Page, acme: Tenant) -> None:
     """Mark the workspace's invoice as paid in the console."""
-    page.goto(f"/console/tenants/invoice/?q={acme.slug}")
+    page.goto(f"/console/metering/invoice/?q={acme.slug}")
     page.locator("input[name=_selected_action]").first.check()
     page.locator("select[name=action]").first.select_option("mark_paid")
     page.locator("button[name=index], [data-actions] button, .actions button").first.click()

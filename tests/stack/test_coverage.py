@@ -28,7 +28,7 @@ REPORT = {
 def test_files_are_summed_by_app():
     assert coverage.percent_of_apps(REPORT) == {
         "billing": {"lines": 90.0, "branches": 75.0},
-        "platform": {"lines": 25.0, "branches": 0.0},
+        "core": {"lines": 25.0, "branches": 0.0},
     }
 
 
@@ -37,6 +37,6 @@ def test_an_app_that_is_covered_less_by_more_than_chance_is_named(tmp_path, monk
     monkeypatch.setattr(coverage, "MEASURED", measured)
     monkeypatch.setattr(coverage, "RECORDED", recorded)
     measured.write_text(json.dumps(REPORT))
-    before = {"billing": {"lines": 90.4, "branches": 76.0}, "platform": {"lines": 24.0}}
+    before = {"billing": {"lines": 90.4, "branches": 76.0}, "core": {"lines": 24.0}}
     recorded.write_text(json.dumps({"coverage_percent": before}))
     assert coverage.fallen() == ["billing: 75.0 % of branches are covered, 76.0 % were"]
