@@ -72,14 +72,11 @@ def finish_page(app, page_name, _template, context, _doctree):
         "property='og:url'": html_baseurl + app.builder.get_target_uri(page_name),
         "property='og:image'": f"{SITE}/static/img/card.png",
     }
-    for font in (
-        "sans-400",
-        "sans-600",
-        "serif-400",
-    ):  # as on the site's own pages: nothing moves when they come
-        context["metatags"] += (
-            f'<link rel="preload" href="/static/fonts/{font}.woff2" as="font" type="font/woff2" crossorigin>'
-        )
+    # As on the site's own pages: nothing moves when they come.
+    context["metatags"] = context.get("metatags", "") + "".join(
+        f'<link rel="preload" href="/static/fonts/{font}.woff2" as="font" type="font/woff2" crossorigin>'
+        for font in ("sans-400", "sans-600", "serif-400")
+    )
     if summary:
         for name, content in described.items():
             context["metatags"] += f'<meta {name} content="{html.escape(content)}">'
