@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import F, Max, OuterRef, Subquery, Sum
+from django.db.models import Case, DateTimeField, F, Sum, Value, When
 from django.db.models.functions import Greatest
 
 from core import months
@@ -191,7 +191,7 @@ def record_events(events: Iterable[Event]) -> int:
             add_to_earnings(cursor, new_ids, periods, [style for style in styles if style])
             # Last: these rows are shared by all drains, and are locked for as short as can be.
             _lock_keys({batch[request_id].key_id for request_id in new_ids})
-            _mark_keys_used(new_ids, periods)
+            _mark_keys_used(batch[request_id] for request_id in new_ids)
     return len(new_ids)
 
 
@@ -210,13 +210,14 @@ def find_moved(events: Iterable[Event]) -> list[tuple[Event, str]]:
     return moved
 
 
-def _mark_keys_used(request_ids: list[str], periods: list[str]) -> None:
+def _mark_keys_used(events: Iterable[Event]) -> None:
     """Note when keys were last used. Drains record batches out of order, so the later moment stays."""
-    events = UsageEvent.objects.filter(request_id__in=request_ids, period__in=periods)
-    newest = events.order_by().values("key").annotate(at=Max("admitted_at"))
-    of_key = newest.filter(key=OuterRef("pk")).values("at")
-    used = ApiKey.objects.filter(pk__in=events.values("key"))
-    used.update(last_used_at=Greatest("last_used_at", Subquery(of_key)))
+    newest: dict[UUID, datetime] = {}
+    for event in events:
+        newest[event.key_id] = max(event.admitted_at, newest.get(event.key_id, event.admitted_at))
+    at = Case(*(When(pk=key_id, then=Value(moment)) for key_id, moment in newest.items()))
+    used = ApiKey.objects.filter(pk__in=newest)
+    used.update(last_used_at=Greatest("last_used_at", at, output_field=DateTimeField()))
 
 
 def _find_late(cursor: CursorWrapper, events: Iterable[Event]) -> dict[str, Event]:

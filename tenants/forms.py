@@ -7,10 +7,6 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tenants.audit_words import describe_action
-from tenants.models import Membership
-
-Role = Membership.Role
-NEW_PASSWORD = {"password1": _("New password"), "password2": _("New password (again)")}
 
 
 class AuditFilterForm(forms.Form):
