@@ -386,8 +386,9 @@ def main() -> int:
 
 
 def normalise(rows: Features) -> Features:
-    """Return rows of length 1."""
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    """Return rows of length 1. The row of a text too short for any feature stays 0."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
 
 
 if __name__ == "__main__":
