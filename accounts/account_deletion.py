@@ -21,8 +21,6 @@ from tenants.persons import end_memberships
 class OwnsSharedWorkspaces(Conflict):
     """You're the only owner of workspaces that others use: {names}. Transfer ownership first."""
 
-    code = "owns_shared_workspaces"
-
 
 @dataclass(frozen=True)
 class AccountPlan:

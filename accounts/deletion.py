@@ -28,19 +28,13 @@ STOPPABLE_FOR = timedelta(hours=24)
 class NotDeletable(Conflict):
     """This workspace owns Polyscribe's public styles and can't be deleted."""
 
-    code = "not_deletable"
-
 
 class AlreadyDeleted(Conflict):
     """This workspace is already deleted."""
 
-    code = "already_deleted"
-
 
 class NothingToStop(Conflict):
     """This workspace is not scheduled for deletion."""
-
-    code = "nothing_to_stop"
 
 
 def request_deletion(by: Access, *, now: datetime | None = None) -> datetime:

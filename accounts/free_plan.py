@@ -23,21 +23,15 @@ class FreePlanTaken(Conflict):
     """You can own one workspace on the free plan, and you have one: {workspace}. Choose a paid plan for it
     first."""
 
-    code = "free_plan_taken"
-
 
 class FreePlanUsed(Conflict):
     """You can own one workspace on the free plan per month, and {workspace}, which you deleted, was on it.
     You can have another one from {day}."""
 
-    code = "free_plan_used"
-
 
 class OwnsOtherFreeWorkspace(Conflict):
     """A person can own one workspace on the free plan, and {email} already owns one. Choose a paid plan for
     this workspace or the other one."""
-
-    code = "owns_other_free_workspace"
 
 
 def lock(user: User) -> None:

@@ -29,19 +29,13 @@ RESEND_AFTER = timedelta(minutes=2)
 class AlreadyMember(Conflict):
     """{email} is already a member."""
 
-    code = "already_member"
-
 
 class AlreadyInvited(Conflict):
     """{email} has already been invited. Resend the invitation, or withdraw it first."""
 
-    code = "already_invited"
-
 
 class TooManyInvitations(Conflict):
     """A workspace can have at most {most} open invitations. Withdraw some first."""
-
-    code = "too_many_invitations"
 
 
 class TooManyMails(Conflict):
@@ -53,19 +47,13 @@ class TooManyMails(Conflict):
 class MailedJustNow(Conflict):
     """This invitation was just sent. Wait two minutes before you resend it."""
 
-    code = "mailed_just_now"
-
 
 class InvitationOver(NotFound):
     """This invitation is no longer valid: it was used or withdrawn, or it expired after seven days."""
 
-    code = "invitation_over"
-
 
 class OtherAddress(NotAllowed):
     """This invitation is for a different email address. Log in with the address it was sent to."""
-
-    code = "other_address"
 
 
 @transaction.atomic

@@ -18,19 +18,13 @@ Role = Membership.Role
 class LastOwner(Conflict):
     """A workspace needs at least one owner. Make another member an owner first."""
 
-    code = "last_owner"
-
 
 class NotAPerson(Conflict):
     """An API key belongs to the workspace and can't leave it. Revoke the key instead."""
 
-    code = "not_a_person"
-
 
 class AlreadyOwner(Conflict):
     """{email} is already an owner."""
-
-    code = "already_owner"
 
 
 @transaction.atomic

@@ -17,6 +17,8 @@ from tenants.models import Tenant
 class LaterSubscription(Conflict):
     """The current subscription starts later than that. Choose a later time."""
 
+    code = "conflict"
+
 
 def subscribe_tenant(tenant: Tenant, version: PlanVersion, *, at: datetime | None = None) -> Subscription:
     """Return a new open subscription from a moment on (default: now); the present one ends there.

@@ -39,29 +39,24 @@ FIRST_PARTY_SLUG = "polyscribe"
 class NoTenant(NotFound):
     """You don't belong to a workspace yet. Create one first."""
 
-    code = "no_tenant"
-
 
 class SlugTaken(Conflict):
     """The name "{slug}" is taken. Choose another one."""
-
-    code = "slug_taken"
 
 
 class WatermarkRequired(Invalid):
     """This service watermarks all text it generates."""
 
+    code = "invalid"
+
 
 class SameName(Conflict):
     """You already have a workspace "{name}". Choose another name."""
-
-    code = "same_name"
 
 
 class TooManyWorkspaces(Conflict):
     """You can own at most {most} workspaces. Delete one first."""
 
-    code = "too_many_workspaces"
     names_support = True
 
 
@@ -69,26 +64,19 @@ class CreatedTooOften(Conflict):
     """You've created {count} workspaces recently, which is the limit. You can create another one after
     {after} (UTC)."""
 
-    code = "created_too_often"
-
 
 class TooManyNewPeople(Conflict):
     """Too many new people from your email domain or network created a workspace today. Try again tomorrow."""
 
-    code = "too_many_new_people"
     names_support = True
 
 
 class BadSlug(Invalid):
     """The name "{slug}" can't be used. Use lowercase letters, digits and hyphens, and no reserved word."""
 
-    code = "bad_slug"
-
 
 class ReservedName(Invalid):
     """The name "{name}" is reserved because it looks like Polyscribe itself. Choose another one."""
-
-    code = "reserved_name"
 
 
 def create_tenant(user: User, *, name: str, slug: str | None = None) -> Tenant:

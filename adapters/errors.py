@@ -43,43 +43,29 @@ class Finding:
 class StorageUnavailable(Unavailable):
     """We can't reach the storage. We'll retry automatically."""
 
-    code = "storage_unavailable"
-
 
 class NotStored(NotFound):
     """There is no {file} in storage for this version."""
-
-    code = "not_stored"
 
 
 class NotTheCheckedFile(Conflict):
     """The stored {file} differs from the file we checked. Upload the adapter again."""
 
-    code = "not_the_checked_file"
-
 
 class DiskUnavailable(Unavailable):
     """We can't write to the engine's disk. We'll retry automatically."""
-
-    code = "disk_unavailable"
 
 
 class EngineUnavailable(Unavailable):
     """The engine isn't responding. We'll retry automatically."""
 
-    code = "engine_unavailable"
-
 
 class EnginePoisoned(EngineUnavailable):
     """The engine's base model returns NaN. Restart the engine."""
 
-    code = "engine_poisoned"
-
 
 class EngineRefused(DomainError):
     """The engine refused the adapter: {reason}"""
-
-    code = "engine_refused"
 
     @property
     def reason(self) -> Message:
@@ -91,67 +77,46 @@ class EngineRefused(DomainError):
 class EngineGone(Conflict):
     """Engine {name} is permanently out of service. Register the new machine under a different name."""
 
-    code = "engine_gone"
-
 
 class NoBaseModel(Unavailable):
     """No base model is registered, so adapters can't be checked. Run `manage.py registerengine`."""
-
-    code = "no_base_model"
 
 
 class StyleNotFound(NotFound):
     """No such style."""
 
-    code = "style_not_found"
-
 
 class VersionNotFound(NotFound):
     """This style has no version {number}."""
-
-    code = "version_not_found"
 
 
 class NoCard(NotFound):
     """Version {number} has not been measured yet. We measure a version once an engine has loaded it."""
 
-    code = "no_card"
-
 
 class NoEvaluation(NotFound):
     """Version {number} has not been checked against texts by its author yet."""
-
-    code = "no_evaluation"
 
 
 class NoCanary(NotFound):
     """This style has no canary."""
 
-    code = "no_canary"
-
 
 class NothingToDownload(Conflict):
     """Version {number} has no files to download: they were rejected or deleted."""
-
-    code = "nothing_to_download"
 
 
 class NotShared(NotFound):
     """This style is not shared with the workspace “{slug}”."""
 
-    code = "not_shared"
-
 
 class ErasureNotFound(NotFound):
     """No such erasure."""
-
-    code = "erasure_not_found"
 
 
 class NotUploaded(Invalid):
     """The upload of {files} is incomplete. Choose the files again."""
 
-    code = "not_uploaded"
     for_programs = (
         "The upload of {files} is incomplete. Send the file to the storage, then complete the upload again."
     )
@@ -160,84 +125,63 @@ class NotUploaded(Invalid):
 class UploadRefused(FieldsRefused):
     """The upload can't start. See the messages next to the fields."""
 
-    code = "upload_refused"
     for_programs = "The upload can't start: some fields are invalid. See `errors`."
 
 
 class StyleRefused(FieldsRefused):
     """The style can't be saved. See the messages next to the fields."""
 
-    code = "style_refused"
     for_programs = "The style can't be saved: some fields are invalid. See `errors`."
 
 
 class SlugTaken(Conflict):
     """You already have a style “{slug}”. Edit it, or choose another short name."""
 
-    code = "slug_taken"
     for_programs = "This workspace already has a style `{slug}`. Update it, or send a different `slug`."
 
 
 class PlanFull(Conflict):
     """{fault}"""
 
-    code = "plan_full"
-
 
 class NothingToConvert(Conflict):
     """This version can no longer be converted. Upload the corrected files as a new version."""
-
-    code = "nothing_to_convert"
 
 
 class VersionMoved(Conflict):
     """This version has changed in the meantime. Reload it before you continue."""
 
-    code = "version_moved"
     for_programs = "This version has changed in the meantime. Get it again before you continue."
 
 
 class UploadEnded(Conflict):
     """{reason} The uploaded data was deleted. Start a new upload with the same files."""
 
-    code = "upload_ended"
-
 
 class WithoutTerms(Invalid):
     """First add an author and a licence in the style's settings."""
 
-    code = "without_terms"
     for_programs = "Set the style's `author` and `licence` first."
 
 
 class CopiedStyle(Invalid):
     """These weights belong to {name}, a public style of another workspace. Offer a style of your own."""
 
-    code = "copied_style"
-
 
 class VersionNotShareable(Conflict):
     """{reason}"""
-
-    code = "version_not_shareable"
 
 
 class NoVerifier(Conflict):
     """There is nothing to compare with yet. First check a version against texts of its author."""
 
-    code = "no_verifier"
-
 
 class DraftTooShort(Invalid):
     """The text has {words} words; a comparison needs at least {least}."""
 
-    code = "draft_too_short"
-
 
 class DraftTooLong(Invalid):
     """The text has more than {most:,} characters. Check it in parts."""
-
-    code = "draft_too_long"
 
 
 class TermsOutOfBounds(Invalid):
@@ -273,154 +217,107 @@ class WithoutCatalogue(Conflict):
 class PriceAgreed(Conflict):
     """An approved price has not taken effect yet. You can request another one after that."""
 
-    code = "price_agreed"
-
 
 class NoPriceChange(Conflict):
     """There is no open price request, or it has already been answered."""
-
-    code = "no_price_change"
 
 
 class NotOffered(Conflict):
     """This style has no pending offer or change, or it has already been answered."""
 
-    code = "not_offered"
-
 
 class UnchangedDraining(Conflict):
     """Nothing to change: the engine is already in this state, or permanently out of service."""
-
-    code = "unchanged_draining"
 
 
 class NothingNew(Conflict):
     """The engine reports the limits that are already stored."""
 
-    code = "nothing_new"
-
 
 class SuspendedAlready(Conflict):
     """This style is already suspended."""
-
-    code = "suspended_already"
 
 
 class NotSuspended(Conflict):
     """This style is not suspended."""
 
-    code = "not_suspended"
-
 
 class ChangedMeanwhile(Conflict):
     """The owner changed the style after you opened it. Review it again before you approve it."""
-
-    code = "changed_meanwhile"
 
 
 class SharingMoved(Conflict):
     """This has already ended or been answered. The page shows the current state."""
 
-    code = "sharing_moved"
     for_programs = "This has already ended or been answered. Get the style again for its current state."
 
 
 class NoSuchWorkspace(NotFound):
     """No such workspace: “{slug}”. Use its short name, the part before the slash in its model names."""
 
-    code = "no_such_workspace"
-
 
 class ShortNameNeeded(Conflict):
     """{name} has the short name “{slug}”. If this is the right workspace, select “Share” again."""
 
-    code = "short_name_needed"
     for_programs = "{name} has the slug `{slug}`. If this is the right workspace, send its slug."
 
 
 class OwnWorkspace(Invalid):
     """This is your own workspace. It already has the style."""
 
-    code = "own_workspace"
-
 
 class TooManyFavourites(Conflict):
     """You already have {most} favourites, which is the maximum. Remove one first."""
-
-    code = "too_many_favourites"
 
 
 class AlreadyShared(Conflict):
     """{name} already has this style."""
 
-    code = "already_shared"
-
 
 class NotServing(Conflict):
     """Version {number} is not serving. Choose one that is, or upload it again as a new version."""
-
-    code = "not_serving"
 
 
 class NeverServed(Conflict):
     """Version {number} was rejected and was never served. Delete it instead."""
 
-    code = "never_served"
-
 
 class NothingToRollBackTo(Conflict):
     """There is no previous live version to roll back to. Promote the version you want instead."""
-
-    code = "nothing_to_roll_back_to"
 
 
 class NothingToCompare(Conflict):
     """A canary needs another version that is live. Version {number} can't be used as a canary."""
 
-    code = "nothing_to_compare"
-
 
 class NoPair(Conflict):
     """Comparing needs two versions. Pass them as `a` and `b`, or have two serving versions."""
-
-    code = "no_pair"
 
 
 class SameSides(Invalid):
     """These two are the same. Choose two different styles or versions."""
 
-    code = "same_sides"
-
 
 class TooManyRounds(Conflict):
     """This workspace has reached its limit of {limit} rounds per day. Continue voting tomorrow."""
-
-    code = "too_many_rounds"
 
 
 class RoundNotFound(NotFound):
     """This round doesn't exist, or someone else started it. Start a new one."""
 
-    code = "round_not_found"
-
 
 class AlreadyVoted(Conflict):
     """You already voted in this round. Start a new one."""
 
-    code = "already_voted"
-
 
 class BadVote(Invalid):
     """A vote must be `left`, `right` or `tie`."""
-
-    code = "bad_vote"
 
 
 class AnsweredMeanwhile(Conflict):
     """The live version has changed in the meantime, so nothing was rolled back. Check the style before you
     try again."""
 
-    code = "answered_meanwhile"
     for_programs = (
         "The live version has changed in the meantime, so nothing was rolled back. Get the style again first."
     )
@@ -429,14 +326,11 @@ class AnsweredMeanwhile(Conflict):
 class BadShare(Invalid):
     """A canary's share must be a whole number from 1 to 99 percent."""
 
-    code = "bad_share"
-
 
 class StillUsed(Conflict):
     """Other workspaces use this style ({count}). Give them notice first, or confirm that they lose it
     immediately."""
 
-    code = "still_used"
     for_programs = (
         "Other workspaces use this style ({count}). Give them notice first, or send `at_once: true`."
     )
@@ -452,17 +346,12 @@ class NothingToAttest(Conflict):
 class TooManyPrompts(Invalid):
     """Use at most {limit} prompts, one per line; you have {count}."""
 
-    code = "too_many_prompts"
     for_programs = "`test_prompts` takes at most {limit} prompts; you sent {count}."
 
 
 class PromptTooLong(Invalid):
     """A prompt can have at most {limit} characters; the one starting with “{begins}” has {count}."""
 
-    code = "prompt_too_long"
-
 
 class UnreadableBase(Invalid):
     """{directory} does not contain a base model to check adapters against: {reason}."""
-
-    code = "unreadable_base"

@@ -30,20 +30,16 @@ TIME_TO_PAY = timedelta(days=14)  # after which an unpaid invoice keeps a worksp
 class UnknownPlan(NotFound):
     """No such plan: "{code}". Choose one that is listed."""
 
-    code = "unknown_plan"
     names_support = True
 
 
 class SamePlan(Conflict):
     """The workspace is already on {plan}."""
 
-    code = "same_plan"
-
 
 class UnpaidInvoice(Conflict):
     """{invoice} is unpaid. Pay it under "Invoices" before you switch to {plan}."""
 
-    code = "unpaid_invoice"
     for_programs = "{invoice} is unpaid. Pay it (`invoices.pay`) before you switch to {plan}."
     names_support = True
 
@@ -51,7 +47,6 @@ class UnpaidInvoice(Conflict):
 class PaymentNeeded(Conflict):
     """{plan} invoices usage at the end of the month. First buy credits once, so that we know how you pay."""
 
-    code = "payment_needed"
     for_programs = "{plan} invoices usage at the end of the month. First buy credits once (`billing.top_up`)."
     names_support = True
 
@@ -60,20 +55,15 @@ class OtherWorkspaceUnpaid(Conflict):
     """Another workspace of your owner has used a plan that invoices usage, and hasn't paid its first invoice
     yet. Pay that one first, once it's issued."""
 
-    code = "other_workspace_unpaid"
     names_support = True
 
 
 class AlreadyScheduled(Conflict):
     """The change to {plan} on {day} is already scheduled."""
 
-    code = "already_scheduled"
-
 
 class NothingScheduled(Conflict):
     """No plan change is scheduled."""
-
-    code = "nothing_scheduled"
 
 
 @dataclass(frozen=True)

@@ -91,8 +91,6 @@ def days_span(count: int, now: datetime) -> Span:
 class TooManyToSum(Conflict):
     """{requests:,} requests are too many to sum by version here. Use the API's `usage` to sum them by day."""
 
-    code = "too_many_to_sum"
-
 
 @dataclass
 class Sums:

@@ -5,19 +5,28 @@
 it, says the same with the API's own names.
 """
 
+import re
 from collections.abc import Mapping
 
 from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext, override
 
+WORD_START = re.compile("(?<!^)(?=[A-Z])")
+
 
 class DomainError(Exception):
     """This can't be done."""
 
-    code = "error"
+    code = "error"  # of subclasses: the class's name in snake case, unless they say another
     for_programs = ""
     names_support = False  # errors about money end with the address of support, if there is one
+
+    def __init_subclass__(cls) -> None:
+        """Derive the code from the name: `StyleNotFound` is "style_not_found" to clients."""
+        super().__init_subclass__()
+        if "code" not in cls.__dict__:
+            cls.code = WORD_START.sub("_", cls.__name__).lower()
 
     def __init__(self, message: str | Promise | None = None, **facts: object) -> None:
         self.facts = facts
@@ -57,11 +66,11 @@ class DomainError(Exception):
 class Invalid(DomainError):
     """The request is invalid."""
 
-    code = "invalid"
-
 
 class FieldsRefused(Invalid):
     """Some fields are invalid. See the messages next to them."""
+
+    code = "invalid"
 
     for_programs = "Some fields are invalid. See `errors`."
 
@@ -73,23 +82,16 @@ class FieldsRefused(Invalid):
 class NotFound(DomainError):
     """Not found."""
 
-    code = "not_found"
-
 
 class NotAllowed(DomainError):
     """You don't have permission to do this."""
-
-    code = "not_allowed"
 
 
 class Conflict(DomainError):
     """This has changed in the meantime. Reload the page and try again."""
 
-    code = "conflict"
     for_programs = "The object has changed in the meantime. Get it again and retry."
 
 
 class Unavailable(DomainError):
     """Part of the service is unavailable. Try again shortly."""
-
-    code = "unavailable"

@@ -38,9 +38,13 @@ class EngineFailure:
 class BadRequest(FieldError, Invalid):
     """The request body is invalid."""
 
+    code = "invalid"
+
 
 class TooLarge(Invalid):
     """The request body is larger than {limit_bytes} bytes. Send less text."""
+
+    code = "invalid"
 
 
 class ContextTooLong(FieldError, Invalid):
@@ -53,24 +57,34 @@ class EngineRefusal(BadRequest):
     """The model server rejected this request: a field, or a combination of fields, is invalid. See the API
     documentation for the values each field accepts."""
 
+    code = "invalid"
+
 
 class RefusedGrammar(BadRequest):
     """The model server doesn't support the schema, pattern or tools of this request. Simplify them; retrying
     the same request won't help."""
+
+    code = "invalid"
 
 
 class UnservableInput(EngineFailure, BadRequest):
     """The model server can't process this request: its schema, grammar, tools or tool calls are unsupported,
     too large or nested too deeply. Simplify them; retrying the same request won't help."""
 
+    code = "invalid"
+
 
 class FailingRequest(UnservableInput):
     """The model server failed on this request, while other requests succeed. You were billed only for the
     output you received. Change the request; retrying it won't help."""
 
+    code = "invalid"
+
 
 class GrammarFailed(Invalid):
     """The model server couldn't produce the output format that this request specifies."""
+
+    code = "invalid"
 
 
 class GrammarTooExpensive(GrammarFailed):
@@ -78,14 +92,10 @@ class GrammarTooExpensive(GrammarFailed):
     request is allowed. Output generated until then is billed. Use fewer or shorter repetitions, lengths,
     alternatives and optional parts; retrying the same request won't help."""
 
-    code = "grammar_too_expensive"
-
 
 class InvalidGrammar(GrammarFailed):
     """No output can match this request's schema, pattern, choices or tools: they are invalid, or nothing
     matches them. Output generated until then is billed. Change them; retrying the same request won't help."""
-
-    code = "invalid_grammar"
 
 
 class SuspectRequest(Invalid):
@@ -99,12 +109,12 @@ class TooManySequences(FieldError, Invalid):
     """This request has {sequences} sequences (prompts times `n`), but your plan allows {allowed}. Send fewer
     prompts or a smaller `n`."""
 
-    code = "too_many_sequences"
-
 
 class WatermarkRequired(BadRequest):
     """`watermarking` must not be false: this workspace watermarks its answers. Use an API key for which the
     watermark is turned off, or have an admin turn it off in the workspace's settings."""
+
+    code = "invalid"
 
     param = "watermarking"
 
@@ -112,8 +122,6 @@ class WatermarkRequired(BadRequest):
 class RequestFailed(EngineFailure, DomainError):
     """The model server failed on this request, and we don't retry it because it would fail again. You were
     billed only for the output you received. Change the request."""
-
-    code = "request_failed"
 
 
 class NothingStored(FieldError, Invalid):
@@ -152,8 +160,6 @@ class NoSuchItem(FieldError, NotFound):
 class ConversationFull(Invalid):
     """A conversation can have at most {limit_bytes} bytes. Delete items, or begin a new one."""
 
-    code = "conversation_full"
-
 
 class UnknownEncoding(Invalid):
     """`Content-Encoding: {encoding}` is not supported. Send the body as gzip, or uncompressed."""
@@ -181,22 +187,26 @@ class UnknownAddress(UnknownPath):
     """No such endpoint. Generate text at {site}/v1; manage styles, keys and usage at {site}/api/v1. See
     {site}/docs/api/ for all endpoints."""
 
+    code = "unknown_url"
+
 
 class NotAtGateway(UnknownPath):
     """This server only generates text. The site serves files, fine-tuning jobs, receipts, checks, stored
     responses and MCP: have your proxy send it /v1/files, /v1/fine_tuning, /v1/receipts,
     /v1/content_provenance_checks, /v1/conversations, /v1/responses/resp_* and /mcp."""
 
+    code = "unknown_url"
+
 
 class NoEmbeddings(UnknownPath):
     """Embeddings are not available, because styles only generate text: use a service with an embedding model,
     and send the texts it finds in a message."""
 
+    code = "unknown_url"
+
 
 class NoTokenizer(NotFound):
     """The tokenizer is unavailable: the base model's tokenizer is not installed on this server."""
-
-    code = "no_tokenizer"
 
 
 class WrongMethod(DomainError):
@@ -221,16 +231,18 @@ class UnknownKey(NotAllowed):
 class ExpiredKey(UnknownKey):
     """The API key has expired. Create a new key under API keys."""
 
+    code = "invalid_api_key"
+
 
 class RevokedKey(UnknownKey):
     """The API key was revoked. Create a new key under API keys."""
+
+    code = "invalid_api_key"
 
 
 class InsufficientScope(NotAllowed):
     """This API key lacks the scope `inference`, which generating text requires. Create a key with this
     scope under API keys."""
-
-    code = "insufficient_scope"
 
 
 class Suspended(NotAllowed):
@@ -270,30 +282,42 @@ class RateLimited(Limited):
     """Rate limit reached for {limit} of this {scope}: {allowed} allowed, {left} left. Try again in
     {retry_s} s."""
 
+    code = "rate_limit_exceeded"
+
 
 class TooManyRefusals(Limited):
     """Too many failed requests (4xx) in the last minute. All requests are refused for the next {retry_s} s.
     Fix the errors in the earlier responses before you retry."""
+
+    code = "rate_limit_exceeded"
 
 
 class TooMuchAtOnce(Limited):
     """This workspace's requests in flight are too large in total. Wait for some to complete, or send less
     text per request."""
 
+    code = "rate_limit_exceeded"
+
 
 class TooLargeForLimit(Limited):
     """This request may need {needed} tokens, but this {scope} is limited to {allowed} tokens per minute.
     Shorten the prompt or request fewer tokens."""
+
+    code = "rate_limit_exceeded"
 
 
 class TooManyAtOnce(Limited):
     """This request has {sequences} sequences (prompts times `n`), but this {scope} is limited to {allowed} at
     a time. Send fewer prompts or a smaller `n`."""
 
+    code = "rate_limit_exceeded"
+
 
 class InFlightFull(Limited):
     """Requests in flight have reserved what is left of this {scope}'s {limit} ({left} of {allowed} is not
     spent yet; this request may need {needed}). Try again shortly."""
+
+    code = "rate_limit_exceeded"
 
 
 class QuotaExhausted(Limited):
@@ -309,11 +333,15 @@ class CreditsExhausted(QuotaExhausted):
     {left} left. Add credits on the Credits page, or choose a larger plan; both take effect immediately. Your
     included tokens reset on {resets_on}."""
 
+    code = "insufficient_quota"
+
 
 class UnpaidLimitReached(QuotaExhausted):
     """You have used all tokens included in your plan. Until you pay your first invoice, usage beyond them is
     limited: this request may cost {needed}, and {left} is left. Add credits on the Credits page, which takes
     effect immediately. Your included tokens reset on {resets_on}."""
+
+    code = "insufficient_quota"
 
 
 class StorageFull(Limited):
@@ -338,15 +366,12 @@ class KeyUsedOtherwise(Conflict):
 class ConversationLocked(FieldError, Conflict):
     """Another request is writing to this conversation. Try again in a few seconds."""
 
-    code = "conversation_locked"
     param = "conversation"
 
 
 class NoWatermark(Unavailable):
     """This service only returns watermarked text, and the model server has no watermark key. Nothing was
     billed. Try again later; operators can find the cause with `manage.py doctor`."""
-
-    code = "no_watermark"
 
 
 class Overloaded(Unavailable):
@@ -364,22 +389,32 @@ class Overloaded(Unavailable):
 class StyleLoading(Overloaded):
     """The style `{model}` is still loading. Nothing was billed. Try again shortly."""
 
+    code = "server_is_overloaded"
+
 
 class EngineUnavailable(EngineFailure, Overloaded):
     """The model server isn't responding. Nothing was billed. Try again shortly."""
 
+    code = "server_is_overloaded"
+
 
 class EngineRefuses(EngineUnavailable):
     """The model server isn't accepting requests at the moment. Nothing was billed. Try again shortly."""
+
+    code = "server_is_overloaded"
 
 
 class EngineBroke(EngineUnavailable):
     """The model server closed the connection. You're billed only for the output you received. Try again
     shortly."""
 
+    code = "server_is_overloaded"
+
 
 class EngineSilent(EngineBroke):
     """The model server timed out. You're billed only for the output you received."""
+
+    code = "server_is_overloaded"
 
 
 class EngineDied(EngineBroke):
@@ -392,18 +427,26 @@ class EngineDied(EngineBroke):
 class AdapterAbsent(EngineUnavailable):
     """The style is being reloaded. Nothing was billed. Try again shortly."""
 
+    code = "server_is_overloaded"
+
 
 class LimitsUnavailable(Overloaded):
     """We can't check limits at the moment, so all requests are refused. Try again shortly."""
+
+    code = "server_is_overloaded"
 
 
 class StoreUnavailable(Overloaded):
     """We can't store responses at the moment. Nothing was billed. Try again shortly, or send `store: false`
     with the whole conversation in `input`."""
 
+    code = "server_is_overloaded"
+
 
 class EngineBusy(Overloaded):
     """The model server is busy and its queue is full. Nothing was billed. Try again shortly."""
+
+    code = "server_is_overloaded"
 
     def __init__(
         self, *, tier: AdapterTier | None = None, is_senders_doing: bool = False, **facts: object

@@ -37,17 +37,15 @@ SHOWN_DIGITS = 4  # at each end of a secret; people recognise a key by them
 class KeyNotLive(Conflict):
     """The key “{name}” was revoked or has expired. Create a new one."""
 
-    code = "key_not_live"
-
 
 class NameTaken(Invalid):
     """There is already a key named “{name}”. Choose another name."""
 
-    code = "name_taken"
-
 
 class EndIsPast(Invalid):
     """This time is in the past. Choose a later one."""
+
+    code = "invalid"
 
     for_programs = "This time is in the past. Send null for a key that never expires."
 
@@ -55,35 +53,27 @@ class EndIsPast(Invalid):
 class TooManyKeys(Conflict):
     """A workspace can create at most {limit} API keys per day. Use fewer keys with narrower limits."""
 
-    code = "too_many_keys"
-
 
 class NotYourKey(NotAllowed):
     """Only the key's creator and the {who} of {tenant} can do this. Ask one of them."""
-
-    code = "not_your_key"
 
 
 class ScopeNotYours(NotAllowed):
     """You can't grant the scope `{scope}`, because your own role doesn't include it."""
 
-    code = "scope_not_yours"
-
 
 class KeyIsLimited(NotAllowed):
     """This API key has its own limits, so it can't create or change keys, which could bypass those limits."""
-
-    code = "key_is_limited"
 
 
 class OutlivesYourKey(NotAllowed):
     """This API key expires at {at}. Keys that it creates, changes or rotates can't expire later."""
 
-    code = "outlives_your_key"
-
 
 class PlaygroundKey(Invalid):
     """This key belongs to the playground. Suspend the workspace instead."""
+
+    code = "invalid"
 
 
 class KeySettings(TypedDict, total=False):

@@ -48,8 +48,6 @@ class NoScopeChosen(Invalid):
 class TooManyCodes(Conflict):
     """Too many attempts. Wait a minute, then enter the code shown in your terminal."""
 
-    code = "too_many_codes"
-
 
 @dataclass(frozen=True)
 class BegunLogin:

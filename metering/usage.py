@@ -40,8 +40,6 @@ class UsageDeleted(Conflict):
     """Requests up to {last} were deleted. Start from {first}. Totals by day, style and key remain
     available."""
 
-    code = "usage_deleted"
-
 
 # The database adds up: 10,000 styles are 300,000 rows, so each is added once, to its style's sum.
 SUM_MONTH_AND_STYLES = """

@@ -6,13 +6,9 @@ from core.errors import Invalid, NotFound, Unavailable
 class TextTooLong(Invalid):
     """The text is longer than {limit} characters. Check it in parts."""
 
-    code = "text_too_long"
-
 
 class NothingToCheck(Invalid):
     """Send a text, a receipt, or both."""
-
-    code = "nothing_to_check"
 
 
 class BadReceipt(Invalid):
@@ -25,8 +21,6 @@ class NoReceipt(NotFound):
     """There is no receipt for `{request_id}`. Receipts are for complete answers with text and one choice,
     from a few seconds after the answer until the request is deleted."""
 
-    code = "no_receipt"
-
 
 class NoReceiptKeys(NotFound):
     """This service doesn't issue receipts."""
@@ -36,5 +30,3 @@ class NoReceiptKeys(NotFound):
 
 class NoDetector(Unavailable):
     """The watermark can't be checked at the moment: the base model's tokenizer isn't installed here."""
-
-    code = "no_detector"

@@ -40,7 +40,6 @@ class RoleAboveMaker(NotAllowed):
 class InsufficientScope(NotAllowed):
     """This API key lacks the scope `{scope}`. Create a key with it under API keys."""
 
-    code = "insufficient_scope"
     for_programs = "This API key lacks the scope `{scope}`. Create a key with it on the API keys page."
 
 

@@ -23,8 +23,6 @@ PERMISSION = "tenants.change_tenant"
 class NothingToSee(NotFound):
     """This workspace was deleted and can't be opened."""
 
-    code = "nothing_to_see"
-
 
 @dataclass(frozen=True)
 class Impersonation:

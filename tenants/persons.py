@@ -39,8 +39,6 @@ SITE_HOST_BITS = 80  # of IPv6: a site gets a /48 (RFC 6177), 65,536 times the /
 class BadAddress(Invalid):
     """Enter an address like name@example.org, without quotation marks."""
 
-    code = "bad_address"
-
 
 def spell_address(address: str) -> str:
     """Return the one spelling of an address under which accounts and invitations are kept.

@@ -94,8 +94,6 @@ NEEDED_TO_CHANGE: dict[Scope, Permission] = {
 class RoleNotAllowed(NotAllowed):
     """Your role in {workspace} doesn't allow this. Only {who} can {what}. Ask an owner."""
 
-    code = "role_not_allowed"
-
 
 def allows(role: str | None, permission: Permission) -> bool:
     """Return whether a role allows something; no role allows nothing."""

@@ -34,6 +34,8 @@ class NoSuchStyle(StyleNotFound):
     """No such style: “{style}”. Give its name as in `model`, without a version, or its id. `brand-voice` is
     one of your own or one of ours; `acme/brand-voice` belongs to another workspace."""
 
+    code = "style_not_found"
+
 
 class OthersStyle(StyleNotFound):
     """The style “{style}” belongs to another workspace. Only its owner can see its versions, and change it.

@@ -27,8 +27,6 @@ OUTAGES = (OperationalError, InterfaceError)
 class TooManyStreams(TooManyRequests):
     """This workspace already has {limit} open streams, which is the maximum. Close one and try again."""
 
-    code = "too_many_streams"
-
 
 @dataclass(frozen=True)
 class StreamLimits:

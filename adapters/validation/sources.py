@@ -12,6 +12,8 @@ from core.errors import Conflict
 class Shortened(Conflict):
     """The file shrank while it was being read. Check it again."""
 
+    code = "conflict"
+
 
 class Source(Protocol):
     """Bytes that can be read by range. Raises its own errors when it can't be reached."""

@@ -29,13 +29,9 @@ class NotCorrectable(Conflict):
 class TooMuchCredited(Invalid):
     """At most {left} of this invoice can be credited. A credit note must exceed $0.00, in whole cents."""
 
-    code = "too_much_credited"
-
 
 class WrongSettlement(Invalid):
     """A credit note reduces what is due on an unpaid invoice; for a paid invoice, the amount is returned."""
-
-    code = "wrong_settlement"
 
 
 def credited_nanousd(invoice: Invoice) -> int:

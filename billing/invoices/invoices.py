@@ -58,8 +58,6 @@ DRAFT_FOR = timedelta(days=1)  # in which operators may look at drafts before th
 class UsageMismatch(Conflict):
     """Usage and ledger don't match for {period}. Run `manage.py reconcile` for that month."""
 
-    code = "usage_mismatch"
-
 
 class NotThisState(Conflict):
     """This invoice is {state}. Only {wanted} invoices can be changed this way."""
@@ -69,8 +67,6 @@ class NotThisState(Conflict):
 
 class MonthNotOver(Conflict):
     """{period} is not over yet. You can finalize its invoice from the first of the next month."""
-
-    code = "month_not_over"
 
 
 @dataclass(frozen=True)

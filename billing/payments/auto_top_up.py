@@ -37,11 +37,11 @@ class BadThreshold(Invalid):
 class ThresholdAboveAmount(BadThreshold):
     """The top-up amount must be at least the threshold. Otherwise one top-up would trigger another."""
 
+    code = "invalid_threshold"
+
 
 class UsageIsInvoiced(Conflict):
     """Automatic top-ups are not available on this plan: it invoices usage beyond the included tokens."""
-
-    code = "usage_is_invoiced"
 
 
 class NothingToPay(Conflict):

@@ -75,13 +75,10 @@ class TooManyOpen(Conflict):
 class NothingDue(Conflict):
     """There is nothing due on this invoice."""
 
-    code = "nothing_due"
-
 
 class OtherPayment(Conflict):
     """This form was already used for another payment. Reload the page and try again."""
 
-    code = "other_payment"
     for_programs = (
         "This Idempotency-Key was already used for another payment. Use a new key for each payment."
     )

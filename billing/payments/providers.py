@@ -32,11 +32,11 @@ class ProviderUnavailable(Unavailable):
 class NoSavedCard(Conflict):
     """No card saved yet. Top up once by card; automatic top-ups will use that card."""
 
-    code = "no_saved_card"
-
 
 class CustomerGone(NoSavedCard):
     """There is no longer a saved card. Top up once by card; automatic top-ups will use that card."""
+
+    code = "no_saved_card"
 
 
 class NotByProvider(Conflict):

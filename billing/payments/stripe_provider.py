@@ -51,8 +51,6 @@ DEAD = ("requires_payment_method", "canceled")  # of an intent whose session is 
 class BadSignature(Invalid):
     """Invalid signature: not signed with this site's webhook secret, or too old."""
 
-    code = "bad_signature"
-
 
 class StripeProvider:
     """Checkout for top-ups and invoices, payment intents for automatic top-ups, the customer portal."""

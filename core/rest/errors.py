@@ -6,8 +6,6 @@ from core import errors
 class PreconditionFailed(errors.DomainError):
     """The object has changed since you read it. Get it again and send its new ETag as If-Match."""
 
-    code = "precondition_failed"
-
 
 class TooManyRequests(errors.DomainError):
     """Too many requests: this key is limited to {limit} requests per minute. Try again in {retry_s} s."""

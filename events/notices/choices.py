@@ -18,8 +18,6 @@ SALT = "events.notices.unsubscribe"  # never changed: mails that were sent have 
 class BadLink(NotFound):
     """This link is incomplete or no longer valid. Log in and change your notification settings instead."""
 
-    code = "bad_link"
-
 
 def choose_kinds(membership: Membership, wanted: Collection[str]) -> None:
     """Let a member get these kinds, of those that can be switched off, and no others."""

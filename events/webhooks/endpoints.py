@@ -39,25 +39,17 @@ class DisabledReason(MessageCode):
 class TooManyEndpoints(Conflict):
     """A workspace can have at most {limit} webhook endpoints. Delete one first."""
 
-    code = "too_many_endpoints"
-
 
 class UrlTaken(Conflict):
     """There is already an endpoint with this URL. Edit it instead."""
-
-    code = "url_taken"
 
 
 class UnknownEventType(Invalid):
     """Unknown event type "{event_type}"."""
 
-    code = "unknown_event_type"
-
 
 class EndpointDisabled(Conflict):
     """This endpoint is disabled. Enable it first."""
-
-    code = "endpoint_disabled"
 
 
 @transaction.atomic

@@ -51,14 +51,10 @@ type Address = IPv4Address | IPv6Address
 class BadUrl(Invalid):
     """{why} Enter a URL such as {example}."""
 
-    code = "bad_url"
-
 
 class RefusedAddress(Invalid):
     """{host} resolves to {address}, which is not a public address. Webhooks are only sent to public
     addresses."""
-
-    code = "refused_address"
 
 
 class NoAnswer(MessageCode):

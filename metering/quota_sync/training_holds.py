@@ -62,8 +62,6 @@ class Advice(MessageCode):
 class TrainingNotCovered(Conflict):
     """This training can't be paid for."""
 
-    code = "training_not_covered"
-
     @classmethod
     def of(cls, hold: TrainingHold, left_nanousd: int, **facts: str | Promise) -> Self:
         """Return the error for a hold that needs more than is left, with both amounts as facts."""

@@ -25,8 +25,6 @@ class NotFineTunable(FieldError, Invalid):
 class UploadTooSlow(Invalid):
     """The file came too slowly, at less than {rate} KiB per second. Check your connection and try again."""
 
-    code = "upload_too_slow"
-
 
 class TooManyUploads(Unavailable):
     """Too many files are being uploaded at the moment. Try again shortly."""

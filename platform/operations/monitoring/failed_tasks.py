@@ -38,8 +38,6 @@ class NotRetryable(Conflict):
     """This task can't be run again from here because its arguments are masked. Its periodic sweep will retry
     it."""
 
-    code = "not_retryable"
-
 
 def keep_failure(
     task: str,

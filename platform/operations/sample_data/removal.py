@@ -16,13 +16,9 @@ from tenants.persons import end_memberships
 class NoSampleData(NotFound):
     """This workspace has no sample data."""
 
-    code = "no_sample_data"
-
 
 class OwnStylesInSample(Conflict):
     """You added styles to the sample workspace. Delete them first, or delete the workspace in Settings."""
-
-    code = "own_styles_in_sample"
 
 
 def has_sample_data(tenant: Tenant) -> bool:

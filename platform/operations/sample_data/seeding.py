@@ -60,8 +60,6 @@ PAID_AFTER = timedelta(days=9, hours=7)
 class NotADemo(NotAllowed):
     """Sample data is for a demo on your own machine. This site's URL is https, so it serves people."""
 
-    code = "not_a_demo"
-
 
 def add_sample_data(owner: User) -> Tenant | None:
     """Return a person's new workspace with two months of sample data, and this month's until now.

@@ -28,8 +28,6 @@ from tenants.roles import Permission
 class NotConfirmed(Invalid):
     """To confirm, send the workspace's short name, `{slug}`, as `confirm`."""
 
-    code = "not_confirmed"
-
 
 class AuditObject(serializers.Serializer[AuditEntry]):
     """An audit log entry."""
