@@ -4,7 +4,7 @@ SHELL := /bin/sh
 # With compiled imports a process starts in a third of the time, and a stack has dozens.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ray test test-all test-quick test-ray check translations sbom smoke styles control bench-gateway bench-month bench-peers bench-engine bench-fairness bench-neighbours bench-rotation bench-memory bench-upload bench-training bench-evidence bench-evidence-answers bench-push bench-console bench-billing bench-pages bench-webhooks bench-routes screens seed-large chaos quota-storm fuzz fuzz-grammars trial-requests fuzz-api mutants trial-restart trial-scale trial-gpu soak trial-own-style trial-training-kills trial-provenance trial-bare trial-compose trial-install secrets clean
+.PHONY: help demo demo-ray test test-all test-quick test-ray check translations sbom smoke styles screens fuzz-api bench trial secrets clean
 
 # The first Python that really runs: one that is found on PATH may be a version manager's stub.
 CANDIDATES = $(PYTHON) python3 python3.14 python3.13 python3.12 /usr/bin/python3 /usr/local/bin/python3 \
@@ -70,164 +70,26 @@ styles: ## Retrain the included styles and, with NOVELS=folder, the controls (ab
 	@if test -n '$(NOVELS)'; then for language in en de; do $(TRIALS) control --language $$language || exit; done; \
 	else echo 'The controls in engine/controls are as they were: NOVELS names no folder.'; fi
 
-control: ## Train a control from the folder NOVELS for another base; ARGS='--base DIR --base-name NAME --out DIR'
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) control $(ARGS)
-
-chaos: ## Kill every part repeatedly under load and check the ledger; ARGS='--kills 8 --seed 1'
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) chaos $(ARGS)
-
-quota-storm: ## Send 500 requests at once against a limit that only fits some
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) quota-storm $(ARGS)
-
-mutants: ## Break six cores on purpose and count how often their tests notice; ARGS='--core sse --count 60'
-	$(call BOOTSTRAP)
-	@$(TRIALS) mutants $(ARGS)
-
-trial-restart: ## Kill vLLM while 200 styles are requested; ENGINES=2 adds a second engine
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) restart $(ARGS)
-
-trial-scale: ## Try 2,000 styles on one engine: pages, reconciling, memory
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) scale $(ARGS)
-
-trial-gpu: ## Try what only a GPU can show, with what is installed: vLLM's flags, styles in one batch, their tax, a training
-	@"$$(ls .venv-engine/bin/python 2>/dev/null || echo python3)" -P dev/trials/gpu.py $(ARGS)
-
-soak: ## Run half an hour of mixed load and uploads; expects no errors, flat memory, an exact ledger; ARGS='--minutes 3'
-	$(call BOOTSTRAP,--engine)
-	@ENGINE_DTYPE=$(or $(ENGINE_DTYPE),float32) $(TRIALS) soak $(ARGS)
-
-trial-own-style: ## Styles of the authors in the folder NOVELS, each judged on each author's third book
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) own-style $(ARGS)
-
-trial-training-kills: ## Kill the trainer, its worker, vLLM, Valkey and PostgreSQL during trainings; ARGS='--kills 5 --seed 1'
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) training-kills $(ARGS)
-
-trial-provenance: ## Measure the watermark on a real vLLM, with human texts in the folder NOVELS; ARGS='--answers 60'
-	$(call BOOTSTRAP,--engine)
-	@$(STACK) run --services -- .venv/bin/python -m pytest --hypothesis-profile=nightly --timeout 600 -q \
-		tests/inference/api/test_watermark.py tests/provenance/test_receipts.py
-	@OPENBLAS_NUM_THREADS=1 $(TRIALS) provenance $(ARGS); status=$$?; .venv/bin/python -m bench.provenance && exit $$status
-
-trial-bare: ## Run `make demo` on a bare Debian with only Python and make (root, debootstrap)
-	$(call BOOTSTRAP)
-	@$(TRIALS) bare $(ARGS)
-
 screens: ## Take screenshots of every page, light and dark, at both widths, to docs/screens/
 	$(call BOOTSTRAP,--guides)
 	@SCREENS=docs/screens $(STACK) run --services -- .venv/bin/python -m pytest -q tests/pages/test_every_page.py tests/pages/test_every_state.py
-
-trial-compose: ## Run docker-compose.yml with podman and stand-in images: use, crash and replace it (root)
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) compose $(ARGS)
-
-trial-install: ## Run install.sh with podman and stand-in images, and measure how long it takes (root)
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) install $(ARGS)
-
-fuzz: ## Try thousands of mutated adapters on a real engine; ARGS='--cases 2000 --seed 2'
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) fuzz $(ARGS)
-
-fuzz-grammars: ## Try expensive grammars on a real engine beside a neighbour's requests; ARGS='--cases 200 --seed 2'
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) fuzz-grammars $(ARGS)
-
-trial-requests: ## Try every request field at its bounds, alone and in pairs, on the real engine
-	$(call BOOTSTRAP,--engine)
-	@$(TRIALS) requests $(ARGS)
 
 fuzz-api: ## Test the running management API against its OpenAPI document, with many examples
 	$(call BOOTSTRAP)
 	@API_EXAMPLES=$(or $(EXAMPLES),300) $(STACK) run --services -- .venv/bin/python -m pytest --timeout 7200 \
 		tests/website/test_api_schema.py $(ARGS)
 
-bench-gateway: ## Measure the gateway's overhead, compared to nginx, LiteLLM, Portkey and TensorZero
+bench: ## Measure, NAME=gateway; without a NAME, list what can be measured; ARGS are its options
 	$(call BOOTSTRAP)
-	@.venv/bin/python -m bench.gateway
+	@.venv/bin/python -m bench $(NAME) $(ARGS)
 
-bench-month: ## Measure the first requests of a month from 5,000 workspaces
-	$(call BOOTSTRAP)
-	@.venv/bin/python -m bench.month_turn
-
-bench-peers: ## Install LiteLLM, TensorZero and Portkey for bench-gateway, each in its own environment
-	$(call BOOTSTRAP)
-	@.venv/bin/python -m bench.install
-
-# 16 places, so that one tenant has eight at once: no tenant alone takes the last quarter.
-bench-engine: ## Measure the real engine with `vllm bench serve`: through the gateway, and with many styles; ARGS='gateway'
-	$(call BOOTSTRAP,--engine)
-	@ENGINE_SOCKET= ENGINE_MAX_NUM_SEQS=16 $(STACK) run --all -- .venv/bin/python -m bench.engine $(ARGS)
-
-bench-fairness: ## Measure what one workspace notices while another floods the engine
-	$(call BOOTSTRAP,--engine)
-	@$(STACK) run --all -- .venv/bin/python -m bench.fairness
-
-bench-neighbours: ## Measure what a neighbour notices while others attack, and what they pay; ARGS='seed sequences'
-	$(call BOOTSTRAP,--engine)
-	@$(STACK) run --all -- .venv/bin/python -m bench.neighbours $(ARGS)
-
-# 32 places, so that it is slots that styles wait for: one tenant has 24 of them at most.
-bench-rotation: ## Measure whether any of 64 styles on 8 slots waits longer than the others
-	$(call BOOTSTRAP,--engine)
-	@ENGINE_MAX_NUM_SEQS=32 $(STACK) run --all -- .venv/bin/python -m bench.rotation
-
-bench-memory: ## Compare the calculated memory with a running vLLM's (CPU)
-	$(call BOOTSTRAP,--engine)
-	@.venv/bin/python -m bench.memory
-
-bench-upload: ## Measure the time from a finished 50 MB upload to the first styled token
-	$(call BOOTSTRAP,--engine)
-	@ENGINE_MAX_LORA_RANK=128 $(STACK) run --all -- .venv/bin/python -m bench.upload_time
-
-bench-training: ## Measure a training of 20,000 words, reading, and serving beside a training; ARGS='way --words 3000'
-	$(call BOOTSTRAP,--engine)
-	@$(STACK) run --all -- .venv/bin/python -m bench.training $(ARGS)
-
-bench-evidence: ## Measure what the evidence card's figures tell, on the novels in the folder NOVELS; ARGS='verifier'
-	$(call BOOTSTRAP)
-	@OPENBLAS_NUM_THREADS=1 .venv/bin/python -m bench.evidence $(ARGS)
-
-bench-evidence-answers: ## Measure whether the answers of `make trial-own-style`'s styles lie near their authors
-	$(call BOOTSTRAP,--engine)
-	@ENGINE_SOCKET= ENGINE_MAX_CPU_LORAS=16 $(STACK) run --all -- .venv/bin/python -m bench.evidence_answers
-
-bench-push: ## Measure a 300 MB multipart upload with presigned URLs, compared to curl to the same S3
-	$(call BOOTSTRAP)
-	@$(STACK) run --services -- .venv/bin/python -m bench.uploads
-
-# Eight gigabytes of disk and some minutes; EVENTS=1000000 is quicker. Later runs find the tables in var/large.
-seed-large: ## Create the tables of a large service in var/large: 1,000 workspaces, 10 million usage events
-	$(call BOOTSTRAP)
-	@$(STACK) run --services --var var/large -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
-		.venv/bin/python -m bench.large --events $(or $(EVENTS),10000000)'
-
-bench-console: ## Measure the console's lists on the data of seed-large
-	$(call BOOTSTRAP)
-	@$(STACK) run --services --var var/large -- .venv/bin/python -m bench.pages console
-
-bench-billing: ## Measure invoices on the data of seed-large
-	$(call BOOTSTRAP)
-	@$(STACK) run --services --var var/large -- .venv/bin/python -m bench.billing
-
-bench-pages: ## Measure pages and the API's lists in a workspace with 10,000 styles and many requests
-	$(call BOOTSTRAP,--guides)
-	@$(STACK) run --services --var var/bench-pages -- sh -c '.venv/bin/python manage.py migrate -v 0 && \
-		.venv/bin/python -m bench.pages pages && .venv/bin/python -m bench.pages api'
-
-bench-routes: ## Measure how soon gateways see an engine change with 10,000 workspaces, and what is written
-	$(call BOOTSTRAP)
-	@$(STACK) run --services -- .venv/bin/python -m bench.routes
-
-bench-webhooks: ## Measure how many webhooks one worker delivers per minute
-	$(call BOOTSTRAP)
-	@$(STACK) run --services -- .venv/bin/python -m bench.webhooks
+trial: ## Try what the stack promises, NAME=chaos; without a NAME, list the trials; ARGS are its options
+ifeq ($(NAME),gpu)
+	@"$$(ls .venv-engine/bin/python 2>/dev/null || echo python3)" -P dev/trials/gpu.py $(ARGS)
+else
+	$(call BOOTSTRAP,$(if $(filter-out bare mutants,$(NAME)),--engine))
+	@$(TRIALS) $(NAME) $(ARGS)
+endif
 
 secrets: ## Write .env for docker-compose.yml with random secrets; existing values are kept
 	$(call WITH_PYTHON,dev/stack/env_file.py)

@@ -1,4 +1,4 @@
-"""`make bench-billing`: how long previews and a month's invoices take on a large service's tables.
+"""`make bench NAME=billing`: how long previews and a month's invoices take on a large service's tables.
 
 python -m stack run --services --var var/large -- python -m bench.billing [preview] [one] [two]
 

@@ -1,4 +1,4 @@
-"""`make bench-engine`: the real engine, measured by vLLM's own `vllm bench serve`.
+"""`make bench NAME=engine`: the real engine, measured by vLLM's own `vllm bench serve`.
 
 `ENGINE_SOCKET= python -m stack run --all -- python -m bench.engine [gateway] [styles]`. The ways are measured
 in turn, so that a machine that drifts does so for all. `gateway` sends the same prompts in mixed styles
@@ -87,7 +87,7 @@ PARTS: dict[str, Callable[[], None]] = {"gateway": compare_gateway, "styles": co
 def main(parts: Collection[str]) -> None:
     """Measure the parts that are named, or all."""
     if not os.environ.get("ENGINE_URL", "").startswith("http://"):
-        raise SystemExit("✗ vllm bench needs the engine's port: run this through `make bench-engine`.")
+        raise SystemExit("✗ vllm bench needs the engine's port: run this through `make bench NAME=engine`.")
     for name in parts or PARTS:
         PARTS[name]()
 

@@ -1,4 +1,4 @@
-"""`make bench-engine ARGS=styles`: what styles cost an engine, beside vLLM as it comes, llama.cpp and PEFT.
+"""`bench engine styles`: what styles cost an engine, beside vLLM as it comes, llama.cpp and PEFT.
 
 Engines run side by side and are asked in turn: ours, the same vLLM with its own LoRA wrapper
 (`ENGINE_LORA=vllm`), both by `vllm bench serve`, and llama.cpp's server where LLAMA_CPP names one

@@ -1,4 +1,4 @@
-"""`make bench-evidence`: how well the evidence card's figures tell what they claim. Needs NOVELS.
+"""`make bench NAME=evidence`: how well the evidence card's figures tell what they claim. Needs NOVELS.
 
 NOVELS is a folder with three books of each author; labs/impostors.py says how they are named.
 

@@ -1,6 +1,6 @@
-"""`make bench-evidence-answers`: do a style's answers lie nearer to its author than the base model's?
+"""`make bench NAME=evidence-answers`: do a style's answers lie nearer to its author than the base model's?
 
-Needs NOVELS, and the styles that `make trial-own-style` has left in var/own-style. Each style and the base
+Needs NOVELS, and the styles that `trials own-style` has left in var/own-style. Each style and the base
 answer 20 requests from the author's third book on the real engine. The author's verifier is trained on the
 passages that the style has learned; the author is not among its impostors. The same is compared by a linear
 SVM. Thirty further requests, at a style's default sampling, show whether it does what it is asked
@@ -184,7 +184,7 @@ def main() -> int:
     authors = [name for name in find_books(novels, "en") if (WORK / name / "adapter").is_dir()]
     if not authors:
         raise SystemExit(
-            "✗ No styles in var/own-style: run `make trial-own-style` first, with the same NOVELS."
+            "✗ No styles in var/own-style: run `make trial NAME=own-style` first, with the same NOVELS."
         )
     asker = Asker()
     answers, requests = {}, {}

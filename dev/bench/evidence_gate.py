@@ -1,4 +1,4 @@
-"""Part `gate` of `make bench-evidence`: does the gate stop what memorises, and nothing else?
+"""Part `gate` of `make bench NAME=evidence`: does the gate stop what memorises, and nothing else?
 
 Trains styles on novels with the product's own corpus, examples, canaries, trainer and evidence program, one
 at a time. Clean trainings have each canary once, as every training does, and must not be refused. The others

@@ -1,6 +1,6 @@
-"""`make bench-evidence-answers`: do styles do what they are asked, without the people of their books?
+"""`make bench NAME=evidence-answers`: do styles do what they are asked, without the people of their books?
 
-Needs the styles that `make trial-own-style` has left in var/own-style. Each style and the base answer ten
+Needs the styles that `trials own-style` has left in var/own-style. Each style and the base answer ten
 letters and twenty other requests on the real engine, as a request without a temperature is drawn. Nobody has
 learned these requests. Writes a table in docs/evidence.md.
 """

@@ -1,4 +1,4 @@
-"""`make bench-fairness`: what one tenant feels while another floods the engine.
+"""`make bench NAME=fairness`: what one tenant feels while another floods the engine.
 
 `python -m stack run --all -- python -m bench.fairness`. One tenant asks one short question after the other;
 its time to the first token is taken in quiet, and while another tenant keeps FLOOD requests open, in turn. No
@@ -106,7 +106,7 @@ async def measured() -> dict[str, float]:
 
 def main() -> int:
     """Measure, print, write."""
-    report.require_variables("bench-fairness", "SITE_URL", "DATABASE_URL")
+    report.require_variables("bench NAME=fairness", "SITE_URL", "DATABASE_URL")
     figures: dict[str, float | str] = {**uvloop.run(measured())}
     figures |= {"max_num_seqs": int(os.environ["ENGINE_MAX_NUM_SEQS"]), "device": os.environ["ENGINE_DEVICE"]}
     report.write_results("fairness", figures)

@@ -1,4 +1,4 @@
-"""`make bench-gateway`: what a gateway costs in front of a stub engine; bench/README.md tells more.
+"""`make bench NAME=gateway`: what a gateway costs in front of a stub engine; bench/README.md tells more.
 
 What is measured has a core for itself; load, stub, PostgreSQL and Valkey have the others. A whole run writes
 bench/results/gateway.json and the table in docs/performance.md.

@@ -1,4 +1,4 @@
-"""`make bench-peers`: the peers, each in an environment of its own below `.venv-peers`."""
+"""`make bench NAME=peers`: the peers, each in an environment of its own below `.venv-peers`."""
 
 import shutil
 import subprocess

@@ -1,6 +1,6 @@
 """Create a large service's tables inside PostgreSQL: tenants, keys, and millions of usage events.
 
-For benchmarks, on a database of their own: the product's checks are left out. `make seed-large` runs it.
+For benchmarks, on a database of their own: the product's checks are left out. `bench large` runs it.
 """
 
 import sys
@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=10_000_000)
     options = parser.parse_args()
     if UsageEvent.objects.exists():
-        sys.exit("This database has usage events. Use an empty one: `make seed-large VAR=…`.")
+        sys.exit("This database has usage events. Use an empty one: `make bench NAME=large`.")
     create_tables(options.tenants, options.events, say=print)
 
 

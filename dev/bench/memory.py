@@ -1,4 +1,4 @@
-"""`make bench-memory`: the capacity arithmetic against the memory of a running vLLM. CPU engines only.
+"""`make bench NAME=memory`: the capacity arithmetic against the memory of a running vLLM. CPU engines only.
 
 `python -m bench.memory`. Starts vLLM with small and large limits, loads adapters, reads resident memory, and
 compares it with what `adapters.engines.capacity` says of the same limits. What Python, torch and vLLM take by
@@ -19,6 +19,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from django.conf import settings
+
+# Validation's messages ask Django for a language; alone, this bench needs no more of the site.
+if not settings.configured and "DJANGO_SETTINGS_MODULE" not in os.environ:
+    settings.configure()
 
 from adapters.engines import capacity
 from adapters.engines.capacity import EngineLimits, Layers

@@ -1,4 +1,4 @@
-"""`make bench-month`: the first requests of a month, of 5,000 workspaces, before the stub engine.
+"""`make bench NAME=month`: the first requests of a month, of 5,000 workspaces, before the stub engine.
 
 Their accounts of the month are taken away, as a new month has none. Then either the task of the last hours
 makes them again, as it does before a month begins, or the requests themselves have to. Each workspace sends

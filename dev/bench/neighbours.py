@@ -1,4 +1,4 @@
-"""`make bench-neighbours`: what a neighbour feels while others attack, and what the attackers pay.
+"""`make bench NAME=neighbours`: what a neighbour feels while others attack, and what the attackers pay.
 
 `python -m stack run --all -- python -m bench.neighbours [ATTACK …]`. A workspace asks one short question
 after the other; its time to the first token is taken before and during each attack by workspaces on the
@@ -157,7 +157,7 @@ async def measure_attacks(names: list[str]) -> dict[str, Any]:
 
 def main() -> int:
     """Measure, print, write."""
-    report.require_variables("bench-neighbours", "SITE_URL", "DATABASE_URL")
+    report.require_variables("bench NAME=neighbours", "SITE_URL", "DATABASE_URL")
     names = sys.argv[1:] or list(ATTACKS)
     if unknown := set(names) - ATTACKS.keys():
         raise SystemExit(f"✗ no such attack: {', '.join(sorted(unknown))}; there are {', '.join(ATTACKS)}.")

@@ -1,4 +1,4 @@
-"""`make bench-pages`, `make bench-console`: the server's time for pages and lists of the API and the console.
+"""`bench pages`, `bench console`: the server's time for pages and lists of the API and the console.
 
 python -m stack run --services --var var/bench-pages -- python -m bench.pages pages|api|console [PATTERN]
 

@@ -1,4 +1,4 @@
-"""Write what `make trial-provenance` found into the tables of docs/provenance.md."""
+"""Write what `make trial NAME=provenance` found into the tables of docs/provenance.md."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""`make bench-rotation`: more styles than slots, all asked all the time; does any wait longer than others?
+"""`bench rotation`: more styles than slots, all asked all the time; does any wait longer than others?
 
 `ENGINE_MAX_NUM_SEQS=32 python -m stack run --all -- python -m bench.rotation`. STYLES random adapters of one
 tenant, each with a client that asks one short question after the other, streamed; every eighth style has
@@ -129,7 +129,7 @@ def figures(seen: Seen, seconds: float) -> dict[str, float | str]:
 
 def main() -> int:
     """Prepare, measure, print, write."""
-    report.require_variables("bench-rotation", "SITE_URL", "DATABASE_URL")
+    report.require_variables("bench NAME=rotation", "SITE_URL", "DATABASE_URL")
     if places() <= slots():
         raise SystemExit(
             f"✗ One tenant has {places()} places for {slots()} slots: no style would wait for one."

@@ -1,4 +1,4 @@
-"""`make bench-routes`: how soon gateways know of a change of an engine, and what it and a promotion write.
+"""`bench routes`: how soon gateways know of a change of an engine, and what it and a promotion write.
 
 10,000 workspaces select a style that is on one engine; all of their libraries are in Valkey. Then the
 engine's health flips, a limit changes, and other engines are new, by the site's own code, while two gateways

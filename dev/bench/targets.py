@@ -23,7 +23,7 @@ from stack.processes import Program
 from stack.services import Stack
 from stack.steps import Steps
 
-PEERS = ROOT / ".venv-peers"  # an environment for each, made by `make bench-peers`
+PEERS = ROOT / ".venv-peers"  # an environment for each, made by `make bench NAME=peers`
 LITELLM = PEERS / "litellm" / "bin" / "litellm"
 TENSORZERO = PEERS / "tensorzero" / "bin" / "python"
 PORTKEY = PEERS / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
@@ -31,9 +31,9 @@ FILES = ROOT / "dev" / "bench" / "peers"
 READY_WITHIN_S = 120.0
 HINTS = {
     "nginx": "nginx is not on PATH: install it (Debian and Ubuntu: nginx-light), or go without its row.",
-    "litellm": "LiteLLM is not installed: `make bench-peers` does it; or go without its row.",
-    "portkey": "Portkey is not installed: `make bench-peers` does it with npm; or go without its row.",
-    "tensorzero": "TensorZero is not installed: `make bench-peers` does it; or go without its row.",
+    "litellm": "LiteLLM is not installed: `make bench NAME=peers` does it; or go without its row.",
+    "portkey": "Portkey is not installed: `make bench NAME=peers` does it with npm; or go without its row.",
+    "tensorzero": "TensorZero is not installed: `make bench NAME=peers` does it; or go without its row.",
 }
 
 

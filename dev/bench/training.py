@@ -1,4 +1,4 @@
-"""`make bench-training`: what a training takes, what reading takes, and what serving notices of a training.
+"""`bench training`: what a training takes, what reading takes, and what serving notices of a training.
 
 `python -m stack run --all -- python -m bench.training [way] [reading] [serving]`. `way` sends a .docx and
 follows it to a candidate version: the seconds of each phase, the shown remaining time against what it then
@@ -317,7 +317,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of `way`")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each pass of `serving`")
     options = parser.parse_args()
-    report.require_variables("bench-training", "SITE_URL", "DATABASE_URL", "DEMO_SECRETS_FILE")
+    report.require_variables("bench NAME=training", "SITE_URL", "DATABASE_URL", "DEMO_SECRETS_FILE")
     writer, reader = create_tenants(os.environ, {"writer": 10**9, "reader": 10**9})
     found = report.read_results("training")
     with (

@@ -1,4 +1,4 @@
-"""`make bench-upload`: from "upload finished" to the first styled token, each step's share.
+"""`make bench NAME=upload`: from "upload finished" to the first styled token, each step's share.
 
 `ENGINE_MAX_LORA_RANK=128 python -m stack run --all -- python -m bench.upload_time`. A 50 MB adapter is
 uploaded over the API; a client that asks for the style from the moment when the upload is finished gets
@@ -62,7 +62,7 @@ def first_token(client: openai.OpenAI, model: str, *, until_s: float) -> float:
 
 def main() -> int:
     """Measure, print, write."""
-    report.require_variables("bench-upload", "SITE_URL", "DEMO_SECRETS_FILE")
+    report.require_variables("bench NAME=upload", "SITE_URL", "DEMO_SECRETS_FILE")
     site = os.environ["SITE_URL"]
     known = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())
     client = openai.OpenAI(base_url=f"{site}/v1", api_key=known["api_key"], max_retries=0)

@@ -1,4 +1,4 @@
-"""`make bench-push`: 300 MB sent in parts through presigned URLs, against curl to the same S3, in turn.
+"""`make bench NAME=push`: 300 MB sent in parts through presigned URLs, against curl to the same S3, in turn.
 
 `python -m stack run --services -- python -m bench.uploads`. curl sends the file as one plain PUT. The
 parts are begun, presigned, sent by the command line's own sender and put together, all within the time that
@@ -135,7 +135,7 @@ def write_random_file(file: Path) -> None:
 
 def main() -> int:
     """Measure, print, write."""
-    report.require_variables("bench-push", "S3_ENDPOINT_URL")
+    report.require_variables("bench NAME=push", "S3_ENDPOINT_URL")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     curl_rates = []

@@ -1,4 +1,4 @@
-"""`make bench-webhooks`: how many webhooks one worker delivers a minute to receivers on this machine.
+"""`make bench NAME=webhooks`: how many webhooks one worker delivers a minute to receivers on this machine.
 
 The worker is the stack's: one Celery process with eight threads, woken by the sweep that beat sends. First a
 single endpoint, whose events go one after the other; then eight endpoints of four workspaces at once.

@@ -1,6 +1,10 @@
-"""What proves the stack: `python -m trials NAME`; TRIALS has the names."""
+"""What proves the stack: `python -m trials NAME`, or `make trial NAME=… ARGS=…`; without a name, the list.
+
+`make trial NAME=gpu` runs gpu.py, which needs neither the environment nor the stack.
+"""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -36,6 +40,11 @@ TRIALS = {
     "bare": ("bare:bare", "the demo on a system with Python and make and nothing else"),
     "compose": ("compose.trial:compose", "docker-compose.yml by podman, from images without a registry"),
     "install": ("compose.install:install", "install.sh by podman: how long until it serves; twice, and away"),
+}
+# What a trial needs before its modules are imported, unless the environment says otherwise.
+VARIABLES = {
+    "soak": {"ENGINE_DTYPE": "float32"},
+    "provenance": {"OPENBLAS_NUM_THREADS": "1"},
 }
 
 
@@ -97,5 +106,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def main(arguments: list[str]) -> int:
+    """Run the trial that the command line names; without one, list them."""
+    parser = build_parser()
+    if not arguments:
+        parser.print_help()
+        return 0
+    for variable, value in VARIABLES.get(arguments[0], {}).items():
+        os.environ.setdefault(variable, value)
+    return run(parser)
+
+
 if __name__ == "__main__":
-    sys.exit(run(build_parser()))
+    sys.exit(main(sys.argv[1:]))

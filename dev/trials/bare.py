@@ -1,4 +1,4 @@
-"""`make trial-bare`: `make demo` on a Debian that has Python, its venv module and make, and nothing else.
+"""`trials bare`: `make demo` on a Debian that has Python, its venv module and make, and nothing else.
 
 The system is made by debootstrap and entered by chroot, so this needs root. What is downloaded comes the way
 that a newcomer's machine gets it; pip's and uv's own variables are handed on, for networks that need them.

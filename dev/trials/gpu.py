@@ -1,4 +1,4 @@
-"""`make trial-gpu`: what only a GPU can show, within ten minutes, on a machine with CUDA and vLLM.
+"""`make trial NAME=gpu`: what only a GPU can show, within ten minutes, on a machine with CUDA and vLLM.
 
     trials/gpu.py [--device cuda|cpu] [--no-training] [--out FILE]
 
@@ -341,7 +341,9 @@ class Trial:
     def capacity(self) -> Facts:
         """Compare what slots take of the KV cache with what adapters/engines/capacity.py says."""
         if self.device == "cpu":
-            raise NotRun("a CPU engine's KV cache does not shrink for slots; `make bench-memory` measures it")
+            raise NotRun(
+                "a CPU engine's KV cache does not shrink for slots; `make bench NAME=memory` measures it"
+            )
         site_python = ROOT / ".venv" / "bin" / "python"
         if not site_python.exists():
             raise NotRun("the site's environment .venv is missing, whose arithmetic is to be checked")

@@ -1,4 +1,4 @@
-"""`make mutants`: break six cores on purpose, one place at a time, and count how often their tests notice.
+"""`trials mutants`: break six cores on purpose, one place at a time, and count how often their tests notice.
 
 The same few operators for Python and Lua, on tokens: mutmut and cosmic-ray know no Lua. Each mutant is tried
 in a copy of the work tree. Some mutants change nothing that can be seen, so 100 % is out of reach: what

@@ -1,4 +1,4 @@
-"""`make trial-own-style`: do styles learn their author, or only the genre?
+"""`make trial NAME=own-style`: do styles learn their author, or only the genre?
 
 Trains a style on two books of each author of NOVELS with the product's own corpus, examples and trainer, and
 lets each style predict each author's third book. Prints a table: perplexity below the base's, in percent.

@@ -1,4 +1,4 @@
-"""`make trial-restart`: vLLM is killed while 200 styles are asked for. All serve again, no word is wrong."""
+"""`trials restart`: vLLM is killed while 200 styles are asked for. All serve again, no word is wrong."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""`make trial-scale`: 2,000 styles on one engine. Pages and passes stay quick, memory stays flat in use."""
+"""`trials scale`: 2,000 styles on one engine. Pages and passes stay quick, memory stays flat in use."""
 
 import re
 import statistics

@@ -1,4 +1,4 @@
-"""`make soak`: the whole stack under mixed load for half an hour; no fault, flat memory, exact usage records.
+"""`trials soak`: the whole stack under mixed load for half an hour; no fault, flat memory, exact books.
 
 Three processes ask for styles in three workspaces, streamed and not, and hang up on some; the demo's writer
 uploads a version a minute through the management API, promotes it, asks in it and retires the one before.

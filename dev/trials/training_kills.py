@@ -1,4 +1,4 @@
-"""`make trial-training-kills`: killed trainings end like an undisturbed one, and are charged once.
+"""`make trial NAME=training-kills`: killed trainings end like an undisturbed one, and are charged once.
 
 One training runs undisturbed. Then others of the same text run one after the other, and in each of them the
 training child, its worker, the engine, Valkey and PostgreSQL are killed by SIGKILL, in a random order and at

@@ -1,4 +1,4 @@
-"""The short form of `make chaos`, beside the stack that already runs."""
+"""The short form of `make trial NAME=chaos`, beside the stack that already runs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The short forms of `make fuzz` and `make fuzz-grammars`, beside the engine that serves everybody."""
+"""The short forms of `trials fuzz` and `trials fuzz-grammars`, beside the engine that serves everybody."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The short form of `make quota-storm`, beside the stack that already runs."""
+"""The short form of `make trial NAME=quota-storm`, beside the stack that already runs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The short form of `make trial-requests`, beside the engine that serves everybody."""
+"""The short form of `make trial NAME=requests`, beside the engine that serves everybody."""
 
 import pytest
 

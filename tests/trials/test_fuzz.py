@@ -1,4 +1,4 @@
-"""That `make fuzz` would see a harm, and names who did it: an engine that is harmed by one of the mutants."""
+"""That the trial `fuzz` sees a harm, and names who did it: an engine that is harmed by one of the mutants."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""That `make trial-gpu` says what it could not do, and never that it went well."""
+"""That `make trial NAME=gpu` says what it could not do, and never that it went well."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What `make fuzz-grammars` sends, and when it is content."""
+"""What `make trial NAME=fuzz-grammars` sends, and when it is content."""
 
 import json
 

@@ -45,7 +45,7 @@ RUN_BY = {
 # What is not run as it stands, by how it begins, and why. What can be read of it is checked nevertheless.
 NOT_RUN = {
     "make ": "takes minutes to hours, and this may be part of it; `make -n` must know the target",
-    "docker compose ": "needs a registry, or `make trial-compose`; services and commands are checked",
+    "docker compose ": "needs a registry, or `make trial NAME=compose`; services and commands are checked",
     "editor ": "waits for a person",
     "./install.sh": "changes this machine: see tests/stack/test_install.py; its options are checked",
     ".venv/bin/python -m stack run --services --var var/dev ": "serves until Ctrl-C: see test_runserver.py",

@@ -1,7 +1,7 @@
 """Mutants as Hypothesis strategies: adapters that were right, changed in one to four ways.
 
 Tests draw them from `mutants(base)`, and Hypothesis makes what fails smaller. `generate_mutants` returns the
-same ones for the same seed, for `make fuzz`.
+same ones for the same seed, for `make trial NAME=fuzz`.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""`make chaos`: every part is killed again and again under load; nothing is lost, doubled or left held."""
+"""`trials chaos`: every part is killed again and again under load; nothing is lost, doubled or left held."""
 
 import random
 import threading

@@ -1,4 +1,4 @@
-"""`make trial-install`: install.sh by podman on stand-in images: how long until it serves, and away again.
+"""`trials install`: install.sh by podman on stand-in images: how long until it serves, and away again.
 
 A copy of the checkout is installed as an operator unpacks a release. There is no GPU and no registry here, so
 the machine's checks are only printed, the site's image is built by podman, and vLLM runs on the CPU.
@@ -32,7 +32,7 @@ PUBLISHED = ("WEB_PORT", "WEB_2_PORT", "GATEWAY_PORT", "S3_PORT")
 HOST, ADMIN = "localhost", "operator@example.org"
 OPTIONS = ("--yes", "--no-proxy", "--force")
 FIRST = ("--host", HOST, "--files-host", f"files.{HOST}", "--mail", "smtp://mail.trial:25", "--model", MODEL)
-# In this order; each is the options of one run. vLLM's start is `make trial-compose`'s matter.
+# In this order; each is the options of one run. vLLM's start is `make trial NAME=compose`'s matter.
 RUNS: Mapping[str, tuple[str, ...]] = {
     "install": (*FIRST, "--admin", ADMIN, *OPTIONS),
     "repeat": OPTIONS,

@@ -1,4 +1,4 @@
-"""The cases of `make fuzz`: mutants and what validation says of them, which must never be a crash."""
+"""The cases of `trials fuzz`: mutants and what validation says of them, which must never be a crash."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The engine of `make fuzz`: vLLM's own interface, and the witnesses who notice when it harms others."""
+"""The engine of `trials fuzz`: vLLM's own interface, and the witnesses who notice when it harms others."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""One run of `make fuzz`: batches of mutants beside witnesses, and who of them is to blame."""
+"""One run of `make trial NAME=fuzz`: batches of mutants beside witnesses, and who of them is to blame."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""`make fuzz`: mutated adapters. What validation accepts, a real vLLM must serve, to nobody's harm."""
+"""`trials fuzz`: mutated adapters. What validation accepts, a real vLLM must serve, to nobody's harm."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What `make fuzz` found."""
+"""What `make trial NAME=fuzz` found."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field

@@ -1,4 +1,4 @@
-"""`make fuzz-grammars`: random and expensive grammars at a real vLLM, and what a neighbour feels of them.
+"""`trials fuzz-grammars`: random and expensive grammars at a real vLLM, and what a neighbour feels of them.
 
 A neighbour asks one short question after the other. It is measured alone, beside plain requests, and beside
 grammars, in turn, so that a machine that others use slows all three alike.
@@ -103,7 +103,9 @@ def fuzz_grammars(*, cases: int, seed: int) -> int:
 
     def fuzzing(context: Context) -> GrammarsVerdict:
         verdict = trial(context, cases=chosen_cases(cases, seed), seed=seed)
-        verdict.publish("fuzz-grammars.json", how=f"make fuzz-grammars ARGS='--cases {cases} --seed {seed}'")
+        verdict.publish(
+            "fuzz-grammars.json", how=f"make trial NAME=fuzz-grammars ARGS='--cases {cases} --seed {seed}'"
+        )
         return verdict
 
     return run_on_own_stack(

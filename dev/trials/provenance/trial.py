@@ -1,4 +1,4 @@
-"""`make trial-provenance`: the mark of a real vLLM and its detector, on this machine's CPU.
+"""`make trial NAME=provenance`: the mark of a real vLLM and its detector, on this machine's CPU.
 
 Marked and unmarked answers of the base and of a style are written by turns, so that what else runs on the
 machine slows both alike. The folder NOVELS has the human texts. All random numbers but the engine's are
@@ -142,7 +142,7 @@ class Trial:
             self._context.say(json.dumps(rows, indent=1))
             verdict.missed = find_missed({name: each["rows"] for name, each in verdict.found.items()})
             verdict.write(self._context.notes)
-            verdict.publish("provenance.json", how="make trial-provenance")
+            verdict.publish("provenance.json", how="make trial NAME=provenance")
         for bound in verdict.missed:
             self._context.say(f"  ! missed: {bound}")
         return verdict

@@ -1,1 +1,1 @@
-"""`make trial-requests`: every field of a request at its limits, alone and in pairs."""
+"""`make trial NAME=requests`: every field of a request at its limits, alone and in pairs."""

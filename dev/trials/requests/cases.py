@@ -1,4 +1,4 @@
-"""The requests of `make trial-requests`: every field of the contract at its ends, alone and in pairs."""
+"""The requests of `make trial NAME=requests`: every field of the contract at its ends, alone and in pairs."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""`make trial-requests`: no request kills an engine, nor changes what a neighbour is answered meanwhile."""
+"""`trials requests`: no request kills an engine, nor changes what a neighbour is answered meanwhile."""
 
 import asyncio
 import json

@@ -1,1 +1,1 @@
-"""`make quota-storm`: many requests at one moment against a cap that fits only some of them."""
+"""`make trial NAME=quota-storm`: many requests at one moment against a cap that fits only some of them."""

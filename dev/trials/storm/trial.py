@@ -1,4 +1,4 @@
-"""`make quota-storm`: many requests at one moment against a cap and against credits that fit only some."""
+"""`trials quota-storm`: many requests at one moment against a cap and against credits that fit only some."""
 
 import asyncio
 import json

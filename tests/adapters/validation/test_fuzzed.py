@@ -1,6 +1,6 @@
 """Whatever bytes come, validation answers: soon, in little memory, in plain words, and never by a crash.
 
-`make fuzz` asks a real engine about mutants of the same strategies.
+`make trial NAME=fuzz` asks a real engine about mutants of the same strategies.
 """
 
 import json

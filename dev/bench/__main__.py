@@ -1,0 +1,144 @@
+"""What is measured: `python -m bench NAME OPTIONS`, or `make bench NAME=… ARGS=…`; without a name, the list.
+
+Each bench is a program of its own; BENCHES says which, and what runs beside it.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from stack.folders import ROOT
+
+SERVICES = ("run", "--services")
+LARGE = (*SERVICES, "--var", "var/large")  # kept: eight gigabytes that take minutes to make
+PAGES = (*SERVICES, "--var", "var/bench-pages")
+WHOLE = ("run", "--all")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A program, the stack that it runs beside, and what it needs of the environment."""
+
+    help: str
+    program: str
+    beside: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()  # options of stack/bootstrap.py
+    migrates: bool = False
+
+    def run(self, options: list[str]) -> NoReturn:
+        """Prepare the environments, then become the program, beside its stack."""
+        if self.needs:
+            subprocess.run([sys.executable, "-I", ROOT / "dev/stack/bootstrap.py", *self.needs], check=True)
+        environment = {**os.environ, **self.variables}
+        program = [sys.executable, "-m", *self.program.split(), *options]
+        if self.migrates:
+            program = ["sh", "-c", '"$1" manage.py migrate -v 0 && exec "$@"', "sh", *program]
+        if self.beside:
+            program = [sys.executable, "-m", "stack", *self.beside, "--", *program]
+        os.chdir(ROOT)
+        os.execvpe(program[0], program, environment)
+
+
+ENGINE = ("--engine",)
+BENCHES = {
+    "gateway": Bench(
+        "the gateway's overhead, compared to nginx, LiteLLM, Portkey and TensorZero", "bench.gateway"
+    ),
+    "peers": Bench("install LiteLLM, TensorZero and Portkey for `gateway`", "bench.install"),
+    "request-cost": Bench("processor time or instructions of one request", "bench.request_cost"),
+    "stages": Bench("what requests and streams wait for in the gateway, stage by stage", "bench.stages"),
+    "month": Bench("the first requests of a month, from 5,000 workspaces", "bench.month_turn"),
+    # 16 places, so that one tenant has eight at once: no tenant alone takes the last quarter.
+    "engine": Bench(
+        "the real engine by `vllm bench serve`; ARGS=gateway or styles",
+        "bench.engine",
+        WHOLE,
+        {"ENGINE_SOCKET": "", "ENGINE_MAX_NUM_SEQS": "16"},
+        ENGINE,
+    ),
+    "neighbours": Bench(
+        "what a neighbour notices while others attack, and what they pay; ARGS='seed sequences'",
+        "bench.neighbours",
+        WHOLE,
+        needs=ENGINE,
+    ),
+    "fairness": Bench(
+        "what one workspace notices while another floods", "bench.fairness", WHOLE, needs=ENGINE
+    ),
+    # 32 places, so that it is slots that styles wait for: one tenant has 24 of them at most.
+    "rotation": Bench(
+        "whether any of 64 styles on 8 slots waits longer than the others",
+        "bench.rotation",
+        WHOLE,
+        {"ENGINE_MAX_NUM_SEQS": "32"},
+        ENGINE,
+    ),
+    "memory": Bench("the calculated memory beside a running vLLM's (CPU)", "bench.memory", needs=ENGINE),
+    "upload": Bench(
+        "from a finished 50 MB upload to the first styled token",
+        "bench.upload_time",
+        WHOLE,
+        {"ENGINE_MAX_LORA_RANK": "128"},
+        ENGINE,
+    ),
+    "training": Bench(
+        "a training of 20,000 words, reading, and serving beside it; ARGS='way --words 3000'",
+        "bench.training",
+        WHOLE,
+        needs=ENGINE,
+    ),
+    "evidence": Bench(
+        "what the evidence card's figures tell, on the novels in NOVELS; ARGS=verifier",
+        "bench.evidence",
+        variables={"OPENBLAS_NUM_THREADS": "1"},
+    ),
+    "evidence-answers": Bench(
+        "whether the answers of the styles of `make trial NAME=own-style` lie near their authors",
+        "bench.evidence_answers",
+        WHOLE,
+        {"ENGINE_SOCKET": "", "ENGINE_MAX_CPU_LORAS": "16"},
+        ENGINE,
+    ),
+    "provenance": Bench("the tables of the last `make trial NAME=provenance`", "bench.provenance"),
+    "push": Bench(
+        "a 300 MB multipart upload with presigned URLs, compared to curl", "bench.uploads", SERVICES
+    ),
+    "routes": Bench(
+        "how soon gateways see an engine change with 10,000 workspaces", "bench.routes", SERVICES
+    ),
+    "webhooks": Bench("how many webhooks one worker delivers a minute", "bench.webhooks", SERVICES),
+    "pages": Bench(
+        "pages in a workspace with 10,000 styles and many requests",
+        "bench.pages pages",
+        PAGES,
+        needs=("--guides",),
+        migrates=True,
+    ),
+    "api": Bench("the API's lists in the same workspace", "bench.pages api", PAGES, migrates=True),
+    "large": Bench(
+        "create the tables of a large service in var/large: 10 million events; ARGS='--events 1000000'",
+        "bench.large",
+        LARGE,
+        migrates=True,
+    ),
+    "console": Bench("the console's lists, on the data of `large`", "bench.pages console", LARGE),
+    "billing": Bench("invoices, on the data of `large`", "bench.billing", LARGE),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the bench that is named first; without a name, or with an unknown one, list them."""
+    name, *options = arguments or ["--help"]
+    if name in BENCHES:
+        BENCHES[name].run(options)
+    for known, bench in BENCHES.items():
+        print(f"  {known:<18}{bench.help}")
+    return 0 if name == "--help" else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
