@@ -4,8 +4,8 @@ from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
 from inference.contract.openapi import ERROR_NAME as ERROR_COMPONENT
 from inference.contract.openapi import data_plane_paths, data_plane_schemas
-from inference.contract.text_digest import digest_text
 from inference.contract.tokenizer import count_conversation_tokens, encode_text, refuses_chat
+from inference.contract.usage import digest_text
 from inference.contract.watermark import DIGITAL_SOURCE_TYPE, epoch_of, is_marked, lacks_key
 from inference.errors import (
     BadRequest,
@@ -17,7 +17,7 @@ from inference.errors import (
 )
 from inference.metrics import ALL as ALL_METRICS
 from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, read_total
-from inference.openai_views.pages import answer_page
+from inference.openai_views.base import answer_page
 from inference.quota import ledger_drain
 from inference.quota.backlog import read_backlog
 from inference.quota.ledger_drain import drain_usage, prune_consumers

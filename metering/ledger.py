@@ -44,7 +44,7 @@ class Event:
     cost_nanousd: int
     watermark: str = ""  # such as `gumbel; epoch=3` (inference/contract/watermark.py)
     text_sha256: str = ""  # of a complete answer, in hex
-    constrained: str = ""  # names of the fields that prescribed it (inference/contract/constraints.py)
+    constrained: str = ""  # names of the fields that prescribed it (inference/contract/requests.py)
 
     @property
     def tokens(self) -> int:

@@ -10,8 +10,7 @@ from typing import Any
 import redis
 
 from core import valkey
-from inference.contract.route import read_style
-from inference.contract.route_tables import RouteTables
+from inference.contract.route import RouteTables, read_style
 from stack import engine
 from stack.errors import Miss, ServiceFailed
 from stack.folders import ROOT

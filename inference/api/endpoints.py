@@ -6,11 +6,11 @@ from functools import partial
 
 from django.conf import settings
 
-from inference.contract import token_texts
+from inference.contract import tokenizer
 from inference.contract.dialects import anthropic_messages, openai_responses
 from inference.contract.requests import ParsedRequest, parse_request
 from inference.contract.streams import Stream
-from inference.contract.token_texts import TokenTask
+from inference.contract.tokenizer import TokenTask
 from inference.errors import NoEmbeddings, NotAtGateway, UnknownPath
 from inference.facts import JsonObject
 from inference.proxy.answer import GatewayAnswer
@@ -81,8 +81,8 @@ COUNTS = {
     INPUT_TOKENS: TokenCount(openai_responses.parse_input_tokens, "response.input_tokens"),
 }
 TOKEN_TASKS: dict[str, Callable[[bytes], TokenTask]] = {
-    "/v1/tokenize": token_texts.parse_tokenize,
-    "/v1/detokenize": token_texts.parse_detokenize,
+    "/v1/tokenize": tokenizer.parse_tokenize,
+    "/v1/detokenize": tokenizer.parse_detokenize,
 }
 # vLLM has these beside `/v1`, and its clients ask there.
 BESIDE_V1 = {path.removeprefix("/v1"): path for path in (*TOKEN_TASKS, TOKENIZER_INFO)}

@@ -2,11 +2,11 @@
 
 from inference.api.models_endpoint import read_snapshot, usable_models
 from inference.api.refusal_counts import TOKEN_COUNT_FACTOR, count_work
-from inference.contract import token_texts
+from inference.contract import tokenizer
 from inference.contract.prompt_length import SHORT_BYTES
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import BASE_NAME
-from inference.contract.token_texts import TokenTask
+from inference.contract.tokenizer import TokenTask
 from inference.facts import JsonObject
 from inference.proxy.request import admit_without_tokens
 from inference.proxy.runtime import Gateway
@@ -33,7 +33,7 @@ async def run_task(
 async def describe_tokenizer(gateway: Gateway, caller: Caller) -> JsonObject:
     """Return the tokenizer's settings. Raises what admission raises for a key that is not served."""
     await read_snapshot(gateway, caller)
-    return token_texts.describe_tokenizer(gateway.routes.tables.base_context)
+    return tokenizer.describe_tokenizer(gateway.routes.tables.base_context)
 
 
 async def _choose_model(gateway: Gateway, caller: Caller) -> str:

@@ -41,8 +41,7 @@ from inference.proxy.runtime import Gateway, run_in_thread
 from inference.proxy.sse import DONE
 from inference.quota.admission import Caller
 from inference.responses import store
-from inference.responses.items import read_items
-from inference.responses.store import Turn
+from inference.responses.store import Turn, read_items
 
 PREVIOUS, CONVERSATION = "previous_response_id", "conversation"
 

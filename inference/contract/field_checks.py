@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inference.contract import base_model, grammars
-from inference.contract.field_reader import SHOWN_CHARACTERS, Check
-from inference.contract.place_errors import refuse_unknown_keys, require
+from inference.contract.field_reader import SHOWN_CHARACTERS, Check, refuse_unknown_keys, require
 from inference.errors import BadRequest
 
 MAX_STOPS = 16  # OpenAI has 4; editors send a list of their own, Continue 8 and more

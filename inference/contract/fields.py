@@ -29,8 +29,7 @@ from inference.contract.field_checks import (
     check_usage,
     number,
 )
-from inference.contract.field_reader import Field, Table, ignored, refused, served
-from inference.contract.place_errors import split_names
+from inference.contract.field_reader import Field, Table, ignored, refused, served, split_names
 
 MAX_SEQUENCES = 128  # of one request, prompts times `n`; the plan's own limit is lower
 MAX_LOGPROBS = 20

@@ -4,22 +4,41 @@
 where that is simple, by the name of its field: the engine's own messages tell its internals.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
 
-from inference.contract import base_model, fields, grammars, tool_texts, watermark
-from inference.contract.constraints import find_constraints
+from inference.contract import base_model, fields, grammars, messages, watermark
 from inference.contract.field_checks import JSON_SCHEMA_KEYS, check_token_ids
-from inference.contract.field_reader import Table, read_fields
-from inference.contract.messages import rebuild_messages
-from inference.contract.place_errors import require
-from inference.contract.tools import rebuild_tools
+from inference.contract.field_reader import Table, read_fields, require
+from inference.contract.messages import rebuild_messages, rebuild_tools
 from inference.contract.watermark import Unmarkable
 from inference.errors import BadRequest
 from inference.facts import JsonObject
+
+# Fields of a request by which its sender can prescribe the text of the answer.
+#
+# A receipt names them: without that, anyone could have any text signed. A style may follow a prompt that
+# dictates a text, too, but then the model wrote it.
+
+
+def find_constraints(fields: JsonObject) -> Iterator[str]:
+    """Yield the names of a checked chat's or completion's fields that prescribe what its text can be.
+
+    Forced tool calls are none: a receipt is for the text beside them. Nor is `json_object`, which leaves the
+    content to the model, or a negative bias, which forbids a few hundred tokens of some ten thousands.
+    """
+    if fields.get("echo"):
+        yield "echo"
+    if any(bias > 0 for bias in (fields.get("logit_bias") or {}).values()):
+        yield "logit_bias"
+    if (fields.get("response_format") or {}).get("type") == "json_schema":
+        yield "response_format"
+    if fields.get("structured_outputs"):
+        yield "structured_outputs"
+
 
 Kind = Literal["chat", "text"]
 
@@ -123,8 +142,8 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     grammar = _check_chat(served) if kind == "chat" else _check_text(served)
     unmarkable = watermark.read_unmarkable(served, grammar)
     watermark.check_watermarking(watermarking, unmarkable)
-    if kind == "chat" and tool_texts.has_tool_messages(served["messages"]) and not base_model.has_tools():
-        served["messages"] = tool_texts.write_as_texts(served["messages"])
+    if kind == "chat" and messages.has_tool_messages(served["messages"]) and not base_model.has_tools():
+        served["messages"] = messages.write_as_texts(served["messages"])
         body_bytes = max(body_bytes, len(orjson.dumps(served["messages"])))
     output_tokens = max_completion_tokens or served.get("max_tokens", 0)
     if not output_tokens and kind == "text":

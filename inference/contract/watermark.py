@@ -8,8 +8,8 @@ from typing import Literal
 
 from django.conf import settings
 
-from inference.contract.place_errors import require
-from inference.contract.sampling import is_greedy
+from inference.contract.field_reader import require
+from inference.contract.route import is_greedy
 from inference.facts import JsonObject
 
 # The engine draws so many tokens of each sequence without the mark, so that two answers to one prompt differ

@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from inference.openai_views import stored_views
-from inference.openai_views.unknown import answer_unknown
+from inference.openai_views.base import answer_unknown
 
 app_name = "stored"
 

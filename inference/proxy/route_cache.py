@@ -14,7 +14,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from core import valkey
-from inference.contract.route_tables import RouteTables
+from inference.contract.route import RouteTables
 from inference.errors import LimitsUnavailable
 from inference.wire.valkey_client import ValkeyClient, read_hash
 

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from adapters.data_plane import publish_library, publish_missing_tables, request_version
 from core import months, valkey
 from inference.contract.prompt_length import longest_token
-from inference.contract.token_pool import TokenPool
+from inference.contract.tokenizer import TokenPool
 from inference.errors import LimitsUnavailable, UnknownKey
 from inference.proxy.backends import Backends
 from inference.proxy.bodies import BodyMemory

@@ -17,8 +17,7 @@ import orjson
 
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import Placement, Route
-from inference.contract.text_digest import StreamedText
-from inference.contract.usage import Usage, describe_usage
+from inference.contract.usage import StreamedText, Usage, describe_usage
 from inference.contract.watermark import correct_short, mark_faint
 from inference.errors import DomainError, EngineBroke
 from inference.facts import JsonObject

@@ -11,8 +11,7 @@ from django.conf import settings
 from inference.contract import watermark
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import Placement, Route
-from inference.contract.text_digest import digest_text, text_of
-from inference.contract.usage import Usage, describe_usage
+from inference.contract.usage import Usage, describe_usage, digest_text, text_of
 from inference.errors import (
     AdapterAbsent,
     DomainError,

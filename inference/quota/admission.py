@@ -15,8 +15,7 @@ from core import months, valkey
 from core.messages import MessageCode
 from core.money import usd
 from inference import errors
-from inference.contract.route import BASE_NAME, EngineChoice, Route
-from inference.contract.route_tables import RouteTables
+from inference.contract.route import BASE_NAME, EngineChoice, Route, RouteTables
 from inference.contract.usage import Usage
 from inference.facts import AdapterTier, Rates, value
 from inference.wire.valkey_client import Script

@@ -15,8 +15,7 @@ from adapters.routing import row_writer
 from adapters.routing.row_writer import Source
 from core import months
 from core import valkey as names
-from inference.contract.route import Route, Target
-from inference.contract.route_tables import RouteTables
+from inference.contract.route import Route, RouteTables, Target
 from inference.errors import LimitsUnavailable
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from inference.openai_views.unknown import answer_unknown
+from inference.openai_views.base import answer_unknown
 from training.openai_api import file_views, job_views
 
 app_name = "openai"

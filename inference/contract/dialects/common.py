@@ -6,8 +6,7 @@ from typing import Protocol
 import orjson
 
 from inference.contract import requests
-from inference.contract.field_reader import Table, read_fields
-from inference.contract.place_errors import name_set
+from inference.contract.field_reader import Table, name_set, read_fields
 from inference.contract.requests import ParsedRequest
 from inference.contract.streams import Stream
 from inference.errors import BadRequest

@@ -19,10 +19,10 @@ from inference.contract.dialects.common import (
 )
 from inference.contract.dialects.openai_response_stream import ResponseStream
 from inference.contract.field_checks import JSON_SCHEMA_KEYS
-from inference.contract.place_errors import name_set, refuse_unknown_keys, require, split_names
+from inference.contract.field_reader import name_set, refuse_unknown_keys, require, split_names
+from inference.contract.messages import ALLOWED_TOOLS
 from inference.contract.requests import ParsedRequest
 from inference.contract.streams import Stream
-from inference.contract.tools import ALLOWED_TOOLS
 from inference.errors import BadRequest
 from inference.facts import JsonObject
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from inference.contract import base_model, token_pool, tokenizer
+from inference.contract import base_model, tokenizer
 from inference.contract.prompt_length import Size
 from inference.errors import EngineBusy, EngineUnavailable, LimitsUnavailable
 from inference.proxy import runtime as gateway_module
@@ -395,7 +395,7 @@ async def test_one_workspace_counts_one_prompt_at_a_time(gateway, account, monke
         return 1
 
     monkeypatch.setattr(tokenizer, "count_prompt_tokens", count)
-    monkeypatch.setattr(token_pool, "WAITING_MAX_PER_TENANT", 16)
+    monkeypatch.setattr(tokenizer, "WAITING_MAX_PER_TENANT", 16)
     monkeypatch.setattr(gateway.tokens, "_threads", ThreadPoolExecutor(4))
     many = [asyncio.create_task(gateway.tokens.count(account.tenant, None)) for _ in range(20)]
     done, _ = await asyncio.wait(many, return_when=asyncio.FIRST_COMPLETED)

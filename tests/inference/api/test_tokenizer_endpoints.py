@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from core import valkey as names
 from core.version import VERSION
-from inference.contract.token_texts import MAX_BODY_BYTES
+from inference.contract.tokenizer import MAX_BODY_BYTES
 from tests.inference.fakes import chat, eventually
 
 ROOT = Path(__file__).parents[3]

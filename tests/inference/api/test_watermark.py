@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import pytest
 from aiohttp import web
 
-from inference.contract.text_digest import digest_text
+from inference.contract.usage import digest_text
 from labs.fake_vllm import answers
 from labs.fake_vllm.data_side import FakeVllm
 from tests.inference.builders import SHORT_WAITS

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from inference.contract import base_model
 from inference.contract.requests import parse_request
-from inference.playground.continuing import ASK, LEAST_TOKENS, read_continuation
+from inference.playground.calls import ASK, LEAST_TOKENS, read_continuation
 
 ASKED = [{"role": "user", "content": "Write about the sea."}]
 TEXT = "The tide had turned, and the"

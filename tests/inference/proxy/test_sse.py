@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.contract.requests import ParsedRequest
-from inference.contract.text_digest import digest_text, text_of
-from inference.contract.usage import Usage
+from inference.contract.usage import Usage, digest_text, text_of
 from inference.contract.watermark import UNMARKED_TOKENS
 from inference.errors import BadRequest, EngineBroke, GrammarTooExpensive, InvalidGrammar, RequestFailed
 from inference.proxy.sse import DONE, EventStream

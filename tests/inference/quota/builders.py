@@ -3,7 +3,7 @@
 import asyncio
 from itertools import count
 
-from inference.contract.route_tables import RouteTables
+from inference.contract.route import RouteTables
 from inference.contract.usage import Usage
 from inference.quota.admission import Caller, Grant, InFlight, admit
 from inference.quota.settlement import Settlement

@@ -30,7 +30,7 @@ from billing.payments import auto_top_up, payments
 from core import months
 from core import valkey as names
 from inference import errors, tasks
-from inference.contract.route_tables import RouteTables
+from inference.contract.route import RouteTables
 from inference.contract.usage import Usage
 from inference.quota import ledger_drain, scripts, settlement
 from inference.quota.admission import CacheMiss, Caller, Grant

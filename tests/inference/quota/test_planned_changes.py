@@ -9,7 +9,7 @@ from accounts.subscriptions import subscribe_tenant
 from accounts.workspaces import playground_key
 from core import months
 from core import valkey as names
-from inference.contract.route_tables import RouteTables
+from inference.contract.route import RouteTables
 from inference.quota import scripts
 from inference.quota.admission import CacheMiss, Caller
 from metering import plans

@@ -31,7 +31,7 @@ from accounts.workspaces import playground_key
 from core import months
 from core import valkey as names
 from core.money import usd
-from inference.contract.route_tables import RouteTables
+from inference.contract.route import RouteTables
 from inference.contract.usage import Usage
 from inference.errors import (
     CreditsExhausted,

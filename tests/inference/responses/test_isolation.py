@@ -13,8 +13,7 @@ from accounts import workspaces
 from core.errors import DomainError
 from inference.models import Conversation, StoredBytes, StoredResponse
 from inference.responses import store
-from inference.responses.items import read_items
-from inference.responses.store import Turn
+from inference.responses.store import Turn, read_items
 from tenants.access import Access
 from tenants.models import Membership, Tenant
 from tests.inference.responses.builders import ask

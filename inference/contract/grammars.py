@@ -1,19 +1,198 @@
-"""JSON schemas: which keywords the engine follows, and what each costs."""
+"""Bounds of what an answer may be made to look like: JSON schemas, regular expressions, choices.
 
+These are cheap limits of size, depth and keywords. What following a grammar really costs is measured in the
+engine (decision 47), which ends a request whose grammar takes too much processor time.
+"""
+
+import hashlib
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from inference.contract.grammars.budget import Budget
-from inference.contract.grammars.nesting import check_depth
-from inference.contract.grammars.patterns import MAX_REPEAT, check_pattern
-from inference.contract.grammars.references import check_references
-from inference.contract.place_errors import name_set
+from inference.contract.field_reader import name_set, require
 from inference.errors import BadRequest
 from inference.facts import JsonObject
+
+# What the schemas of one request count together.
+
+
+@dataclass(eq=False)
+class Budget:
+    """What the schemas of one request have used. `place` is the field that errors name."""
+
+    place: str
+    properties: int = 0
+    enum_values: int = 0
+    branches: int = 0
+
+    def require(self, is_valid: object, why: str) -> None:
+        """Raise BadRequest for the request's field if something in it is not valid."""
+        if not is_valid:
+            raise self.error(why)
+
+    def error(self, why: str) -> BadRequest:
+        """Return the error for the request's field."""
+        return BadRequest(f"`{self.place}`: {why}", param=self.place)
+
+
+# Objects and lists within each other, read without recursion: a request may nest them thousands deep.
+
+MAX_DEPTH = 32
+
+
+def check_depth(value: object, place: str) -> None:
+    """Check that objects and lists are not nested too deeply. Raises BadRequest, naming `place`."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = next_level(level)
+        if not level:
+            return
+    raise BadRequest(f"`{place}`: the schema can be nested at most {MAX_DEPTH} levels deep.", param=place)
+
+
+def next_level(containers: list[object]) -> list[object]:
+    """Return the objects and lists that stand directly in some objects and lists."""
+    level = []
+    for container in containers:
+        level.extend(_containers_in(container))
+    return level
+
+
+def walk_objects(root: object) -> Iterator[JsonObject]:
+    """Yield every object in a value, at any depth and whatever it means there."""
+    pending = [root]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            yield value
+        pending.extend(_containers_in(value))
+
+
+def _containers_in(value: object) -> list[object]:
+    if isinstance(value, dict):
+        children = list(value.values())
+    elif isinstance(value, list):
+        children = value
+    else:
+        return []
+    return [child for child in children if isinstance(child, dict | list)]
+
+
+# Regular expressions: which the engine can follow. How long that takes is measured there.
+
+MAX_PATTERN_CHARACTERS = 256
+MAX_REPEAT = 100  # {m,n}, minLength, maxLength
+
+# A class or an escape as a whole: brackets in them open no group.
+TOKEN = re.compile(r"\[\^?\]?(?:[^\]\\]|\\.)*\]|\\.|\((\?.?)?|\{(\d+)(?:,(\d*))?\}|.", re.DOTALL)
+UNSUPPORTED_ESCAPES = "0123456789ABZbpPkNU"
+
+
+def check_pattern(pattern: Any, budget: Budget) -> None:
+    """Check that the engine can follow a pattern. Raises BadRequest."""
+    is_text = isinstance(pattern, str) and "\x00" not in pattern
+    budget.require(is_text, "a pattern must be a string without NUL.")
+    is_short = len(pattern) <= MAX_PATTERN_CHARACTERS
+    budget.require(is_short, f"a pattern can have at most {MAX_PATTERN_CHARACTERS} characters.")
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        raise budget.error("a pattern is not a valid regular expression.") from None
+    for token in TOKEN.finditer(pattern):
+        text, opening, least, most = token[0], token[1], token[2], token[3]
+        budget.require(opening in (None, "", "?:"), "a pattern can't use lookaround or named groups.")
+        is_unsupported = text[0] == "\\" and text[1] in UNSUPPORTED_ESCAPES
+        budget.require(not is_unsupported, f"a pattern can't contain `{text}`.")
+        repeats = max(int(least or 0), int(most or 0))
+        budget.require(repeats <= MAX_REPEAT, f"a pattern can repeat a part at most {MAX_REPEAT} times.")
+
+
+# The references of a JSON schema: each must lead to a schema that is checked, and not round in a circle.
+#
+# They are followed without recursion, and each only once: a schema may have hundreds that lead to each
+# other.
+
+# What a reference may lead through: keywords that have a schema, and those that have schemas by names.
+SCHEMA_KEYWORDS = ("items", "additionalProperties")
+MAPPING_KEYWORDS = ("$defs", "definitions", "properties")
+
+
+def check_references(root: JsonObject, budget: Budget) -> None:
+    """Check every `$ref` of a schema. Raises BadRequest for one that leads nowhere or back to itself."""
+    ended: set[str] = set()
+    for schema in walk_objects(root):
+        _follow(root, schema, budget, ended)
+
+
+def _follow(root: JsonObject, schema: JsonObject, budget: Budget, ended: set[str]) -> None:
+    """Follow a chain of references to its end, or to one that is known to end; `ended` has those."""
+    seen = set()
+    reference = schema.get("$ref")
+    while isinstance(reference, str) and reference not in ended:  # no text: a property of that name
+        if reference in seen:
+            raise budget.error("`$ref` can't be recursive.")
+        seen.add(reference)
+        target = _resolve(root, reference)
+        if target is None:
+            raise budget.error("`$ref` must point to a schema inside this one, such as `#/$defs/…`.")
+        reference = target.get("$ref")
+    ended |= seen
+
+
+def _resolve(root: JsonObject, reference: str) -> JsonObject | None:
+    """Return the schema that a reference leads to, or None.
+
+    It leads through keywords that have schemas, all of which are checked. The engine would follow it into a
+    `default` or a `const`, too, and nobody checks what stands there.
+    """
+    if reference == "#":
+        return root
+    if not reference.startswith("#/"):
+        return None
+    value: Any = root
+    is_schema = True
+    for part in reference[2:].split("/"):
+        name = part.replace("~1", "/").replace("~0", "~")  # the escapes of RFC 6901
+        if is_schema and name not in (*SCHEMA_KEYWORDS, *MAPPING_KEYWORDS):
+            return None
+        if not isinstance(value, dict) or name not in value:
+            return None
+        value = value[name]
+        is_schema = not is_schema or name in SCHEMA_KEYWORDS
+    return value if is_schema and isinstance(value, dict) else None
+
+
+# What an answer that isn't JSON may be bound to: a regular expression, or one of a few choices.
+
+MAX_CHOICES = 256
+MAX_CHOICES_BYTES = 16 * 1024
+
+
+def check_regex(pattern: Any, place: str) -> None:
+    """Check that the engine can follow a pattern. Raises BadRequest, naming `place`."""
+    check_pattern(pattern, Budget(place))
+
+
+def check_choices(choices: Any, place: str) -> None:
+    """Check that choices are a few short texts. Raises BadRequest, naming `place`."""
+    is_list = isinstance(choices, list) and 0 < len(choices) <= MAX_CHOICES
+    are_texts = is_list and all(isinstance(choice, str) and choice for choice in choices)
+    require(are_texts, place, f"must be a list of 1 to {MAX_CHOICES} strings")
+    budget = Budget(place)
+    text = "".join(choices)
+    is_short = len(text.encode()) <= MAX_CHOICES_BYTES
+    budget.require(is_short, f"the strings can have at most {MAX_CHOICES_BYTES} bytes in total.")
+    budget.require("\x00" not in text, "strings can't contain NUL.")
+
+
+def digest_of(*constraints: object) -> str:
+    """Return a digest that names a grammar: equal constraints have equal digests."""
+    return hashlib.sha256(orjson.dumps(constraints)).hexdigest()
+
 
 MAX_BYTES = 16 * 1024  # of all schemas of a request, as JSON
 MAX_PROPERTIES = 256
