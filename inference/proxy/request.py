@@ -6,9 +6,10 @@ attempt is followed by another one at the next engine.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
+from typing import Any
 
 from django.conf import settings
 
@@ -57,7 +58,7 @@ class RequestState(StrEnum):
     SETTLED = "settled"  # its hold is released, and its usage event is written
 
 
-async def relay_request(
+def relay_request(
     gateway: Gateway,
     caller: Caller,
     parsed: ParsedRequest,
@@ -65,17 +66,17 @@ async def relay_request(
     record: RequestRecord | None = None,
     *,
     client: Client | None = None,
-) -> GatewayAnswer:
-    """Return the answer once its first bytes are there. Raises DomainError; then nothing is billed.
+) -> Coroutine[Any, Any, GatewayAnswer]:
+    """Return the answer once its first bytes are there.
+
+    Awaiting it raises DomainError; then nothing is billed.
 
     When its client hangs up, an answer is stopped and billed what the engine reported until then. `client`
     tells so of one that is not streamed, which ends with ConnectionAbortedError; a stream is closed by its
     reader. `record` gets the outcome.
     """
     request = ProxyRequest(gateway, caller, parsed, request_id, record)
-    if parsed.stream:
-        return await request.start_stream()
-    return await request.answer_whole(client)
+    return request.start_stream() if parsed.stream else request.answer_whole(client)
 
 
 @asynccontextmanager
