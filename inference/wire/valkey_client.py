@@ -148,7 +148,8 @@ class Script:
     def __call__(self, keys: tuple[Arg, ...], args: tuple[Arg, ...]) -> Awaitable[Any]:
         """Return what the script returns, to be awaited at once. That raises LimitsUnavailable."""
         words = (len(keys), *keys, *args)
-        return self._valkey.send(_pack("EVALSHA", self._hash, *words), ("EVAL", self._source, *words))
+        packed: bytes = hiredis.pack_command(("EVALSHA", self._hash, *words))  # type: ignore[arg-type]
+        return self._valkey.send(packed, ("EVAL", self._source, *words))
 
 
 class _Connection(asyncio.Protocol):
@@ -168,15 +169,14 @@ class _Connection(asyncio.Protocol):
         self.is_broken = False
         self.closed = asyncio.Event()
 
-    def execute(self, packed: bytes, instead: tuple[Arg, ...] = ()) -> asyncio.Future[Any]:
-        """Return the answer's future. Its exception is LimitsUnavailable."""
+    def execute(
+        self, packed: bytes, instead: tuple[Arg, ...] = (), future: asyncio.Future[Any] | None = None
+    ) -> asyncio.Future[Any]:
+        """Return the answer's future, a new one where none is given. Its exception is LimitsUnavailable."""
         if self.is_broken:
             raise ConnectionError(BROKEN)
-        future = self._loop.create_future()
-        self._send(packed, future, instead)
-        return future
-
-    def _send(self, packed: bytes, future: asyncio.Future[Any], instead: tuple[Arg, ...]) -> None:
+        if future is None:
+            future = self._loop.create_future()
         # Silence counts from the first command that waits, not from the last answer of a quiet hour.
         if not self._waiting:
             self._last_data_s = self._loop.time()
@@ -184,6 +184,7 @@ class _Connection(asyncio.Protocol):
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.append(packed)
+        return future
 
     def _flush(self) -> None:
         """Write the commands of one turn of the loop in one system call: uvloop makes one for each write."""
@@ -207,7 +208,7 @@ class _Connection(asyncio.Protocol):
             if future.done():  # its caller was cancelled
                 continue
             if instead and isinstance(answer, NoScriptError):
-                self._send(_pack(*instead), future, ())
+                self.execute(_pack(*instead), future=future)
             elif isinstance(answer, Exception):
                 future.set_exception(_unavailable(answer))
             else:
