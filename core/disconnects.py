@@ -1,6 +1,6 @@
-"""What the server of one request offers its app beside ASGI, without a task of the app's own.
+"""What the server of one request offers its app beside ASGI, without a task or a coroutine of its own.
 
-It tells that the client hung up, and writes parts of a stream at once.
+It tells that the client hung up, gives a body that has come, and writes answers and parts of them at once.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,12 @@ class Disconnects(Protocol):
 
     def unwatch_disconnect(self) -> None:
         """Remove all callbacks."""
+
+    def take_body(self) -> bytes | None:
+        """Return the whole body if it is here already and nobody took any of it; else None."""
+
+    def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Write a whole answer at once; return False, and write nothing, where its client must read first."""
 
     def can_write(self) -> bool:
         """Return whether a part of a stream that has begun may be written now: not to a slow client."""

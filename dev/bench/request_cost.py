@@ -1,16 +1,18 @@
-"""What one request and one stream cost a gateway process, in processor time, or in instructions.
+"""What one request and one stream cost a gateway process, in processor time, instructions or Python calls.
 
 `python -m bench.request_cost` prints processor microseconds, of the process and of the kernel for it, beside
 what the least apps of bench/floor.py take. `--instructions` runs each under valgrind and counts the
 instructions outside the kernel: slow, and steadier than time. Heartbeats and polls go by the clock, so a
-busy machine adds two percent: compare runs at the same load. `--against DIR` measures another checkout in
-turn.
+busy machine adds two percent: compare runs at the same load. `--calls` counts how often a Python function
+was begun or resumed, heartbeats and polls with them, and prints the first of them. `--against DIR` measures
+another checkout in turn.
 """
 
 import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -37,6 +39,7 @@ PARALLEL = 32
 WARM_UP = 200
 READY_WITHIN_S = 300.0  # valgrind starts slowly
 FLOORS = ("bare", "two_hops")
+SHOWN_FUNCTIONS = 200
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,14 @@ class Costs:
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
 
-    def measure(self, process: Process, *, counts_instructions: bool) -> None:
-        """Measure one process once, with every kind of request."""
+    def measure(self, process: Process, *, counts: str) -> None:
+        """Measure one process once, with every kind of request; `counts` is what is counted, "" for time."""
+        measure = {"": self._time, "instructions": self._instructions, "calls": self._calls}[counts]
         for work in self.works:
             if process.name in FLOORS and work.name != WORKS[0].name:
                 continue
             self._ask(process, work, WARM_UP)
-            figures = self._instructions(process, work) if counts_instructions else self._time(process, work)
+            figures = measure(process, work)
             for unit, value in figures.items():
                 self.found[f"{process.name}: {work.name}"][unit].append(value)
             shown = "  ".join(f"{value:,.1f} {unit}" for unit, value in figures.items())
@@ -122,6 +126,20 @@ class Costs:
             shutil.copy(newest, Path(keep) / log.name)
         return {"thousand instructions": _total(newest) / answered / 1000}
 
+    def _calls(self, process: Process, work: Work) -> dict[str, float]:
+        written = call_counts_path(self.stack, process.name)
+        written.unlink(missing_ok=True)
+        os.kill(process.pid, signal.SIGUSR1)
+        answered = self._ask(process, work, self.requests)
+        os.kill(process.pid, signal.SIGUSR2)
+        while not written.exists():
+            time.sleep(0.05)
+        counts: list[tuple[str, int]] = json.loads(written.read_text())
+        for name, count in counts[:SHOWN_FUNCTIONS]:
+            if count * 10 >= answered:
+                self.stack.steps.say(f"    {count / answered:6.1f}  {name}")
+        return {"Python calls": sum(count for _, count in counts) / answered}
+
     def _ask(self, process: Process, work: Work, count: int) -> int:
         options: dict[str, object] = {"seconds": 600, "requests": count, "prompt_bytes": work.prompt_bytes}
         options |= {"stream": True} if work.is_stream else {}
@@ -150,6 +168,11 @@ def _total(profile: Path) -> int:
     raise StackError(f"{profile} has no total.")
 
 
+def call_counts_path(stack: Stack, name: str) -> Path:
+    """Return where a process writes its counts of calls."""
+    return stack.folders.var / f"{name}.calls"
+
+
 def start(stack: Stack, name: str, argv: list[str], variables: Mapping[str, str], port: int) -> int:
     """Start a server and return its process number once it answers."""
     program = Program(name=name, title=name, argv=argv, env=variables, layer=2)
@@ -175,7 +198,8 @@ def processes(
     """Start everything that is measured."""
     made = []
     checkouts = {"gateway": ROOT} | ({"before": options.against} if options.against else {})
-    apps = {name: "config.gateway:application" for name in checkouts}
+    app = "bench.call_counts:application" if options.calls else "config.gateway:application"
+    apps = dict.fromkeys(checkouts, app)
     if options.floors:
         apps |= {name: f"bench.floor:{name}" for name in FLOORS}
     for name, app in apps.items():
@@ -183,6 +207,7 @@ def processes(
         checkout = checkouts.get(name, ROOT)
         paths = os.pathsep.join([str(checkout), str(checkout / "platform"), str(checkout / "dev")])
         variables = {**stack.variables, "WEB_WORKERS": "1", "FLOOR_STUB_URL": stub_url}
+        variables["CALL_COUNTS"] = str(call_counts_path(stack, name))
         variables |= {"PYTHONSAFEPATH": "1", "PYTHONPATH": paths}  # never from the current folder
         argv = [word.replace("config.asgi:application", app) for word in web_argv(checkout, port, variables)]
         if options.instructions:
@@ -211,10 +236,12 @@ def main() -> int:
     """Measure, print the medians, and keep them where `--write` says so."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--requests", type=int, default=0, help="of each kind (5,000; 300 with --instructions)"
+        "--requests", type=int, default=0, help="of each kind (5,000; 300 where something is counted)"
     )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--instructions", action="store_true")
+    counted = parser.add_mutually_exclusive_group()
+    counted.add_argument("--instructions", action="store_true")
+    counted.add_argument("--calls", action="store_true")
     parser.add_argument("--floors", action="store_true", help="measure bench/floor.py, too")
     parser.add_argument(
         "--engine-socket", action="store_true", help="reach the stub over a Unix domain socket, not TCP"
@@ -226,7 +253,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     works = tuple(WORKS[int(number)] for number in options.works.split(",")) if options.works else WORKS
-    requests = options.requests or (300 if options.instructions else 5000)
+    counts = "instructions" if options.instructions else "calls" if options.calls else ""
+    requests = options.requests or (300 if counts else 5000)
     ports = Ports()
     began_s = time.monotonic()
     with targets.open_services(Steps()) as stack:
@@ -234,9 +262,9 @@ def main() -> int:
         key = targets.create_tenant(stack, stub_url)
         costs = Costs(stack, works, requests)
         measured = processes(stack, options, ports, key, stub_url)
-        for _ in range(1 if options.instructions else options.rounds):
+        for _ in range(1 if counts else options.rounds):
             for process in measured:
-                costs.measure(process, counts_instructions=options.instructions)
+                costs.measure(process, counts=counts)
     found = costs.medians()
     print(json.dumps(found, indent=2, ensure_ascii=False))
     if options.write:

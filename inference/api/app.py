@@ -6,8 +6,10 @@ the request contract, relay it to an engine (`inference.proxy`), send the answer
 
 import asyncio
 import gc
+import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import orjson
 from django.conf import settings
@@ -61,9 +63,10 @@ from inference.quota.admission import Caller
 logger = logging.getLogger(__name__)
 
 
-async def app(scope: Scope, receive: Receive, send: Send) -> None:
+@inspect.markcoroutinefunction
+def app(scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
     """Answer one HTTP request of `/v1`."""
-    await answer_exchange(Exchange(scope, receive, send), _route)
+    return answer_exchange(Exchange(scope, receive, send), _route)
 
 
 async def answer_exchange(exchange: Exchange, route: Callable[[Gateway, Exchange], Awaitable[None]]) -> None:
@@ -84,41 +87,53 @@ async def answer_exchange(exchange: Exchange, route: Callable[[Gateway, Exchange
         telemetry.request_ended(exchange.end_record(name_endpoint(exchange.path)))
 
 
-async def _route(gateway: Gateway, exchange: Exchange) -> None:
-    """Call what answers this path. Preflights, health checks and the version need no key."""
+def _route(gateway: Gateway, exchange: Exchange) -> Coroutine[Any, Any, None]:
+    """Return what answers this path. Preflights, health checks and the version need no key.
+
+    It is no coroutine itself: what a request waits for would have to resume it each time.
+    """
     path = exchange.path
     method = exchange.method
     if method == "OPTIONS" and settings.API_ALLOWED_ORIGINS and exchange.header(b"origin"):
-        return await answer_preflight(exchange, preflight_methods(path))
+        return answer_preflight(exchange, preflight_methods(path))
     allowed = allowed_methods(path)
     if method not in allowed:
         raise WrongMethod(allowed=", ".join(allowed), method=method[:20])
     if path in OPEN:
-        status, answer = await _answer_anybody(gateway, path)
-        return await exchange.send_json(status, orjson.dumps(answer), [])
+        return _answer_anybody(gateway, exchange)
+    return _answer_get(gateway, exchange) if method in GET else _answer_post(gateway, exchange)
+
+
+async def _answer_get(gateway: Gateway, exchange: Exchange) -> None:
     caller = await authenticate(gateway, exchange)
-    if method in GET:
-        answer = await _read(gateway, caller, exchange)
-        return await exchange.send_json(200, orjson.dumps(answer), [])
+    answer = await _read(gateway, caller, exchange)
+    await exchange.send_json(200, orjson.dumps(answer), [])
+
+
+async def _answer_post(gateway: Gateway, exchange: Exchange) -> None:
+    caller = await authenticate(gateway, exchange)
+    path = exchange.path
     try:
         body = await exchange.read_body(gateway, caller)
-        if path in COUNTS or path in TOKEN_TASKS:
-            answer = await _ask_tokenizer(gateway, caller, exchange, body)
-            return await exchange.send_json(200, orjson.dumps(answer), [])
-        return await _generate(gateway, caller, exchange, body)
+        if path in ENDPOINTS:
+            return await _generate(gateway, caller, exchange, body)
+        answer = await _ask_tokenizer(gateway, caller, exchange, body)
+        return await exchange.send_json(200, orjson.dumps(answer), [])
     finally:
         exchange.release_body(gateway, caller)
 
 
-async def _answer_anybody(gateway: Gateway, path: str) -> tuple[int, dict[str, str]]:
-    """Return the status and the answer of a path that needs no key. Raises what is wrong with a part."""
-    if path == VERSION:
-        return 200, {"version": settings.VERSION}
-    if is_draining():
-        return 503, {"status": "draining"}
-    if path in READY:
+async def _answer_anybody(gateway: Gateway, exchange: Exchange) -> None:
+    """Answer at a path that needs no key. Raises what is wrong with a part."""
+    status = 200
+    answer = {"status": "ok"}
+    if exchange.path == VERSION:
+        answer = {"version": settings.VERSION}
+    elif is_draining():
+        status, answer = 503, {"status": "draining"}
+    elif exchange.path in READY:
         await gateway.check()
-    return 200, {"status": "ok"}
+    await exchange.send_json(status, orjson.dumps(answer), [])
 
 
 async def _read(gateway: Gateway, caller: Caller, exchange: Exchange) -> JsonObject:
@@ -137,7 +152,8 @@ async def _read(gateway: Gateway, caller: Caller, exchange: Exchange) -> JsonObj
 
 async def authenticate(gateway: Gateway, exchange: Exchange) -> Caller:
     """Return whose API key the request has. Raises UnknownKey, or TooManyRefusals."""
-    caller = await gateway.caller(_read_secret(exchange), exchange.address_key)
+    secret = _read_secret(exchange)
+    caller = gateway.known_caller(secret) or await gateway.caller(secret, exchange.address_key)
     exchange.caller = caller
     # This comes before the body is read: reading it is the costly part of a refused request.
     gateway.refusals.check(caller.names.refusals)
@@ -154,11 +170,15 @@ def _read_secret(exchange: Exchange) -> str:
     return secret
 
 
-async def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> None:
+def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> Coroutine[Any, Any, None]:
     """Have an engine write the answer; under an `Idempotency-Key` only once."""
     key = exchange.header(b"idempotency-key")
-    if not key:
-        return await _relay(gateway, caller, exchange, body)
+    if key:
+        return _generate_once(gateway, caller, exchange, body, key)
+    return _relay(gateway, caller, exchange, body)
+
+
+async def _generate_once(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes, key: str) -> None:
     # The same body at another endpoint is another request.
     identity = exchange.path.encode() + body
     request_id = exchange.request_id

@@ -92,13 +92,15 @@ METHODS = dict.fromkeys((*ENDPOINTS, *COUNTS, *TOKEN_TASKS), POST) | dict.fromke
 
 def name_endpoint(path: str) -> str:
     """Return the endpoint of a path for metrics and logs: one of a few words, whatever path a client sent."""
+    if path in METHODS:
+        return path
     endpoint = _without_model(path)
     return endpoint if endpoint in METHODS or endpoint == MCP else "other"
 
 
 def allowed_methods(path: str) -> tuple[str, ...]:
     """Return the methods that a path answers. Raises UnknownPath."""
-    methods = METHODS.get(_without_model(path))
+    methods = METHODS.get(path) or METHODS.get(_without_model(path))
     if methods is None:
         raise _explain_unknown(path)
     return methods

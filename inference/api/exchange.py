@@ -1,4 +1,4 @@
-"""One HTTP request and its answer, over ASGI."""
+"""One HTTP request and its answer, over ASGI; our own server takes and gives both without its coroutines."""
 
 import asyncio
 import time
@@ -40,12 +40,35 @@ def _do_nothing() -> None:
 
 
 class Exchange:
-    """One request, and how far its answer is."""
+    """One request, and how far its answer is. `server` is what ours offers beside ASGI; None at others."""
+
+    __slots__ = (
+        "_headers",
+        "_taken_bytes",
+        "body_bytes",
+        "caller",
+        "has_begun",
+        "has_disconnected",
+        "method",
+        "model",
+        "path",
+        "receive",
+        "record",
+        "request_id",
+        "scope",
+        "send",
+        "server",
+        "started_s",
+        "unpacked_bytes",
+        "unwatch_disconnect",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
+        self.server: Disconnects | None = scope.get("extensions", {}).get(DISCONNECT)
+        self.method: str = scope["method"]
         path = scope["path"].rstrip("/")
         self.path: str = BESIDE_V1.get(path, path)  # of what vLLM has beside `/v1`, the one below it
         self.request_id = new_request_id()
@@ -63,20 +86,9 @@ class Exchange:
         self._taken_bytes = 0
 
     @property
-    def method(self) -> str:
-        """The HTTP method."""
-        return str(self.scope["method"])
-
-    @property
     def is_anthropics(self) -> bool:
         """Whether the client speaks Anthropic's dialect."""
         return b"anthropic-version" in self._headers or self.path.startswith("/v1/messages")
-
-    @property
-    def server(self) -> Disconnects | None:
-        """What our own server offers beside ASGI; None at any other."""
-        server: Disconnects | None = self.scope.get("extensions", {}).get(DISCONNECT)
-        return server
 
     def header(self, name: bytes) -> str:
         """Return the value of a request header, or "" where there is none."""
@@ -93,11 +105,27 @@ class Exchange:
         Raises UnknownMediaType, or TooLarge or TooMuchAtOnce before all of it is read; UnknownEncoding, or
         BadRequest.
         """
-        bodies.require_json(self.header(b"content-type"))
+        headers = self._headers
+        if headers.get(b"content-type") != b"application/json":
+            bodies.require_json(self.header(b"content-type"))
         # A client that declares too large a body is refused without reading any of it.
-        declared = self.header(b"content-length")
+        declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > BODY_MAX_BYTES:
             raise TooLarge(limit_bytes=BODY_MAX_BYTES)
+        body = self.server.take_body() if self.server else None
+        if body is None:
+            body = await self._receive_body(gateway, caller)
+        else:
+            self._take_part(gateway, caller, body)
+        encoding = headers.get(b"content-encoding")
+        if encoding:
+            self.unpacked_bytes = BODY_MAX_BYTES  # as long as it is not known
+            body = bodies.decompress(body, encoding.decode("latin-1").strip().lower())
+            self.unpacked_bytes = len(body)
+            self.take_memory(gateway, caller, len(body))
+        return body
+
+    async def _receive_body(self, gateway: Gateway, caller: Caller) -> bytes:
         parts: list[bytes] = []
         has_more = True
         while has_more:
@@ -105,19 +133,19 @@ class Exchange:
             if message["type"] == "http.disconnect":
                 raise ConnectionAbortedError
             part = message.get("body", b"")
-            self.body_bytes += len(part)
-            self.unpacked_bytes = self.body_bytes
-            if self.body_bytes > BODY_MAX_BYTES:
-                raise TooLarge(limit_bytes=BODY_MAX_BYTES)
-            gateway.bodies.take(caller.names.tenant, len(part))
-            self._taken_bytes += len(part)
+            self._take_part(gateway, caller, part)
             parts.append(part)
             has_more = message.get("more_body", False)
-        self.unpacked_bytes = BODY_MAX_BYTES  # as long as it is not known
-        body = bodies.decompress(b"".join(parts), self.header(b"content-encoding").strip().lower())
-        self.unpacked_bytes = len(body)
-        self.take_memory(gateway, caller, len(body))
-        return body
+        return b"".join(parts)
+
+    def _take_part(self, gateway: Gateway, caller: Caller, part: bytes) -> None:
+        """Count a part of the body. Raises TooLarge or TooMuchAtOnce."""
+        self.body_bytes += len(part)
+        self.unpacked_bytes = self.body_bytes
+        if self.body_bytes > BODY_MAX_BYTES:
+            raise TooLarge(limit_bytes=BODY_MAX_BYTES)
+        gateway.bodies.take(caller.names.tenant, len(part))
+        self._taken_bytes += len(part)
 
     def take_memory(self, gateway: Gateway, caller: Caller, body_bytes: int) -> None:
         """Count so much memory as the workspace's until `release_body`. Raises TooMuchAtOnce."""
@@ -148,10 +176,9 @@ class Exchange:
             self.has_disconnected = True
             callback()
 
-        server = self.server
-        if server:
-            server.watch_disconnect(tell)
-            self.unwatch_disconnect = server.unwatch_disconnect
+        if self.server:
+            self.server.watch_disconnect(tell)
+            self.unwatch_disconnect = self.server.unwatch_disconnect
         else:  # other servers tell it only to a task that waits for it
             waiting = asyncio.create_task(self._wait_for_disconnect())
             waiting.add_done_callback(lambda task: None if task.cancelled() else tell())
@@ -163,6 +190,24 @@ class Exchange:
 
     async def send_head(self, status: int, headers: Headers) -> None:
         """Send the status line and the headers, with those that every answer carries."""
+        head = self._begin(status, headers)
+        await self.send({"type": "http.response.start", "status": status, "headers": head})
+
+    async def send_part(self, data: bytes, *, more: bool) -> None:
+        """Send a part of the answer's body; `more` says that another one follows."""
+        await self.send({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def send_json(self, status: int, data: bytes, headers: Headers) -> None:
+        """Send a whole answer. `data` is JSON, serialized already."""
+        length = (b"content-length", b"%d" % len(data))
+        head = self._begin(status, [*JSON_HEADERS, length, *headers])
+        if self.server and self.server.answer(status, head, data):
+            return
+        await self.send({"type": "http.response.start", "status": status, "headers": head})
+        await self.send_part(data, more=False)
+
+    def _begin(self, status: int, headers: Headers) -> Headers:
+        """Note that the answer begins; return its headers."""
         self.has_begun = True
         self.record.status = status
         request_id = self.request_id.encode()
@@ -174,14 +219,4 @@ class Exchange:
         ]
         if settings.API_ALLOWED_ORIGINS:
             common += cors.origin_headers(self.header(b"origin"))
-        await self.send({"type": "http.response.start", "status": status, "headers": headers + common})
-
-    async def send_part(self, data: bytes, *, more: bool) -> None:
-        """Send a part of the answer's body; `more` says that another one follows."""
-        await self.send({"type": "http.response.body", "body": data, "more_body": more})
-
-    async def send_json(self, status: int, data: bytes, headers: Headers) -> None:
-        """Send a whole answer. `data` is JSON, serialized already."""
-        length = (b"content-length", b"%d" % len(data))
-        await self.send_head(status, [*JSON_HEADERS, length, *headers])
-        await self.send_part(data, more=False)
+        return headers + common

@@ -107,15 +107,13 @@ class Backend:
         """Return whether a request for an adapter may be sent just now."""
         if self._circuit.is_open():
             return False
-        absent = self._absent_adapters.get(adapter)
+        absent = self._absent_adapters.get(adapter) if self._absent_adapters else None
         return absent is None or not absent.is_open()
 
     def try_acquire(self, adapter: str) -> bool:
         """Return whether the caller may send its request; where a circuit tries again, it does so for all."""
-        if not self.can_try(adapter):
-            return False
         absent = self._absent_adapters.get(adapter)
-        if absent and not absent.try_acquire():
+        if absent and not (self.can_try(adapter) and absent.try_acquire()):
             return False
         return self._circuit.try_acquire()
 
@@ -135,6 +133,8 @@ class Backend:
 
     def mark_working(self) -> None:
         """Note that the engine answered, whatever it was."""
+        if not self._circuit.failures:
+            return
         if self._circuit.has_tripped:
             telemetry.circuit_closed(self.name)
         self._circuit.failures = 0

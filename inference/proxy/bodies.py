@@ -19,20 +19,23 @@ class BodyMemory:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._taken: Counter[str] = Counter()
+        self._taken_bytes = 0  # by all
 
     def take(self, tenant: str, size: int) -> None:
         """Take memory, until `give_back`. Raises TooMuchAtOnce."""
-        taken = self._taken[tenant] + size
-        free = self._max_bytes - self._taken.total() - size
-        if taken * TENANT_SHARE > free:
+        taken = self._taken.get(tenant, 0) + size
+        taken_bytes = self._taken_bytes + size
+        if taken * TENANT_SHARE > self._max_bytes - taken_bytes:
             raise TooMuchAtOnce(retry_s=2)
         self._taken[tenant] = taken
+        self._taken_bytes = taken_bytes
 
     def give_back(self, tenant: str, size: int) -> None:
         """Give memory back."""
-        self._taken[tenant] -= size
-        if not self._taken[tenant]:
-            del self._taken[tenant]
+        left = self._taken.pop(tenant, 0) - size
+        if left:
+            self._taken[tenant] = left
+        self._taken_bytes -= size
 
 
 def require_json(content_type: str) -> None:

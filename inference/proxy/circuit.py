@@ -21,6 +21,8 @@ class Circuit:
 
     def is_open(self) -> bool:
         """Return whether nobody may try just now."""
+        if self.failures < self.max_failures and not self.paused_until_s:
+            return False  # as nearly always
         now_s = time.monotonic()
         return now_s < self.paused_until_s or (self.has_tripped and now_s < self.retry_at_s)
 
@@ -28,7 +30,7 @@ class Circuit:
         """Return whether the caller may try. If it is the one that tries again, the others wait."""
         if self.is_open():
             return False
-        if self.has_tripped:
+        if self.failures >= self.max_failures:
             self.retry_at_s = time.monotonic() + self.open_s
         return True
 

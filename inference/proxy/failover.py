@@ -29,10 +29,10 @@ MAX_BREAKS = 2  # engines that broke off with one request: what it asks may be w
 
 
 class Failover:
-    """The engines of one admitted request: one after the other, and after a wait the same ones again."""
+    """The engines of one admitted request: one after the other, and after a wait the same ones again.
 
-    _timeout: asyncio.Timeout  # of the attempt that is watched
-    _ticket: Ticket
+    Few requests need it: it is made when an engine fails, or when none can take the request.
+    """
 
     def __init__(self, gateway: Gateway, request: InFlight, model: str) -> None:
         grant = request.grant
@@ -59,11 +59,6 @@ class Failover:
         while best is None:
             await self._wait()
             best = self._best()
-        placement, backend = best
-        choice = self._request.choice
-        # A request that waited for its style says so to its end: that is why its first byte was late.
-        tier = "loading" if choice.tier == "loading" else backend.tier(placement.adapter)
-        self._request.choice = EngineChoice(choice.route, placement.engine, tier)
         return best
 
     def mark_failed(self, placement: Placement, error: DomainError, *, is_last: bool) -> None:
@@ -85,21 +80,29 @@ class Failover:
             raise error
 
     async def mark_moved(self, ticket: Ticket) -> None:
-        """Note that `watch` ended an attempt. Raises EngineDied after too many breaks, or UnknownModel."""
+        """Note that an attempt ended for a better engine. Raises EngineDied or UnknownModel."""
         # The engine had the request and gave no byte: that may be the request's doing, like a break.
         if ticket.is_running:
             self._count_break()
         await self._refresh_route()
 
-    def watch(self, timeout: asyncio.Timeout, ticket: Ticket) -> None:
-        """End an attempt, until `unwatch`, when its engine is no longer healthy and another one is."""
-        self._timeout = timeout
-        self._ticket = ticket
-        self._gateway.unanswered[self._grant.request_id] = self._recheck_health
+    def has_better_engine(self, ticket: Ticket) -> bool:
+        """Return whether the attempt with this ticket should end, for another engine's sake.
 
-    def unwatch(self) -> None:
-        """Leave the attempt alone."""
-        self._gateway.unanswered.pop(self._grant.request_id, None)
+        That is where its engine is no longer healthy and another one is, by the memory of this process.
+        """
+        choice = self._request.choice
+        engine = choice.engine
+        tables = self._gateway.routes.tables
+        version_id = choice.route.version_id or BASE_NAME
+        route = tables.route(version_id)
+        if _is_well_chosen(route, engine, ticket):
+            return False
+        is_retired = version_id not in tables  # its name leads to another version, or nowhere
+        if is_retired or self._has_healthy_engine(route, without={engine}):
+            return True
+        self._gateway.request_placement(route.version_id)
+        return False
 
     def _mark_loading(self) -> None:
         choice = self._request.choice
@@ -112,29 +115,6 @@ class Failover:
         self._breaks += 1
         if self._breaks >= MAX_BREAKS:
             raise EngineDied(minutes=SUSPECT_FOR_S // 60)
-
-    def _recheck_health(self) -> None:
-        """Look where the version is now, in the memory of this process."""
-        # Another attempt may be the current one by now: this looks at that one's engine and ticket.
-        choice = self._request.choice
-        engine = choice.engine
-        tables = self._gateway.routes.tables
-        version_id = choice.route.version_id or BASE_NAME
-        route = tables.route(version_id)
-        if self._is_well_chosen(route, engine):
-            return
-        is_retired = version_id not in tables  # its name leads to another version, or nowhere
-        if not is_retired and not self._has_healthy_engine(route, without={engine}):
-            self._gateway.request_placement(route.version_id)
-        elif self._gateway.unanswered.pop(self._grant.request_id, None):
-            self._timeout.reschedule(0)
-
-    def _is_well_chosen(self, route: Route, engine: str) -> bool:
-        for placement in route.placements:
-            if placement.engine == engine:
-                return placement.healthy
-        # The style left this engine: what runs there ends there, what waits there leaves the queue.
-        return self._ticket.is_running
 
     def _has_healthy_engine(self, route: Route, *, without: Collection[str]) -> bool:
         best = self._gateway.backends.best(route, without=without)
@@ -198,3 +178,11 @@ class Failover:
         version_id = self._route.version_id or BASE_NAME
         tables = self._gateway.routes.tables
         return tables.route(version_id) if version_id in tables else self._route
+
+
+def _is_well_chosen(route: Route, engine: str, ticket: Ticket) -> bool:
+    for placement in route.placements:
+        if placement.engine == engine:
+            return placement.healthy
+    # The style left this engine: what runs there ends there, what waits there leaves the queue.
+    return ticket.is_running

@@ -87,7 +87,7 @@ class FairQueue:
 
     async def acquire(self, ticket: Ticket) -> None:
         """Return when the request may go to the engine; `release` must follow. Raises EngineBusy."""
-        share = self._share_of(ticket.tenant)
+        share = self._shares.get(ticket.tenant) or self._add_share(ticket.tenant)
         if not share.waiting:
             self._catch_up(share)
         if not self.waiting and self._capacity.have_room(ticket, share) and self._slots.fits(ticket.style):
@@ -134,12 +134,10 @@ class FairQueue:
 
     # Arriving and leaving
 
-    def _share_of(self, tenant: str) -> TenantShare:
-        share = self._shares.get(tenant)
-        if share is None:
-            if len(self._shares) > self._settings.idle_tenants_max:
-                self._forget_idle_tenants()
-            share = self._shares[tenant] = TenantShare()
+    def _add_share(self, tenant: str) -> TenantShare:
+        if len(self._shares) > self._settings.idle_tenants_max:
+            self._forget_idle_tenants()
+        share = self._shares[tenant] = TenantShare()
         return share
 
     def _forget_idle_tenants(self) -> None:

@@ -1,45 +1,53 @@
 """The life of one request: admitted, placed, queued, sent, streaming, settled.
 
-An admitted request is settled exactly once, whatever happens. Until its first part is passed on, a failed
-attempt is followed by another one at the next engine.
+It is one object, from its admission to its settlement. An admitted request is settled exactly once, whatever
+happens. Until its first part is passed on, a failed attempt at an engine is followed by another one at the
+next; `failover.py` is asked for it only then.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
+from typing import Any
 
 from django.conf import settings
 
 from inference import metrics, telemetry, tracing
 from inference.contract.http_errors import Headers
 from inference.contract.requests import ParsedRequest
+from inference.contract.route import EngineChoice, Placement
 from inference.contract.usage import Usage
 from inference.contract.watermark import correct_short, is_marked
 from inference.errors import (
     DomainError,
+    EngineBusy,
     EngineDied,
     EngineUnavailable,
     GrammarFailed,
     GrammarTooExpensive,
+    Invalid,
     LimitsUnavailable,
     Overloaded,
     RequestFailed,
     UnservableInput,
 )
 from inference.facts import Outcome
-from inference.proxy import diagnosis, response_headers
+from inference.proxy import diagnosis, response_headers, vllm
 from inference.proxy.admission_wait import admit_request
 from inference.proxy.answer import AnswerStream, Client, GatewayAnswer, Writer, frame_error, headers_of
-from inference.proxy.attempt import Attempt
+from inference.proxy.backends import Backend
+from inference.proxy.compilations import Compilation
 from inference.proxy.failover import Failover
 from inference.proxy.runtime import Gateway
 from inference.proxy.sse import EventStream
+from inference.proxy.tickets import Ticket
 from inference.proxy.vllm import UnaryAnswer
 from inference.quota.admission import Caller, Grant, InFlight
 from inference.quota.refusals import BODY_BYTES_PER_REFUSAL
 from inference.telemetry import RequestRecord
+from inference.wire.http_client import Response
 
 # One may have taken the engine seconds of processor time: by default ten a minute of a key are served.
 EXPENSIVE_GRAMMAR_REFUSALS = 120
@@ -57,7 +65,7 @@ class RequestState(StrEnum):
     SETTLED = "settled"  # its hold is released, and its usage event is written
 
 
-async def relay_request(
+def relay_request(
     gateway: Gateway,
     caller: Caller,
     parsed: ParsedRequest,
@@ -65,17 +73,17 @@ async def relay_request(
     record: RequestRecord | None = None,
     *,
     client: Client | None = None,
-) -> GatewayAnswer:
-    """Return the answer once its first bytes are there. Raises DomainError; then nothing is billed.
+) -> Coroutine[Any, Any, GatewayAnswer]:
+    """Return the answer once its first bytes are there.
+
+    Awaiting it raises DomainError; then nothing is billed.
 
     When its client hangs up, an answer is stopped and billed what the engine reported until then. `client`
     tells so of one that is not streamed, which ends with ConnectionAbortedError; a stream is closed by its
     reader. `record` gets the outcome.
     """
     request = ProxyRequest(gateway, caller, parsed, request_id, record)
-    if parsed.stream:
-        return await request.start_stream()
-    return await request.answer_whole(client)
+    return request.start_stream() if parsed.stream else request.answer_whole(client)
 
 
 @asynccontextmanager
@@ -105,6 +113,33 @@ class ProxyRequest:
     resume two for each chunk.
     """
 
+    __slots__ = (
+        "_backend",
+        "_caller",
+        "_compilation",
+        "_failover",
+        "_first_byte_after_s",
+        "_gateway",
+        "_has_begun",
+        "_in_flight",
+        "_is_abandoned",
+        "_is_moved",
+        "_is_over",
+        "_parsed",
+        "_placement",
+        "_reader",
+        "_record",
+        "_request_id",
+        "_response",
+        "_sending",
+        "_started_s",
+        "_ticket",
+        "_trace",
+        "_usage",
+        "_writer",
+        "state",
+    )
+
     def __init__(
         self,
         gateway: Gateway,
@@ -120,9 +155,17 @@ class ProxyRequest:
         self._request_id = request_id
         self._in_flight: InFlight | None = None  # once it is admitted
         self._usage = Usage(constrained=parsed.constrained)
-        self._failover: Failover | None = None
-        self._attempt: Attempt | None = None
+        # The attempt at one engine: where, its place in the queue there, and the answer.
+        self._placement: Placement | None = None
+        self._backend: Backend
+        self._ticket: Ticket
+        self._compilation: Compilation | None = None  # the lock of a grammar that is new to the engine
+        self._response: Response | None = None
         self._reader: EventStream | UnaryAnswer | None = None
+        # While no first byte has come, another engine may become the better one: then this task is cancelled.
+        self._sending: asyncio.Task[Any] | None = None
+        self._is_moved = False
+        self._failover: Failover | None = None  # once the first engine is not the last one
         self._record = record or RequestRecord(request_id)
         self._trace = tracing.begin(request_id, parsed.kind)
         self._writer: Writer | None = None
@@ -183,7 +226,19 @@ class ProxyRequest:
         if self._is_over:
             return b""
         try:
-            return await self._advance()
+            if self._in_flight is None:
+                await self.admit()
+            while True:  # from as many engines as it takes
+                if self._placement is None:
+                    await self._choose_engine()
+                try:
+                    if self._response or await self._send():
+                        return await self._read()
+                except (EngineUnavailable, RequestFailed, UnservableInput) as error:
+                    await self._fail_over(error)
+                else:  # another engine is better by now
+                    self._count_failover()
+                    self._leave_engine()
         except DomainError as error:
             return await self._fail(error)
         except BaseException:
@@ -232,54 +287,103 @@ class ProxyRequest:
             self._gateway.spawn(meter.retry_settle(request, outcome))
             raise
 
-    async def _advance(self) -> bytes:
-        """Return the next part, from as many engines as it takes."""
-        while True:
-            attempt = self._attempt or await self._choose_engine()
-            try:
-                part = await self._read(attempt)
-            except (EngineUnavailable, RequestFailed, UnservableInput) as error:
-                await self._fail_over(attempt, error)
-                if self._is_abandoned:
-                    raise ConnectionAbortedError from error
-                continue
-            if part is not None:
-                return part
-            metrics.FAILOVERS.add(attempt.placement.engine)
-            self._close_attempt()  # another engine is better by now
-
-    async def _choose_engine(self) -> Attempt:
-        """Admit the request, if it is not yet; return an attempt at the best engine."""
-        if self._in_flight is None:
-            await self.admit()
+    async def _choose_engine(self) -> None:
+        """Choose the best engine, and wait while there is none. Raises what `Failover` raises."""
         request = self._in_flight
         assert request
-        if self._failover is None:
-            self._failover = Failover(self._gateway, request, self._parsed.model)
-        placement, backend = await self._failover.choose_engine()
-        self.state = RequestState.PLACED
-        self._attempt = Attempt(
-            self._gateway,
-            request,
-            self._parsed,
-            failover=self._failover,
-            placement=placement,
-            backend=backend,
+        best = None if self._failover else self._gateway.backends.best(request.grant.route)
+        placement, backend = best or await self._use_failover().choose_engine()
+        choice = request.choice
+        # A request that waited for its style says so to its end: that is why its first byte was late.
+        tier = "loading" if choice.tier == "loading" else backend.tier(placement.adapter)
+        request.choice = EngineChoice(choice.route, placement.engine, tier)
+        self._placement = placement
+        self._backend = backend
+        self._ticket = Ticket(
+            tenant=self._caller.names.tenant,
+            style=placement.adapter,
+            weight=request.grant.weight,
+            cost=request.grant.output_tokens * self._parsed.choices,
+            sequences=self._parsed.choices,
         )
-        return self._attempt
+        self.state = RequestState.PLACED
 
-    async def _read(self, attempt: Attempt) -> bytes | None:
-        """Return an attempt's next part, or None where its request was not sent."""
-        response = attempt.response
-        if response is None:
-            self.state = RequestState.QUEUED
-            response = await attempt.send(self._mark_sent)
-            if response is None:
+    async def _send(self) -> Response | None:
+        """Return the engine's answer once it has begun, or None where another engine is better by now."""
+        gateway = self._gateway
+        backend = self._backend
+        placement = self._placement
+        sending = self._sending = asyncio.current_task()
+        assert placement
+        assert sending
+        cancelled_before = sending.cancelling()
+        self.state = RequestState.QUEUED
+        gateway.unanswered[self._request_id] = self._recheck_health
+        try:
+            if self._parsed.grammar:
+                # Before the queue: a wait for another grammar must take no place at the engine.
+                self._compilation = await gateway.compilations.begin(
+                    self._ticket.tenant, backend.memory, self._parsed.grammar
+                )
+            await backend.queue.acquire(self._ticket)
+            # The circuit may have opened while this request waited for its turn.
+            if not backend.try_acquire(placement.adapter):
                 return None
-            self._reader = attempt.reader(self._usage)
-            if not self._parsed.stream:
-                self._mark_first_byte(attempt)  # a whole answer's first bytes come when it is ready
+            self._response = await self._post(placement)
+        except EngineBusy as error:
+            self._use_failover().mark_busy(placement, error)
+            return None
+        except Invalid as error:
+            if not isinstance(error, UnservableInput):  # that one was a 500
+                backend.mark_refused(placement.adapter)
+            raise
+        except asyncio.CancelledError:
+            if not self._take_back_move(sending) or sending.cancelling() > cancelled_before:
+                raise  # the client hung up
+            await self._use_failover().mark_moved(self._ticket)
+            return None
+        finally:
+            gateway.unanswered.pop(self._request_id, None)
+            self._take_back_move(sending)
+        backend.mark_answered(placement.adapter)
+        self._begin_answer(placement)
+        return self._response
+
+    def _post(self, placement: Placement) -> Coroutine[Any, Any, Response]:
+        """Send the request to its engine. Awaiting it raises what `vllm.send_request` raises."""
+        assert self._in_flight
+        if self._compilation:
+            self._compilation.mark_sent()
+        self.state = RequestState.SENT
+        self._record.attempts += 1
+        self._record.sent_s = time.monotonic() - self._started_s
+        traceparent = ""
+        if self._trace:
+            traceparent = self._trace.begin_engine(self._in_flight.choice.route.base_model)
+        return vllm.send_request(
+            self._gateway.upstream,
+            self._parsed,
+            self._in_flight,
+            placement,
+            rank=self._ticket.rank,
+            traceparent=traceparent,
+        )
+
+    def _begin_answer(self, placement: Placement) -> None:
+        """Choose what turns the engine's bytes into the client's, and keeps the count."""
+        assert self._in_flight
+        route = self._in_flight.choice.route
+        if self._parsed.stream:
+            self._reader = EventStream(self._parsed, route, placement, self._usage)
+        else:
+            self._reader = UnaryAnswer(self._parsed, route, self._usage)
+            self._mark_first_byte()  # a whole answer's first bytes come when it is ready
+
+    async def _read(self) -> bytes:
+        """Return the answer's next part."""
+        response = self._response
         reader = self._reader
+        assert response
         assert reader
         # Not before the first part: until then another engine may take over, and nothing may have gone out.
         if self._has_begun and self._writer:
@@ -290,19 +394,45 @@ class ProxyRequest:
                 if not self._has_begun:
                     self._has_begun = True
                     self.state = RequestState.STREAMING
-                    self._mark_first_byte(attempt)
+                    self._mark_first_byte()
                 return part
         last_part = reader.end()
         self._usage.mark_empty(self._parsed.choices)
         await self._end(self._end_abandoned() if self._is_abandoned else "complete")
         return last_part
 
+    def _recheck_health(self) -> None:
+        """End the attempt if its engine is no longer healthy, and another one is."""
+        sending = self._sending
+        if not (sending and self._use_failover().has_better_engine(self._ticket)):
+            return
+        if self._gateway.unanswered.pop(self._request_id, None):
+            self._is_moved = True
+            sending.cancel()
+
+    def _take_back_move(self, sending: asyncio.Task[Any]) -> bool:
+        """Take back the cancellation of `_recheck_health`; return whether there was one."""
+        was_moved, self._is_moved = self._is_moved, False
+        if was_moved:
+            sending.uncancel()
+        return was_moved
+
+    def _use_failover(self) -> Failover:
+        if self._failover is None:
+            assert self._in_flight
+            self._failover = Failover(self._gateway, self._in_flight, self._parsed.model)
+        return self._failover
+
+    def _count_failover(self) -> None:
+        assert self._placement
+        metrics.FAILOVERS.add(self._placement.engine)
+
     def _abandon(self, answering: asyncio.Task[object]) -> None:
         """Stop an answer that is not streamed: its client hung up."""
         self._is_abandoned = True
-        if self.state == RequestState.SENT and self._attempt:
+        if self.state == RequestState.SENT and self._placement:
             # Its connection stays: vLLM reports the usage of what it wrote there, and nowhere else.
-            self._gateway.spawn(self._abort_at_engine(self._attempt))
+            self._gateway.spawn(self._abort_at_engine(self._placement, self._ticket))
         else:
             answering.cancel()
 
@@ -313,11 +443,17 @@ class ProxyRequest:
             self._usage.reset()
         return "client_disconnect"
 
-    async def _abort_at_engine(self, attempt: Attempt) -> None:
+    async def _abort_at_engine(self, placement: Placement, ticket: Ticket) -> None:
         """Have the engine end its answer. One that can't be told so writes to its end (decision 48)."""
+        gateway = self._gateway
         with suppress(EngineUnavailable):
-            while self._attempt is attempt and await attempt.abort():  # noqa: ASYNC110 it is vLLM that ends it
-                await asyncio.sleep(self._gateway.settings.abort_every_s)
+            while self._placement and self._ticket is ticket:
+                can_abort = await vllm.abort_request(
+                    gateway.upstream, self._parsed, self._request_id, placement
+                )
+                if not can_abort:
+                    return
+                await asyncio.sleep(gateway.settings.abort_every_s)
 
     def _pass_on(self, data: bytes) -> bool:
         """Write what these bytes are for the client; return False, and read none, where it is too slow."""
@@ -330,22 +466,42 @@ class ProxyRequest:
             self._writer.write(part)
         return True
 
-    async def _fail_over(self, attempt: Attempt, error: DomainError) -> None:
+    async def _fail_over(self, error: DomainError) -> None:
         """Give up an attempt. Raises what the failure means where no other engine may get the request."""
-        assert self._failover
         if self._trace:
             self._trace.fail_engine(type(error).__name__)
         try:
-            failure = await attempt.diagnose(error, state=self.state)
-            self._failover.mark_failed(attempt.placement, failure, is_last=self._has_begun)
-            metrics.FAILOVERS.add(attempt.placement.engine)
+            failure = await self._diagnose(error)
+            assert self._placement
+            self._use_failover().mark_failed(self._placement, failure, is_last=self._has_begun)
+            self._count_failover()
             self._usage.reset()
         finally:
-            self._close_attempt()
+            self._leave_engine()
+        if self._is_abandoned:
+            raise ConnectionAbortedError from error
+
+    async def _diagnose(self, error: DomainError) -> DomainError:
+        """Return what a failure means.
+
+        The diagnosis goes on when this client hangs up: other requests at the engine need it, too.
+        """
+        assert self._in_flight
+        assert self._placement
+        diagnosing = diagnosis.diagnose(
+            self._gateway,
+            error,
+            grant=self._in_flight.grant,
+            parsed=self._parsed,
+            placement=self._placement,
+            backend=self._backend,
+            state=self.state,
+        )
+        return await asyncio.shield(self._gateway.spawn(diagnosing))
 
     async def _fail(self, error: DomainError) -> bytes:
         """End with an error; return it as the last part of a stream that has begun, else raise it."""
-        self._close_attempt()
+        self._leave_engine()
         self._record.code = error.code
         if isinstance(error, GrammarTooExpensive):
             self._count_expensive_grammar()
@@ -371,7 +527,7 @@ class ProxyRequest:
     async def _end(self, outcome: Outcome) -> None:
         """Give everything back, and settle."""
         self._is_over = True
-        self._close_attempt()
+        self._leave_engine()
         self._log_slow_wait(outcome)
         try:
             await self.settle(outcome)
@@ -379,19 +535,27 @@ class ProxyRequest:
             self._record_end(outcome)
 
     def _headers(self, *, has_begun: bool) -> Headers:
-        said = response_headers.tool_choice(drops_tools=self._parsed.drops_tools)
+        said = response_headers.NO_TOOLS if self._parsed.drops_tools else []
         # How long a stream gets, only its end shows: its last chunk says it.
         if has_begun and (self._is_over or not is_marked(self._usage.watermark)):
-            said += response_headers.watermark(self._usage.watermark)
+            said = said + response_headers.watermark(self._usage.watermark)
         if has_begun and self._in_flight:
             defaults = self._in_flight.choice.route.sampling
-            said += response_headers.sampling(defaults.describe(self._parsed.fields))
+            said = said + response_headers.sampling(defaults.describe(self._parsed.fields))
         return headers_of(self._in_flight, has_begun=has_begun) + said
 
-    def _close_attempt(self) -> None:
-        attempt, self._attempt = self._attempt, None
-        if attempt:
-            attempt.close()
+    def _leave_engine(self) -> None:
+        """Give back all that the attempt has, and hang up on an answer that has not ended."""
+        if self._placement is None:
+            return
+        self._placement = None
+        self._backend.queue.release(self._ticket)
+        compilation, self._compilation = self._compilation, None
+        if compilation:
+            compilation.release()
+        response, self._response = self._response, None
+        if response:
+            response.close()
 
     async def _outcome_of(self, error: DomainError) -> Outcome:
         """Return the outcome of a request that ends with an error."""
@@ -406,18 +570,17 @@ class ProxyRequest:
             error.tier = self._in_flight.choice.tier or "loading"
         return "upstream_error" if isinstance(error, EngineUnavailable) else "refused"
 
-    def _mark_sent(self) -> str:
-        """Note that an engine gets the request; return the `traceparent` for it, "" without traces."""
-        self.state = RequestState.SENT
-        self._record.attempts += 1
-        self._record.sent_s = time.monotonic() - self._started_s
-        if self._trace is None or self._in_flight is None:
-            return ""
-        return self._trace.begin_engine(self._in_flight.choice.route.base_model)
-
-    def _mark_first_byte(self, attempt: Attempt) -> None:
+    def _mark_first_byte(self) -> None:
         self._first_byte_after_s = time.monotonic() - self._started_s
-        attempt.mark_first_part()
+        if self._compilation:  # a grammar that was new to the engine is compiled
+            assert self._in_flight
+            telemetry.grammar_compiled(
+                request=self._request_id,
+                tenant=self._ticket.tenant,
+                engine=self._in_flight.choice.engine,
+                grammar=self._parsed.grammar[:12],
+                took_s=self._compilation.finish(),
+            )
 
     def _record_end(self, outcome: Outcome) -> None:
         """Tell the record how this request went, and count it."""

@@ -6,6 +6,9 @@ from inference.contract.http_errors import Headers
 from inference.contract.route import read_provenance
 from inference.facts import Rates
 
+# No tool could be called, though the request let the model choose.
+NO_TOOLS: Headers = [(b"x-polyscribe-tool-choice", b"none")]
+
 
 def duration(milliseconds: float) -> str:
     """Return a duration as OpenAI writes it: `12ms`, `1.5s`, `6m0s`."""
@@ -29,16 +32,13 @@ def rate_headers(rates: Rates | None) -> Headers:
     ]
 
 
-def tool_choice(*, drops_tools: bool) -> Headers:
-    """Return the header that says that no tool could be called, though the request let the model choose."""
-    return [(b"x-polyscribe-tool-choice", b"none")] if drops_tools else []
-
-
+@lru_cache(maxsize=256)
 def watermark(word: str) -> Headers:
     """Return the header that says whether the answer is watermarked."""
     return [(b"x-polyscribe-watermark", word.encode())] if word else []
 
 
+@lru_cache(maxsize=4096)
 def sampling(described: str) -> Headers:
     """Return the header that says what the answer is drawn with."""
     return [(b"x-polyscribe-sampling", described.encode())]

@@ -40,16 +40,17 @@ class RouteCache:
         self._incarnation = ""
         self._generation = 0
         self._is_behind = asyncio.Event()
-        self._is_loaded = asyncio.Event()
+        self._is_loaded = False  # the tables have been read once
+        self._loaded = asyncio.Event()
         self._reading = asyncio.Lock()
 
     async def ensure_loaded(self) -> None:
         """Wait a moment until the tables have been read once. Raises LimitsUnavailable."""
-        if self._is_loaded.is_set():
+        if self._is_loaded:
             return
         try:
             async with asyncio.timeout(LOADED_WITHIN_S):
-                await self._is_loaded.wait()
+                await self._loaded.wait()
         except TimeoutError as error:
             raise LimitsUnavailable from error
 
@@ -114,7 +115,8 @@ class RouteCache:
             self.tables.replace(read_hash(versions), read_hash(engines))
             self._incarnation = incarnation
             self._generation = generation  # read before the rows: what changed meanwhile is read again
-            self._is_loaded.set()
+            self._is_loaded = True
+            self._loaded.set()
 
     async def _read_changes(self, generation: int) -> None:
         """Read the rows that changed since the tables were read; all rows if not all changes are known."""

@@ -32,7 +32,8 @@ class EngineCapacity:
 
     def have_room(self, ticket: Ticket, share: TenantShare) -> bool:
         """Return whether there are places for a request, its tenant's and the engine's."""
-        return self.allow(ticket, share) and self.running + self.needed(ticket) <= self.total
+        needed = self.needed(ticket)
+        return share.running + needed <= self.max_per_tenant and self.running + needed <= self.total
 
 
 @dataclass(eq=False, slots=True)

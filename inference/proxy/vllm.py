@@ -221,14 +221,17 @@ class UnaryAnswer:
         try:
             answer = orjson.loads(b"".join(self._parts))
             for choice in answer["choices"]:
-                _take_faint(choice, self._usage)
-                _mark_cut_call(choice)
+                if choice.get("stop_reason"):
+                    _take_faint(choice, self._usage)
+                if choice.get("finish_reason") == "tool_calls":
+                    _mark_cut_call(choice)
             self._usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise RequestFailed from error
         self._usage.read_reported(answer.get("usage") or {})
         for choice in answer["choices"]:
-            check_grammar_held(choice.get("stop_reason"), self._usage)
+            if choice.get("stop_reason"):
+                check_grammar_held(choice["stop_reason"], self._usage)
         if len(answer["choices"]) == 1:
             text = text_of(answer["choices"][0], "message")
             self._usage.text_sha256 = digest_text(text) if text else ""

@@ -301,25 +301,26 @@ class HttpConnection(asyncio.BufferedProtocol):
         if request.unread_bytes > limits.unread_body_bytes and not self._is_read_paused:
             self._is_read_paused = True
             self.transport.pause_reading()
-        request.wake()
 
     def on_message_complete(self) -> None:
         """Wait for the answer, or the next request."""
         self._reading = "nothing"
         self._waited_s = self._pending_bytes = 0
-        assert self._request
-        self._request.has_whole_body = True
-        self._request.wake()
-        self.resume_reading()  # else nobody would notice that the client leaves
+        request = self._request
+        assert request
+        request.has_whole_body = True
+        request.wake()
+        if self._is_read_paused:
+            self.resume_reading()  # else nobody would notice that the client leaves
 
     def answered(self) -> None:
         """Start the wait for the next request, or for the rest of this one's body."""
         self._waited_s = 0
         assert self._request
-        if self._request.keep_alive:
-            self.resume_reading()
-        else:
+        if not self._request.keep_alive:
             self._end()
+        elif self._is_read_paused:
+            self.resume_reading()
 
     def stop(self) -> None:
         """End once the request that is being answered has its answer; now, if there is none."""
@@ -374,8 +375,10 @@ class HttpConnection(asyncio.BufferedProtocol):
         """Run the app up to where it has to wait, which for most requests saves a turn of the loop."""
         assert self._request
         self._scope = None
-        running = self._request.run(self._server.app, scope)
-        self._server.keep(asyncio.Task(running, loop=self._server.loop, eager_start=True))
+        server = self._server
+        running = asyncio.Task(self._request.run(server.app, scope), loop=server.loop, eager_start=True)
+        if not running.done():
+            server.keep(running)
 
     def _split_url(self) -> tuple[bytes, bytes]:
         """Return the path, as it was sent, and the query."""

@@ -135,10 +135,22 @@ class Request:
             await self._waiting
         return {"type": "http.disconnect"}
 
+    def take_body(self) -> bytes | None:
+        """Return the whole body if it is here and `receive` has returned none of it; else None."""
+        if not self.has_whole_body or self._is_delivered or self.is_disconnected or self.is_complete:
+            return None
+        self._is_delivered = True
+        body = b"".join(self._body_parts)
+        self._body_parts.clear()
+        self.unread_bytes = 0
+        return body
+
     def add_body(self, part: bytes) -> None:
         """Keep a part of the body for the app. Joining each as it comes would cost their number squared."""
         self._body_parts.append(part)
         self.unread_bytes += len(part)
+        if self._waiting:
+            self.wake()
 
     def wake(self) -> None:
         """Let the app go on that waits in `receive`."""
@@ -177,6 +189,18 @@ class Request:
         is_stream = self._has_chunks and not self.is_complete
         return is_stream and not (self._connection.is_write_paused or self.is_disconnected)
 
+    def answer(self, status: int, headers: list[Header], body: bytes) -> bool:
+        """Write a whole answer at once; return False, and write nothing, where its client must read first.
+
+        The headers say its length. ASGI's two messages would be two more coroutines for each answer.
+        """
+        if self._connection.is_write_paused and not self.is_disconnected:
+            return False
+        if not (self.is_disconnected or self.is_complete):
+            self._begin(status, headers)
+            self._send_part(body, has_more=False)
+        return True
+
     def write(self, part: bytes) -> None:
         """Write a part of a stream at once."""
         self._send_part(part, has_more=True)
@@ -196,7 +220,8 @@ class Request:
             self.keep_alive = (
                 False  # the client may send the body all the same; chunks would have to be parsed
             )
-        lines = [_status_line(status), self._connection.date_line]
+        status_line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        lines = [status_line, self._connection.date_line]
         for name, value in headers:
             lowered = name.lower()
             if lowered == b"connection":
@@ -242,7 +267,8 @@ class Request:
             raise RuntimeError("The answer is shorter than its content-length.")
         self.is_complete = True
         self._callback = None
-        self.wake()
+        if self._waiting:
+            self.wake()
         self._connection.answered()
 
     def _framed(self, body: bytes, *, has_more: bool) -> bytes:
@@ -257,10 +283,6 @@ class Request:
             if self._left_bytes < 0:
                 raise RuntimeError("The answer is longer than its content-length.")
         return body
-
-
-def _status_line(status: int) -> bytes:
-    return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 def _check_lines(head: bytes, count: int) -> None:

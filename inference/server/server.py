@@ -56,9 +56,8 @@ class Server:
 
     def keep(self, running: "asyncio.Task[None]") -> None:
         """Keep a call of the app until it ends."""
-        if not running.done():
-            self._running.add(running)
-            running.add_done_callback(self._running.discard)
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
 
     def remove(self, connection: HttpConnection, address: str) -> None:
         """Stop counting a connection."""

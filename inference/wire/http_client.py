@@ -6,7 +6,9 @@ It replaces a client library, because aiohttp took a third of the gateway's time
 import asyncio
 import ssl
 from collections import defaultdict
+from collections.abc import Coroutine
 from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from inference.errors import EngineBroke, EngineUnavailable
@@ -20,7 +22,14 @@ CONNECT_WITHIN_S = 2
 # sent again. A connection that breaks later broke while the engine had the request, which is not sent again.
 IDLE_CLOSE_WITHIN_S = 0.5
 
-type Address = tuple[str, str, int]
+
+class Address(NamedTuple):
+    """Where an engine is, and the header line that says so."""
+
+    scheme: str
+    host: str
+    port: int
+    host_line: str
 
 
 class HttpClient:
@@ -30,21 +39,20 @@ class HttpClient:
         self._idle: dict[Address, list[Connection]] = defaultdict(list)
         self._tls: ssl.SSLContext | None = None  # reading all root certificates takes 20 ms
 
-    async def post(self, url: str, path: str, headers: str, body: bytes) -> Response:
+    def post(self, url: str, path: str, headers: str, body: bytes) -> Coroutine[Any, Any, Response]:
         """Return the answer once it has begun. `headers` are whole lines, each with its line end.
 
-        Raises EngineUnavailable when the engine can't be reached, EngineBroke when it had the request.
+        Awaiting it raises EngineUnavailable when the engine can't be reached, EngineBroke when it had the
+        request.
         """
         address = _parse_address(url)
-        head = f"POST {path} HTTP/1.1\r\n{_host_header(address)}{headers}"
-        request = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
-        return await self._send(address, request)
+        head = f"POST {path} HTTP/1.1\r\n{address.host_line}{headers}content-length: {len(body)}\r\n\r\n"
+        return self._send(address, head.encode() + body)
 
-    async def get(self, url: str, path: str, headers: str) -> Response:
-        """Return the answer once it has begun. Raises EngineUnavailable or EngineBroke."""
+    def get(self, url: str, path: str, headers: str) -> Coroutine[Any, Any, Response]:
+        """Return the answer once it has begun. Awaiting it raises EngineUnavailable or EngineBroke."""
         address = _parse_address(url)
-        head = f"GET {path} HTTP/1.1\r\n{_host_header(address)}{headers}\r\n"
-        return await self._send(address, head.encode())
+        return self._send(address, f"GET {path} HTTP/1.1\r\n{address.host_line}{headers}\r\n".encode())
 
     async def aclose(self) -> None:
         """Close all idle connections."""
@@ -67,7 +75,7 @@ class HttpClient:
             was_sent = True
             sent_s = loop.time()
             try:
-                await response.wait_until_begun()
+                await response.begun
             except EngineBroke:
                 is_at_once = loop.time() - sent_s < IDLE_CLOSE_WITHIN_S
                 # All four together mean that the engine had closed the connection and never read the request.
@@ -88,7 +96,7 @@ class HttpClient:
             connection = idle.pop()
             if not connection.is_closed_by_peer():
                 return connection, True
-        scheme, host, port = address
+        scheme, host, port, _ = address
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_WITHIN_S):
@@ -109,16 +117,12 @@ class HttpClient:
         return self._tls
 
 
-def _host_header(address: Address) -> str:
-    scheme, host, port = address
-    return "host: localhost\r\n" if scheme == UNIX else f"host: {host}:{port}\r\n"
-
-
 @lru_cache(maxsize=1024)
 def _parse_address(url: str) -> Address:
     """Return an address's scheme, host and port; of `unix:///run/engine.sock` the scheme and the path."""
     parts = urlsplit(url)
     if parts.scheme == UNIX:
-        return UNIX, parts.path, 0
-    default_port = 443 if parts.scheme == "https" else 80
-    return parts.scheme, parts.hostname or "", parts.port or default_port
+        return Address(UNIX, parts.path, 0, "host: localhost\r\n")
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return Address(parts.scheme, host, port, f"host: {host}:{port}\r\n")

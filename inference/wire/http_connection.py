@@ -21,7 +21,8 @@ class Response:
 
     def __init__(self, connection: "Connection") -> None:
         loop = asyncio.get_running_loop()
-        self.head: asyncio.Future[None] = loop.create_future()
+        # Done when the first bytes of the body have arrived, or its end. Its exception is EngineBroke.
+        self.begun: asyncio.Future[None] = loop.create_future()
         self.status = 0
         self.watermark_epoch = ""
         self.has_begun = False
@@ -34,14 +35,6 @@ class Response:
         self._arrival: asyncio.Future[None] | None = None
         self._receiver: Callable[[bytes], bool] | None = None
         self._failure: Exception | None = None  # of the receiver
-
-    async def wait_until_begun(self) -> None:
-        """Return when the first bytes of the body have arrived, or its end. Raises EngineBroke."""
-        await self.head
-        if not (self._parts or self._is_complete or self._error):
-            await self._wait_for_arrival()
-        if self._error and not self._parts:
-            raise self._error
 
     async def read(self) -> bytes:
         """Return the whole body. Raises EngineBroke."""
@@ -90,8 +83,6 @@ class Response:
     def begin(self, status: int) -> None:
         self.status = status
         self.has_begun = True
-        if not self.head.done():
-            self.head.set_result(None)
 
     def receive(self, parts: list[bytes]) -> None:
         if self._is_passed_on(parts):
@@ -120,12 +111,14 @@ class Response:
 
     def fail(self, error: EngineBroke) -> None:
         self._error = error
-        if not self.head.done():
-            self.head.set_exception(error)
-            self.head.exception()  # its caller may be gone
+        if not self.begun.done():
+            self.begun.set_exception(error)
+            self.begun.exception()  # its caller may be gone
         self._notify()
 
     def _notify(self) -> None:
+        if not self.begun.done():
+            self.begun.set_result(None)
         if self._arrival and not self._arrival.done():
             self._arrival.set_result(None)
 

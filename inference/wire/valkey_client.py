@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import ssl
 from collections import deque
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -54,13 +55,23 @@ class ValkeyClient:
 
     async def execute(self, *args: Arg) -> Any:
         """Return Valkey's answer: text, a number, a list, or None. Raises LimitsUnavailable."""
+        return await self.send(_pack(*args))
+
+    def send(self, packed: bytes, instead: tuple[Arg, ...] = ()) -> Awaitable[Any]:
+        """Send a command; where it names a script that Valkey does not know, send `instead` after it.
+
+        The answer is to be awaited at once. While there is a connection this is a future: a coroutine in
+        between would be one more to resume.
+        """
+        connection = self._connection
+        if connection is None or connection.is_broken:
+            return self._open_and_send(packed, instead)
+        return connection.execute(packed, instead)
+
+    async def _open_and_send(self, packed: bytes, instead: tuple[Arg, ...]) -> Any:
         try:
-            connection = self._connection
-            if connection is None or connection.is_broken:
-                connection = await self._ensure_open()
-            return await connection.execute(_pack(*args))
-        except NoScriptError:
-            raise
+            connection = await self._ensure_open()
+            return await connection.execute(packed, instead)
         except (RedisError, OSError) as error:
             raise LimitsUnavailable from error
 
@@ -134,13 +145,11 @@ class Script:
         self._source = source
         self._hash = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
-    async def __call__(self, keys: tuple[Arg, ...], args: tuple[Arg, ...]) -> Any:
-        """Return what the script returns."""
-        try:
-            return await self._valkey.execute("EVALSHA", self._hash, len(keys), *keys, *args)
-        except NoScriptError:
-            # EVAL also stores it, so this happens once after each restart or SCRIPT FLUSH.
-            return await self._valkey.execute("EVAL", self._source, len(keys), *keys, *args)
+    def __call__(self, keys: tuple[Arg, ...], args: tuple[Arg, ...]) -> Awaitable[Any]:
+        """Return what the script returns, to be awaited at once. That raises LimitsUnavailable."""
+        words = (len(keys), *keys, *args)
+        packed: bytes = hiredis.pack_command(("EVALSHA", self._hash, *words))  # type: ignore[arg-type]
+        return self._valkey.send(packed, ("EVAL", self._source, *words))
 
 
 class _Connection(asyncio.Protocol):
@@ -150,7 +159,9 @@ class _Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._timeouts = timeouts
         self._reader = hiredis.Reader(encoding="utf-8", errors="replace", replyError=_as_exception)
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        # With what is sent instead where Valkey does not know a script. EVAL also stores it, so this happens
+        # once after each restart or SCRIPT FLUSH.
+        self._waiting: deque[tuple[asyncio.Future[Any], tuple[Arg, ...]]] = deque()
         self._unsent: list[bytes] = []
         self._transport: asyncio.Transport
         self._last_data_s = self._loop.time()
@@ -158,14 +169,18 @@ class _Connection(asyncio.Protocol):
         self.is_broken = False
         self.closed = asyncio.Event()
 
-    def execute(self, packed: bytes) -> asyncio.Future[Any]:
+    def execute(
+        self, packed: bytes, instead: tuple[Arg, ...] = (), future: asyncio.Future[Any] | None = None
+    ) -> asyncio.Future[Any]:
+        """Return the answer's future, a new one where none is given. Its exception is LimitsUnavailable."""
         if self.is_broken:
             raise ConnectionError(BROKEN)
-        future = self._loop.create_future()
+        if future is None:
+            future = self._loop.create_future()
         # Silence counts from the first command that waits, not from the last answer of a quiet hour.
         if not self._waiting:
             self._last_data_s = self._loop.time()
-        self._waiting.append(future)
+        self._waiting.append((future, instead))
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.append(packed)
@@ -188,12 +203,14 @@ class _Connection(asyncio.Protocol):
         self._last_data_s = self._loop.time()
         self._reader.feed(data)
         while (answer := self._reader.gets()) is not False:
-            future = self._waiting.popleft()
+            future, instead = self._waiting.popleft()
             # Its answer must be taken out all the same, else the next command would get it.
             if future.done():  # its caller was cancelled
                 continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
+            if instead and isinstance(answer, NoScriptError):
+                self.execute(_pack(*instead), future=future)
+            elif isinstance(answer, Exception):
+                future.set_exception(_unavailable(answer))
             else:
                 future.set_result(answer)
 
@@ -202,9 +219,9 @@ class _Connection(asyncio.Protocol):
         self.closed.set()
         if self._silence_timer:
             self._silence_timer.cancel()
-        for future in self._waiting:
+        for future, _ in self._waiting:
             if not future.done():
-                future.set_exception(ConnectionError(BROKEN))
+                future.set_exception(_unavailable(ConnectionError(BROKEN)))
         self._waiting.clear()
         self._unsent.clear()
 
@@ -223,6 +240,12 @@ class _Connection(asyncio.Protocol):
 def _pack(*args: Arg) -> bytes:
     packed: bytes = hiredis.pack_command(args)  # type: ignore[arg-type]  # its stub allows one argument only
     return packed
+
+
+def _unavailable(cause: Exception) -> LimitsUnavailable:
+    error = LimitsUnavailable()
+    error.__cause__ = cause
+    return error
 
 
 def _as_exception(message: str) -> ResponseError:

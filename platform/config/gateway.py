@@ -3,8 +3,9 @@
 The server knows the client's address behind trusted proxies: see config/serve.py.
 """
 
+import inspect
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import django
@@ -18,13 +19,17 @@ from operations.settings_checks import refuse_half_configured  # noqa: E402
 refuse_half_configured()
 
 
-async def application(
+@inspect.markcoroutinefunction
+def application(
     scope: dict[str, Any],
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
-) -> None:
+) -> Coroutine[Any, Any, None]:
     """Answer every HTTP request as the API does, also an unknown path; ignore what is not HTTP."""
     if scope["type"] == "lifespan":
-        await lifespan(scope, receive, send)
-    elif scope["type"] == "http":
-        await app(scope, receive, send)
+        return lifespan(scope, receive, send)
+    return app(scope, receive, send) if scope["type"] == "http" else _ignore()
+
+
+async def _ignore() -> None:
+    """Answer nothing: this is no HTTP."""

@@ -46,51 +46,85 @@ class Script:
         self.open = 0
         self.states = []
         self.hangs = asyncio.Event()
+        self.attempt = None
         self.gateway = SimpleNamespace(
-            in_flight={}, meter=self.meter, spawn=asyncio.ensure_future, settings=None
+            in_flight={},
+            unanswered={},
+            meter=self.meter,
+            spawn=asyncio.ensure_future,
+            settings=None,
+            upstream=None,
+            backends=self,
         )
 
     async def admit(self, *args):
         route = SimpleNamespace(style=None, version_id="")
-        return SimpleNamespace(request_id="req_1", route=route), None
+        grant = SimpleNamespace(request_id="req_1", route=route, weight=1, output_tokens=1)
+        return grant, None
 
     def failover(self, *args):
         return self
 
+    def best(self, route):
+        """Leave the choice to the failover, as where no engine can take the request at once."""
+        return
+
     async def choose_engine(self):
         if not self.steps:
             raise EngineUnavailable
-        return "placement", "backend"
+        self.attempt = Attempt(self, *self.steps.pop(0))
+        return SimpleNamespace(engine="engine-1", adapter="", url=""), self.attempt
 
     def mark_failed(self, placement, error, *, is_last):
         if is_last or not isinstance(error, EngineUnavailable):
             raise error
 
-    def attempt(self, *args, **kwargs):
-        self.open += 1
-        return Attempt(self, *self.steps.pop(0))
+    async def send(self, *args, **kwargs):
+        return await self.attempt.send()
+
+    def reader(self, parsed, route, placement, usage):
+        def feed(data):
+            usage.completion += 1
+            return data
+
+        return SimpleNamespace(feed=feed, end=lambda: b"last")
+
+    async def diagnose(self, gateway, error, **facts):
+        return error
 
 
 class Attempt:
-    """Sends so many parts, and ends as its script says."""
-
-    placement = SimpleNamespace(engine="engine-1")
+    """An engine, its queue and its answer: sends so many parts, and ends as its script says."""
 
     def __init__(self, script, end, parts):
         self.script = script
         self.end = end
         self.left = parts
-        self.response = None
+        self.queue = self
+        script.open += 1
 
-    async def send(self, mark_sent):
+    def tier(self, adapter):
+        return "warm"
+
+    async def acquire(self, ticket):
         self.script.states.append(self.script.request.state)
         await asyncio.sleep(0)
-        if self.end == "moved":
-            return None
+
+    def release(self, ticket):
+        self.script.open -= 1
+
+    def try_acquire(self, adapter):
+        return self.end != "moved"
+
+    def mark_answered(self, adapter):
+        pass
+
+    def mark_refused(self, adapter):
+        pass
+
+    async def send(self):
         if self.end == "away":
             raise EngineUnavailable
-        mark_sent()
-        self.response = self
         return self
 
     async def part(self):
@@ -107,26 +141,13 @@ class Attempt:
             raise BadRequest
         return b""
 
-    def reader(self, usage):
-        def feed(data):
-            usage.completion += 1
-            return data
-
-        return SimpleNamespace(feed=feed, end=lambda: b"last")
-
-    async def diagnose(self, error, *, state):
-        return error
-
-    def mark_first_part(self):
-        pass
-
     def close(self):
-        self.script.open -= 1
+        pass
 
 
 async def play(script, hang_up_after):
     """Read the answer, and hang up after so many parts; return the parts and the error."""
-    parsed = SimpleNamespace(model="poetry", stream=True, choices=1, kind="chat", constrained="")
+    parsed = SimpleNamespace(model="poetry", stream=True, choices=1, kind="chat", constrained="", grammar="")
     caller = SimpleNamespace(names=SimpleNamespace(tenant="acme"))
     request = script.request = ProxyRequest(script.gateway, caller, parsed, "req_1")
     parts = []
@@ -156,7 +177,9 @@ def test_an_admitted_request_is_settled_once_whatever_happens(steps, hang_up_aft
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "admit_request", script.admit)
         patch.setattr(module, "Failover", script.failover)
-        patch.setattr(module, "Attempt", script.attempt)
+        patch.setattr(module, "EventStream", script.reader)
+        patch.setattr(module.vllm, "send_request", script.send)
+        patch.setattr(module.diagnosis, "diagnose", script.diagnose)
         parts, outcome = asyncio.run(play(script, hang_up_after))
     if hang_up_after == 0:  # it never began
         assert script.meter.settled == []

@@ -407,7 +407,7 @@ async def test_a_receiver_gets_bytes_in_order_and_the_reader_those_that_it_refus
         return not is_full
 
     connection.data_received(ENDLESS + b"1\r\na\r\n")
-    await response.wait_until_begun()
+    await response.begun
     assert await response.part() == b"a"
     response.pass_to(take)
     connection.data_received(b"1\r\nb\r\n")  # nobody waits: it is kept
