@@ -7,21 +7,32 @@ plain facts of each placement.
 """
 
 import logging
+import os
 import re
-from datetime import timedelta
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from adapters.engines import client as engine_client
-from adapters.errors import EngineUnavailable
-from adapters.models import Engine, Placement, Status, engine_name_of
-from adapters.placement import loader, local_cache, ray, transitions
+from adapters.errors import EnginePoisoned, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
+from adapters.models import AdapterVersion, Engine, LoadNote, Placement, Status, engine_name_of
+from adapters.placement import hosting, local_cache, planner
+from adapters.placement.planner import REQUESTED_FOR
+from adapters.quality import effect_probe
+from adapters.releases import aliases
 from adapters.routing import publisher
 from core import locks
+from core.errors import DomainError, Unavailable
 from core.messages import Message
+from events.models import EventType
+from metering.demand import Demand, recent_requests
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +42,20 @@ DRAIN_GRACE = timedelta(seconds=90)
 OLD_IDENTITY = re.compile(r".*/identity-[0-9a-f]{12}")
 OUR_NAME = re.compile(r"v_[0-9a-f]{32}")  # of what we load; others are the engine's own (`--lora-modules`)
 
+# So that a long recovery never keeps one worker from what else waits in its queue (decision 15).
+PASS_S = 15.0  # then the pass and its task end, and a new task goes on
+BATCH_SIZE = 20  # loaded before any of them serves; about a second's work
+URGENT_BATCH_SIZE = 2
+CONCURRENT_LOADS = 2
+# A pass starts every few seconds: without this, what can't be loaded would be tried in each.
+RETRY_AFTER = timedelta(seconds=15)
+# bulk_update writes a CASE with a branch for each row; long ones are slow to plan.
+ROWS_PER_UPDATE = 200
+
+MAX_PROBES_PER_PASS = 10  # of a cluster; each takes about a second
+
 type Present = dict[str, str]  # name in the engine → path
+type DemandByVersion = Mapping[tuple[UUID, int], Demand]
 
 
 class DesiredPlacement(NamedTuple):
@@ -45,6 +69,35 @@ class DesiredPlacement(NamedTuple):
     def engine_name(self) -> str:
         """The version's own name in engines."""
         return engine_name_of(self.version_id)
+
+
+class MissingPlacement(NamedTuple):
+    """What is read of each placement that is wanted and not there."""
+
+    pk: int
+    requested_at: datetime | None
+    version_id: UUID
+    version__status: str
+    version__number: int
+    version__created_at: datetime
+    version__style: UUID
+    version__style__live_version: UUID | None
+    version__style__canary_version: UUID | None
+
+    def is_urgent(self) -> bool:
+        """Return whether somebody waits for it now: who uploaded it, or a request."""
+        if self.version__status == Status.PUSHING:
+            return True
+        return self.requested_at is not None and self.requested_at > timezone.now() - REQUESTED_FOR
+
+    def priority(self, demand: DemandByVersion) -> tuple[bool, bool, datetime]:
+        """Return what is loaded first, the higher the sooner: urgent, live or canary, used last."""
+        aliases = (self.version__style__live_version, self.version__style__canary_version)
+        recent = demand.get((self.version__style, self.version__number))
+        used_at = recent.last_at if recent else self.version__created_at
+        if self.requested_at:
+            used_at = max(used_at, self.requested_at)
+        return self.is_urgent(), self.version_id in aliases, used_at
 
 
 def reconcile(engine: Engine) -> bool:
@@ -63,14 +116,14 @@ def reconcile(engine: Engine) -> bool:
         except EngineUnavailable as error:
             note = Message.of(error)
             _record_health(engine, is_healthy=False, note=note)
-            loader.record_unavailable(engine, note)
+            record_unavailable(engine, note)
             return False
 
 
 def _reconcile_cluster(engine: Engine) -> bool:
     engine_client.check_health(engine)
     _record_health(engine, is_healthy=True, note=Message())
-    return ray.load_missing_on_cluster(engine)
+    return load_missing_on_cluster(engine)
 
 
 def _reconcile_engine(engine: Engine) -> bool:
@@ -85,7 +138,7 @@ def _reconcile_engine(engine: Engine) -> bool:
     # A draining engine gets nothing new; what it has serves on until another one has it.
     if engine.is_draining:
         return False
-    return loader.load_missing(engine)
+    return load_missing(engine)
 
 
 def _read_desired(engine: Engine) -> list[DesiredPlacement]:
@@ -177,5 +230,251 @@ def _record_changes(engine: Engine, present: Present, desired: list[DesiredPlace
             loaded[placement] = name
         else:
             unloaded.append(placement)
-    transitions.mark_unloaded(*unloaded)
-    loader.confirm_loaded(engine, loaded)
+    mark_unloaded(*unloaded)
+    confirm_loaded(engine, loaded)
+
+
+def load_missing(engine: Engine) -> bool:
+    """Load what is wanted and missing; return True if the time is over. Raises EngineUnavailable."""
+    deadline = time.monotonic() + PASS_S
+    without_files: set[int] = set()  # the storage or the disk is away
+    queue = _read_queue(engine, without_files)
+    # Read once a pass: it is dear, and what a request waits for shows in `requested_at`.
+    demand = recent_requests({missing.version__style for missing in queue}) if queue else {}
+    while queue:
+        without_files |= _load_batch(engine, _next_batch(queue, demand))
+        # A batch may take long: without this the planner would mark the engine as silent.
+        Engine.objects.filter(pk=engine.pk).update(checked_at=timezone.now())
+        if time.monotonic() > deadline:
+            return True
+        queue = _read_queue(engine, without_files)
+    return False
+
+
+def _read_queue(engine: Engine, without_files: set[int]) -> list[MissingPlacement]:
+    """Return what is missing as it is now: more may have become urgent since the last batch.
+
+    Once some files could not be had, only what is in the local cache goes on.
+    """
+    missing = engine.placements.missing().filter(version__status__in=(Status.PUSHING, Status.SERVING))
+    rows = missing.exclude(pk__in=without_files).values_list(*MissingPlacement._fields)
+    queue = []
+    for one in map(MissingPlacement._make, rows):
+        if not without_files or os.path.isdir(local_cache.folder_of(one.version_id)):
+            queue.append(one)
+    return queue
+
+
+def _next_batch(queue: list[MissingPlacement], demand: DemandByVersion) -> Sequence[Placement]:
+    """Return the next few placements in their order; urgent ones do not wait for others to be loaded."""
+    queue.sort(key=lambda missing: missing.priority(demand), reverse=True)
+    # While a large batch is loaded, what somebody waits for would wait as well.
+    batch = [missing.pk for missing in queue[:URGENT_BATCH_SIZE] if missing.is_urgent()]
+    if not batch:
+        batch = [missing.pk for missing in queue[:BATCH_SIZE]]
+    placements = Placement.objects.select_related("engine__base_model", "version__style").in_bulk(batch)
+    return [placements[pk] for pk in batch if pk in placements]
+
+
+def _load_batch(engine: Engine, batch: Sequence[Placement]) -> set[int]:
+    """Load some versions; return the placements whose files can't be had now. Raises EngineUnavailable."""
+    loaded = []
+    without_files = set()
+    with ThreadPoolExecutor(CONCURRENT_LOADS) as pool:
+        loads = {placement: pool.submit(_cache_and_load, engine, placement.version) for placement in batch}
+        for placement, load in loads.items():
+            try:
+                load.result()
+            except (EngineRefused, NotStored, NotTheCheckedFile) as error:
+                _reject(placement, error)
+            except EngineUnavailable as error:
+                # Either the engine is down, or only this adapter could not be loaded.
+                if not engine_client.is_healthy(engine):
+                    pool.shutdown(cancel_futures=True)
+                    raise
+                _postpone(placement, Message.of(error))
+            except Unavailable as error:
+                record_unavailable(engine, Message.of(error))
+                without_files.add(placement.pk)
+            else:
+                loaded.append(placement)
+    _confirm(engine, loaded)
+    return without_files
+
+
+def _cache_and_load(engine: Engine, version: AdapterVersion) -> None:
+    folder = local_cache.ensure_local(version)
+    engine_client.load_adapter(engine, version.engine_name, str(folder))
+
+
+def _confirm(engine: Engine, loaded: Sequence[Placement]) -> None:
+    """Let serve what the engine's own list confirms; postpone the rest. Raises EngineUnavailable."""
+    # An engine that restarted during the batch has forgotten what it took.
+    listed = engine_client.list_adapters(engine)
+    confirmed = {}
+    for placement in loaded:
+        name = placement.version.engine_name
+        if listed.get(name) == local_cache.folder_of(placement.version_id):
+            confirmed[placement] = name
+    # After each batch, so that what is loaded serves while the next one is loaded.
+    confirm_loaded(engine, confirmed, loads=1)
+    for placement in loaded:
+        if placement not in confirmed:
+            _postpone(placement, LoadNote.UNCONFIRMED())
+
+
+def confirm_loaded(engine: Engine, names: Mapping[Placement, str], *, loads: int = 0) -> None:
+    """Let versions serve that an engine lists under these names; new ones are probed first.
+
+    Raises EngineUnavailable.
+    """
+    serving = {}
+    for placement, name in names.items():
+        if placement.version.status == Status.SERVING:
+            serving[placement] = name
+    if serving:
+        mark_all_loaded(serving, loads=loads)
+    for placement, name in names.items():
+        if placement not in serving:
+            _probe(engine, placement, name, loads)
+
+
+def _probe(engine: Engine, placement: Placement, name: str, loads: int) -> None:
+    """Let a new version serve if its probe shows that it does something sane. Raises EngineUnavailable."""
+    serves = False
+    try:
+        effect_probe.measure_effect(placement.version, engine, name)
+    except EngineRefused as error:
+        _reject(placement, error)
+    except EngineUnavailable as error:
+        if isinstance(error, EnginePoisoned) or not engine_client.is_healthy(engine):
+            raise
+        _postpone(placement, Message.of(error))
+    else:
+        serves = mark_loaded(placement, name, loads=loads)  # False: it was retired meanwhile
+    if not serves:
+        engine_client.unload_adapter(engine, name)
+
+
+def _postpone(placement: Placement, note: Message) -> None:
+    logger.warning("%s on %s is postponed: %s", placement.version, placement.engine, note.in_english())
+    changes = {"retry_at": timezone.now() + RETRY_AFTER, "note": note}
+    Placement.objects.filter(pk=placement.pk).update(**changes)
+    if placement.version.status == Status.PUSHING:
+        placement.version.wait(note)
+
+
+def _reject(placement: Placement, error: DomainError) -> None:
+    logger.warning("%s on %s: %s", placement.version, placement.engine, str(error))
+    by_engine = isinstance(error, EngineRefused)
+    reason = error.reason if isinstance(error, EngineRefused) else Message.of(error)
+    mark_rejected(placement, reason, by_engine=by_engine)
+
+
+def record_unavailable(engine: Engine, note: Message) -> None:
+    """Say on everything that waits for an engine what it waits for."""
+    waiting = engine.placements.filter(is_desired=True, loaded_at=None)
+    waiting.exclude(note=note).update(note=note)
+    AdapterVersion.objects.filter(placements__in=waiting, status=Status.PUSHING).update(note=note)
+
+
+def load_missing_on_cluster(engine: Engine) -> bool:
+    """Let versions serve that are wanted on a cluster; return True if more is left for the next pass.
+
+    A version that is new is probed first, which also makes one of the replicas pull it. One that serves
+    elsewhere already is pulled when a request asks for it. Raises EngineUnavailable.
+    """
+    engine.placements.filter(is_desired=False).exclude(loaded_at=None).update(loaded_at=None, loaded_as="")
+    missing = engine.placements.missing().select_related("engine__base_model", "version__style")
+    new = missing.filter(version__status=Status.PUSHING).order_by("version__created_at")
+    names: dict[Placement, str] = {}
+    for placement in [*missing.filter(version__status=Status.SERVING), *new[:MAX_PROBES_PER_PASS]]:
+        names[placement] = engine.cluster_name(placement.version_id)
+    confirm_loaded(engine, names, loads=1)
+    return new.exists()
+
+
+def mark_unloaded(*placements: Placement) -> None:
+    """Note that an engine has forgotten versions."""
+    with transaction.atomic():
+        rows = Placement.objects.lock(placement.pk for placement in placements)
+        if rows.exclude(loaded_at=None).update(loaded_at=None, loaded_as=""):
+            publisher.mark_changed(*{placement.version.style for placement in placements})
+
+
+def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
+    """Note that an engine has a version under a name, and let it serve; False if it is unwanted by now."""
+    with transaction.atomic():
+        # One UPDATE with its condition: that the version is retired at this moment is seen.
+        desired = Placement.objects.filter(pk=placement.pk, is_desired=True)
+        if not desired.update(loaded_at=timezone.now(), loaded_as=name, loads=F("loads") + loads, note=""):
+            return False
+        if placement.version.move(before=Status.PUSHING, after=Status.SERVING):
+            aliases.auto_promote(placement.version)
+            planner.record_version_event(EventType.VERSION_SERVING, placement.version)
+        else:
+            publisher.mark_changed(placement.version.style)
+        hosting.record_hosted_styles([placement.version.style])
+    return True
+
+
+def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
+    """Note the same of many versions that serve already, in a few queries; unwanted ones are left alone."""
+    with transaction.atomic():
+        rows = Placement.objects.lock(placement.pk for placement in names)
+        desired = set(rows.filter(is_desired=True).values_list("pk", flat=True))
+        placements = [placement for placement in names if placement.pk in desired]
+        for placement in placements:
+            placement.loaded_at = timezone.now()
+            placement.loaded_as = names[placement]
+            placement.note = Message()
+            placement.loads = F("loads") + loads
+        changed_fields = ["loaded_at", "loaded_as", "note", "loads"]
+        Placement.objects.bulk_update(placements, changed_fields, ROWS_PER_UPDATE)
+        version_ids = [placement.version_id for placement in placements]
+        AdapterVersion.objects.filter(pk__in=version_ids).exclude(note="").update(note="")
+        styles = {placement.version.style for placement in placements}
+        publisher.mark_changed(*styles)
+        hosting.record_hosted_styles(styles)
+
+
+def mark_rejected(placement: Placement, reason: Message, *, by_engine: bool) -> None:
+    """Give a placement up for a reason that people may read; a version that no other engine takes has failed.
+
+    One that has served before and that an engine refuses waits instead: it is the engine that has changed,
+    and all that it refuses is tried again when its next process serves.
+    """
+    version = placement.version
+    with transaction.atomic():
+        Placement.objects.filter(pk=placement.pk).update(
+            is_desired=False, loaded_at=None, loaded_as="", note=reason
+        )
+        _seek_other_engine(version, reason, by_engine=by_engine)
+        publisher.mark_changed(version.style)  # last: a style is locked after its versions
+
+
+def _seek_other_engine(version: AdapterVersion, reason: Message, *, by_engine: bool) -> None:
+    """Let a version that one engine refused go to another, wait, or fail."""
+    # Another engine has it, or is about to load it.
+    if version.placements.filter(is_desired=True).exists():
+        return
+    if planner.eligible_engines(version).exists():
+        planner.request_placement(version)
+        return
+    if by_engine and version.status == Status.SERVING:
+        version.wait(planner.VersionNote.NO_ENGINE_TAKES_IT(reason=reason))
+        return
+    # Whichever it is by now: another worker may have moved it since it was read.
+    has_failed = False
+    for before in (Status.PUSHING, Status.SERVING):
+        if version.move(before=before, after=Status.FAILED, failure=reason):
+            has_failed = True
+    aliases.fall_back(version.style, planner.VersionNote.FAILED(number=version.number))
+    if has_failed:
+        planner.record_version_event(EventType.VERSION_FAILED, version)
+
+
+def is_answering(version: AdapterVersion) -> bool:
+    """Return whether an engine lists a version at this very moment. Raises EngineUnavailable."""
+    loaded = version.placements.exclude(loaded_at=None).select_related("engine")
+    return any(placement.loaded_as in engine_client.list_adapters(placement.engine) for placement in loaded)

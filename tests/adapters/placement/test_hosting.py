@@ -6,7 +6,7 @@ import pytest
 
 from adapters.catalog import sharing
 from adapters.models import Placement, Style
-from adapters.placement import hosting, transitions
+from adapters.placement import hosting, planner
 from billing.invoices import invoices
 from core import months
 from core.money import NANO
@@ -24,7 +24,7 @@ def test_a_private_style_is_noted_once_however_many_versions_and_loads(acme, eng
     assert (row.tenant, row.style, row.style_name) == (acme, first.style_id, "acme/noir")
     assert row.period == months.current()
 
-    transitions.retire_version(first)
+    planner.retire_version(first)
     hosting.record_all_hosted()
     assert HostedStyle.objects.count() == 1, "what was hosted was hosted"
 

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
-from adapters.placement import loader, local_cache, planner, reconciler, transitions
+from adapters.placement import local_cache, planner, reconciler
 from adapters.quality import effect_probe
 from adapters.uploads import pipeline
 from tests.adapters.builders import (
@@ -40,7 +40,7 @@ def test_an_engine_that_restarted_gets_everything_again_without_a_download(acme,
 @pytest.fixture
 def library(acme, engine, vllm, folder, monkeypatch) -> list[AdapterVersion]:
     """Eight versions that serve, their files beside the engine, which loads five at a time."""
-    monkeypatch.setattr(loader, "BATCH_SIZE", 5)
+    monkeypatch.setattr(reconciler, "BATCH_SIZE", 5)
     versions = [known(acme, f"style-{seed}", engine) for seed in range(8)]
     for seed, version in enumerate(versions):
         write_local(version, adapter_files(seed=seed))
@@ -61,13 +61,13 @@ def write_local(version: AdapterVersion, files: Files) -> None:
 def observed[T](monkeypatch, look: Callable[[], T]) -> list[T]:
     """Return what `look` returns each time that versions are marked as loaded, until the test ends."""
     seen: list[T] = []
-    mark_all_loaded = transitions.mark_all_loaded
+    mark_all_loaded = reconciler.mark_all_loaded
 
     def mark_and_look(*args, **kwargs):
         mark_all_loaded(*args, **kwargs)
         seen.append(look())
 
-    monkeypatch.setattr(transitions, "mark_all_loaded", mark_and_look)
+    monkeypatch.setattr(reconciler, "mark_all_loaded", mark_and_look)
     return seen
 
 
@@ -98,7 +98,7 @@ def test_a_requested_version_is_loaded_first_also_if_requested_meanwhile(engine,
 
 def test_a_pass_ends_in_time_and_says_that_more_is_to_be_done(engine, vllm, library, monkeypatch):
     vllm.restart()
-    monkeypatch.setattr(loader, "PASS_S", 0)
+    monkeypatch.setattr(reconciler, "PASS_S", 0)
     assert reconciler.reconcile(engine)
     assert Placement.objects.filter(loaded_at=None).count() == 3
     assert reconciler.reconcile(engine)
@@ -153,7 +153,7 @@ def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_a
     assert version.placements.get().is_desired is False  # not tried again by itself
 
     vllm.refuses_with = ""
-    transitions.retry_version(version)
+    planner.retry_version(version)
     pipeline.advance_version(version)
     reconciler.reconcile(engine)
     version.refresh_from_db()
@@ -185,7 +185,7 @@ def test_an_undesired_version_is_unloaded_after_the_drain_grace_and_its_files_st
     version = served(acme, "noir", engine)
     vllm.loaded[f"v_{'0' * 32}"] = "/somewhere/else"
     vllm.loaded["poetry-bot"] = "/a/static/module"
-    transitions.retire_version(version)
+    planner.retire_version(version)
     reconciler.reconcile(engine)
     assert set(vllm.loaded) == {"poetry-bot", version.engine_name}  # requests may be on their way
     monkeypatch.setattr(reconciler, "DRAIN_GRACE", timedelta(0))
