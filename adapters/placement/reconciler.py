@@ -1,18 +1,28 @@
-"""The reconciler: make an engine serve what is wanted on it. Engines forget everything when they restart.
+"""The reconciler: make an engine serve what is wanted on it, as the rows of placements say.
 
-One pass compares the engine's list with the rows, unloads what is not wanted, writes down what has changed,
-and has `loader` load what is missing: the first push and the recovery after a restart are the same code.
-Where nothing has changed, a pass asks the engine for its list and its health, and the database for a few
-plain facts of each placement.
+One pass compares what the engine lists with the rows, unloads what is not wanted, writes down what has
+changed, and loads what is missing, the most urgent first, until its time is over. Engines forget everything
+when they restart: the first push and the recovery after a restart are the same code. Where nothing has
+changed, a pass asks the engine for its list and its health, and the database for a few plain facts.
+
+Two loads run at once: a load waits for the engine's next step, and the second one goes on in the same pause,
+or fetches and checks its files meanwhile. While a batch is loaded the engine writes no tokens; so batches are
+small, and after each one what the engine's list confirms is published at once. What can't be loaded now
+though its engine is well is tried again after RETRY_AFTER, and the others go on.
+
+A Ray cluster takes the same path, but nothing is pushed to it: it pulls a folder of sealed files from the
+storage when a request names it, on any of its replicas, and keeps copies on its nodes. A restart makes it
+forget nothing. What is new is probed, which also makes one of the replicas pull it.
 """
 
 import logging
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import batched
 from typing import NamedTuple
 from uuid import UUID
 
@@ -22,17 +32,19 @@ from django.utils import timezone
 
 from adapters.engines import client as engine_client
 from adapters.errors import EnginePoisoned, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
-from adapters.models import AdapterVersion, Engine, LoadNote, Placement, Status, engine_name_of
-from adapters.placement import hosting, local_cache, planner
+from adapters.models import AdapterVersion, Engine, LoadNote, Placement, Status, Style
+from adapters.models.styles import is_public_now
+from adapters.placement import local_cache, planner
 from adapters.placement.planner import REQUESTED_FOR
 from adapters.quality import effect_probe
 from adapters.releases import aliases
 from adapters.routing import publisher
-from core import locks
+from core import locks, months
 from core.errors import DomainError, Unavailable
 from core.messages import Message
 from events.models import EventType
 from metering.demand import Demand, recent_requests
+from metering.hosting import Hosted, record_hosted
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +53,6 @@ DRAIN_GRACE = timedelta(seconds=90)
 # Of 0.x releases: CPU engines served the base model through it. It takes one of the engine's slots.
 OLD_IDENTITY = re.compile(r".*/identity-[0-9a-f]{12}")
 OUR_NAME = re.compile(r"v_[0-9a-f]{32}")  # of what we load; others are the engine's own (`--lora-modules`)
-
 # So that a long recovery never keeps one worker from what else waits in its queue (decision 15).
 PASS_S = 15.0  # then the pass and its task end, and a new task goes on
 BATCH_SIZE = 20  # loaded before any of them serves; about a second's work
@@ -51,10 +62,9 @@ CONCURRENT_LOADS = 2
 RETRY_AFTER = timedelta(seconds=15)
 # bulk_update writes a CASE with a branch for each row; long ones are slow to plan.
 ROWS_PER_UPDATE = 200
+HOSTED_STYLES_PER_BATCH = 500
 
-MAX_PROBES_PER_PASS = 10  # of a cluster; each takes about a second
-
-type Present = dict[str, str]  # name in the engine → path
+type Present = dict[str, str]  # name in the engine → path; "" on a cluster
 type DemandByVersion = Mapping[tuple[UUID, int], Demand]
 
 
@@ -64,11 +74,6 @@ class DesiredPlacement(NamedTuple):
     pk: int
     version_id: UUID
     loaded_as: str
-
-    @property
-    def engine_name(self) -> str:
-        """The version's own name in engines."""
-        return engine_name_of(self.version_id)
 
 
 class MissingPlacement(NamedTuple):
@@ -110,23 +115,15 @@ def reconcile(engine: Engine) -> bool:
         if not mine:
             return False
         try:
-            if engine.kind == Engine.Kind.RAY:
-                return _reconcile_cluster(engine)
-            return _reconcile_engine(engine)
+            return _reconcile(engine)
         except EngineUnavailable as error:
             note = Message.of(error)
             _record_health(engine, is_healthy=False, note=note)
-            record_unavailable(engine, note)
+            _record_unavailable(engine, note)
             return False
 
 
-def _reconcile_cluster(engine: Engine) -> bool:
-    engine_client.check_health(engine)
-    _record_health(engine, is_healthy=True, note=Message())
-    return load_missing_on_cluster(engine)
-
-
-def _reconcile_engine(engine: Engine) -> bool:
+def _reconcile(engine: Engine) -> bool:
     present = engine_client.list_adapters(engine)
     desired = _read_desired(engine)
     # Before anything is judged by its rows: a new process has forgotten what they say.
@@ -136,9 +133,7 @@ def _reconcile_engine(engine: Engine) -> bool:
     _record_health(engine, is_healthy=True, note=_describe_others(present))
     _record_changes(engine, present, desired)
     # A draining engine gets nothing new; what it has serves on until another one has it.
-    if engine.is_draining:
-        return False
-    return load_missing(engine)
+    return not engine.is_draining and _load_missing(engine)
 
 
 def _read_desired(engine: Engine) -> list[DesiredPlacement]:
@@ -163,7 +158,11 @@ def _record_start(engine: Engine) -> None:
 
 def _unload_undesired(engine: Engine, present: Present, desired: list[DesiredPlacement]) -> None:
     """Unload our names that point to a different folder, and those that are no longer desired."""
-    folders = {one.engine_name: local_cache.folder_of(one.version_id) for one in desired}
+    if engine.kind == Engine.Kind.RAY:  # it drops by itself what no request names
+        undesired_rows = engine.placements.filter(is_desired=False)
+        undesired_rows.exclude(loaded_at=None).update(loaded_at=None, loaded_as="")
+        return
+    folders = {engine.adapter_name(one.version_id): local_cache.folder_of(one.version_id) for one in desired}
     if OLD_IDENTITY.fullmatch(present.get("identity", "")):
         engine_client.unload_adapter(engine, "identity")
         del present["identity"]
@@ -176,7 +175,7 @@ def _unload_undesired(engine: Engine, present: Present, desired: list[DesiredPla
     undesired = {UUID(name.removeprefix("v_")) for name in to_unload - folders.keys()}
     # Routes no longer lead to these, but requests that were admitted before do.
     for version_id in _start_drain_grace(engine, undesired):
-        to_unload.remove(engine_name_of(version_id))
+        to_unload.remove(engine.adapter_name(version_id))
     for name in to_unload:
         engine_client.unload_adapter(engine, name)
         del present[name]
@@ -195,7 +194,7 @@ def _start_drain_grace(engine: Engine, undesired: set[UUID]) -> set[UUID]:
 
 def _describe_others(present: Present) -> Message:
     """Return a note for operators about adapters that the engine was started with: they take its slots."""
-    others = [name for name in present if not OUR_NAME.fullmatch(name)]
+    others = [name for name, folder in present.items() if folder and not OUR_NAME.fullmatch(name)]
     return Message.of(f"Started with static modules: {', '.join(others)}"[:200] if others else "")
 
 
@@ -214,27 +213,29 @@ def _record_health(engine: Engine, *, is_healthy: bool, note: Message) -> None:
     engine.note = note
 
 
+def _record_unavailable(engine: Engine, note: Message) -> None:
+    """Say on everything that waits for an engine what it waits for."""
+    waiting = engine.placements.filter(is_desired=True, loaded_at=None)
+    waiting.exclude(note=note).update(note=note)
+    AdapterVersion.objects.filter(placements__in=waiting, status=Status.PUSHING).update(note=note)
+
+
 def _record_changes(engine: Engine, present: Present, desired: list[DesiredPlacement]) -> None:
     """Write down what the engine has lost, and what it has that the rows do not say."""
     changed: dict[int, str] = {}  # placement → its name in the engine now
     for one in desired:
-        name = one.engine_name if one.engine_name in present else ""
-        if name != one.loaded_as:
-            changed[one.pk] = name
+        name = engine.adapter_name(one.version_id)
+        listed_as = name if name in present else ""
+        if listed_as != one.loaded_as:
+            changed[one.pk] = listed_as
     if not changed:
         return
-    unloaded = []
-    loaded = {}
-    for placement in Placement.objects.filter(pk__in=changed).select_related("version__style"):
-        if name := changed[placement.pk]:
-            loaded[placement] = name
-        else:
-            unloaded.append(placement)
-    mark_unloaded(*unloaded)
-    confirm_loaded(engine, loaded)
+    placements = Placement.objects.filter(pk__in=changed).select_related("version__style")
+    mark_unloaded(*[placement for placement in placements if not changed[placement.pk]])
+    _confirm_loaded(engine, [placement for placement in placements if changed[placement.pk]])
 
 
-def load_missing(engine: Engine) -> bool:
+def _load_missing(engine: Engine) -> bool:
     """Load what is wanted and missing; return True if the time is over. Raises EngineUnavailable."""
     deadline = time.monotonic() + PASS_S
     without_files: set[int] = set()  # the storage or the disk is away
@@ -242,7 +243,7 @@ def load_missing(engine: Engine) -> bool:
     # Read once a pass: it is dear, and what a request waits for shows in `requested_at`.
     demand = recent_requests({missing.version__style for missing in queue}) if queue else {}
     while queue:
-        without_files |= _load_batch(engine, _next_batch(queue, demand))
+        without_files |= _load_batch(engine, _next_batch(engine, queue, demand))
         # A batch may take long: without this the planner would mark the engine as silent.
         Engine.objects.filter(pk=engine.pk).update(checked_at=timezone.now())
         if time.monotonic() > deadline:
@@ -265,11 +266,17 @@ def _read_queue(engine: Engine, without_files: set[int]) -> list[MissingPlacemen
     return queue
 
 
-def _next_batch(queue: list[MissingPlacement], demand: DemandByVersion) -> Sequence[Placement]:
+def _next_batch(
+    engine: Engine, queue: list[MissingPlacement], demand: DemandByVersion
+) -> Sequence[Placement]:
     """Return the next few placements in their order; urgent ones do not wait for others to be loaded."""
     queue.sort(key=lambda missing: missing.priority(demand), reverse=True)
+    batch: list[int] = []
+    if engine.kind == Engine.Kind.RAY:  # what serves elsewhere costs it nothing until a request names it
+        batch = [missing.pk for missing in queue if missing.version__status == Status.SERVING]
     # While a large batch is loaded, what somebody waits for would wait as well.
-    batch = [missing.pk for missing in queue[:URGENT_BATCH_SIZE] if missing.is_urgent()]
+    if not batch:
+        batch = [missing.pk for missing in queue[:URGENT_BATCH_SIZE] if missing.is_urgent()]
     if not batch:
         batch = [missing.pk for missing in queue[:BATCH_SIZE]]
     placements = Placement.objects.select_related("engine__base_model", "version__style").in_bulk(batch)
@@ -278,6 +285,9 @@ def _next_batch(queue: list[MissingPlacement], demand: DemandByVersion) -> Seque
 
 def _load_batch(engine: Engine, batch: Sequence[Placement]) -> set[int]:
     """Load some versions; return the placements whose files can't be had now. Raises EngineUnavailable."""
+    if engine.kind == Engine.Kind.RAY:  # it pulls them by itself
+        _confirm_loaded(engine, batch, loads=1)
+        return set()
     loaded = []
     without_files = set()
     with ThreadPoolExecutor(CONCURRENT_LOADS) as pool:
@@ -294,11 +304,21 @@ def _load_batch(engine: Engine, batch: Sequence[Placement]) -> set[int]:
                     raise
                 _postpone(placement, Message.of(error))
             except Unavailable as error:
-                record_unavailable(engine, Message.of(error))
+                _record_unavailable(engine, Message.of(error))
                 without_files.add(placement.pk)
             else:
                 loaded.append(placement)
-    _confirm(engine, loaded)
+    # An engine that restarted during the batch has forgotten what it took.
+    listed = engine_client.list_adapters(engine)
+    confirmed = []
+    for placement in loaded:
+        if listed.get(placement.version.engine_name) == local_cache.folder_of(placement.version_id):
+            confirmed.append(placement)
+    # After each batch, so that what is loaded serves while the next one is loaded.
+    _confirm_loaded(engine, confirmed, loads=1)
+    for placement in loaded:
+        if placement not in confirmed:
+            _postpone(placement, LoadNote.UNCONFIRMED())
     return without_files
 
 
@@ -307,40 +327,19 @@ def _cache_and_load(engine: Engine, version: AdapterVersion) -> None:
     engine_client.load_adapter(engine, version.engine_name, str(folder))
 
 
-def _confirm(engine: Engine, loaded: Sequence[Placement]) -> None:
-    """Let serve what the engine's own list confirms; postpone the rest. Raises EngineUnavailable."""
-    # An engine that restarted during the batch has forgotten what it took.
-    listed = engine_client.list_adapters(engine)
-    confirmed = {}
-    for placement in loaded:
-        name = placement.version.engine_name
-        if listed.get(name) == local_cache.folder_of(placement.version_id):
-            confirmed[placement] = name
-    # After each batch, so that what is loaded serves while the next one is loaded.
-    confirm_loaded(engine, confirmed, loads=1)
-    for placement in loaded:
-        if placement not in confirmed:
-            _postpone(placement, LoadNote.UNCONFIRMED())
-
-
-def confirm_loaded(engine: Engine, names: Mapping[Placement, str], *, loads: int = 0) -> None:
-    """Let versions serve that an engine lists under these names; new ones are probed first.
-
-    Raises EngineUnavailable.
-    """
-    serving = {}
-    for placement, name in names.items():
-        if placement.version.status == Status.SERVING:
-            serving[placement] = name
+def _confirm_loaded(engine: Engine, placements: Sequence[Placement], *, loads: int = 0) -> None:
+    """Let versions serve that an engine lists; new ones are probed first. Raises EngineUnavailable."""
+    serving = [placement for placement in placements if placement.version.status == Status.SERVING]
+    new = [placement for placement in placements if placement.version.status != Status.SERVING]
     if serving:
-        mark_all_loaded(serving, loads=loads)
-    for placement, name in names.items():
-        if placement not in serving:
-            _probe(engine, placement, name, loads)
+        mark_all_loaded(engine, serving, loads=loads)
+    for placement in new:
+        _probe(engine, placement, loads)
 
 
-def _probe(engine: Engine, placement: Placement, name: str, loads: int) -> None:
+def _probe(engine: Engine, placement: Placement, loads: int) -> None:
     """Let a new version serve if its probe shows that it does something sane. Raises EngineUnavailable."""
+    name = engine.adapter_name(placement.version_id)
     serves = False
     try:
         effect_probe.measure_effect(placement.version, engine, name)
@@ -371,29 +370,6 @@ def _reject(placement: Placement, error: DomainError) -> None:
     mark_rejected(placement, reason, by_engine=by_engine)
 
 
-def record_unavailable(engine: Engine, note: Message) -> None:
-    """Say on everything that waits for an engine what it waits for."""
-    waiting = engine.placements.filter(is_desired=True, loaded_at=None)
-    waiting.exclude(note=note).update(note=note)
-    AdapterVersion.objects.filter(placements__in=waiting, status=Status.PUSHING).update(note=note)
-
-
-def load_missing_on_cluster(engine: Engine) -> bool:
-    """Let versions serve that are wanted on a cluster; return True if more is left for the next pass.
-
-    A version that is new is probed first, which also makes one of the replicas pull it. One that serves
-    elsewhere already is pulled when a request asks for it. Raises EngineUnavailable.
-    """
-    engine.placements.filter(is_desired=False).exclude(loaded_at=None).update(loaded_at=None, loaded_as="")
-    missing = engine.placements.missing().select_related("engine__base_model", "version__style")
-    new = missing.filter(version__status=Status.PUSHING).order_by("version__created_at")
-    names: dict[Placement, str] = {}
-    for placement in [*missing.filter(version__status=Status.SERVING), *new[:MAX_PROBES_PER_PASS]]:
-        names[placement] = engine.cluster_name(placement.version_id)
-    confirm_loaded(engine, names, loads=1)
-    return new.exists()
-
-
 def mark_unloaded(*placements: Placement) -> None:
     """Note that an engine has forgotten versions."""
     with transaction.atomic():
@@ -414,19 +390,19 @@ def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
             planner.record_version_event(EventType.VERSION_SERVING, placement.version)
         else:
             publisher.mark_changed(placement.version.style)
-        hosting.record_hosted_styles([placement.version.style])
+        record_hosted_styles([placement.version.style])
     return True
 
 
-def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
+def mark_all_loaded(engine: Engine, placements: Sequence[Placement], *, loads: int = 0) -> None:
     """Note the same of many versions that serve already, in a few queries; unwanted ones are left alone."""
     with transaction.atomic():
-        rows = Placement.objects.lock(placement.pk for placement in names)
+        rows = Placement.objects.lock(placement.pk for placement in placements)
         desired = set(rows.filter(is_desired=True).values_list("pk", flat=True))
-        placements = [placement for placement in names if placement.pk in desired]
+        placements = [placement for placement in placements if placement.pk in desired]
         for placement in placements:
             placement.loaded_at = timezone.now()
-            placement.loaded_as = names[placement]
+            placement.loaded_as = engine.adapter_name(placement.version_id)
             placement.note = Message()
             placement.loads = F("loads") + loads
         changed_fields = ["loaded_at", "loaded_as", "note", "loads"]
@@ -435,7 +411,7 @@ def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
         AdapterVersion.objects.filter(pk__in=version_ids).exclude(note="").update(note="")
         styles = {placement.version.style for placement in placements}
         publisher.mark_changed(*styles)
-        hosting.record_hosted_styles(styles)
+        record_hosted_styles(styles)
 
 
 def mark_rejected(placement: Placement, reason: Message, *, by_engine: bool) -> None:
@@ -478,3 +454,21 @@ def is_answering(version: AdapterVersion) -> bool:
     """Return whether an engine lists a version at this very moment. Raises EngineUnavailable."""
     loaded = version.placements.exclude(loaded_at=None).select_related("engine")
     return any(placement.loaded_as in engine_client.list_adapters(placement.engine) for placement in loaded)
+
+
+def record_hosted_styles(styles: Iterable[Style]) -> None:
+    """Note for billing those of some styles that are private, as hosted in the present month."""
+    ids = [style.pk for style in styles]
+    private = Style.objects.filter(pk__in=ids, owner__is_first_party=False).exclude(is_public_now())
+    hosted = []
+    for style in private.select_related("owner"):
+        hosted.append(Hosted(style.owner_id, style.pk, style.model_name))
+    record_hosted(hosted, months.current())
+
+
+def record_all_hosted() -> None:
+    """Note every private style that an engine has now: those that stay loaded from month to month, too."""
+    loaded = Placement.objects.filter(is_desired=True, loaded_at__isnull=False, engine__is_gone=False)
+    styles = Style.objects.filter(pk__in=loaded.values("version__style"))
+    for batch in batched(styles.order_by("pk").iterator(HOSTED_STYLES_PER_BATCH), HOSTED_STYLES_PER_BATCH):
+        record_hosted_styles(batch)
