@@ -18,7 +18,7 @@ from adapters.catalog.terms import Terms, asked_terms
 from adapters.erasure import workflow
 from adapters.models import AdapterVersion, BlindVote, Erasure, PriceChange, Selection, Share, Status, Style
 from adapters.object_store import Upload
-from adapters.placement import planner
+from adapters.placement import transitions
 from adapters.releases import aliases, votes
 from adapters.uploads import conversions, downloads, sessions
 from adapters.uploads.downloads import DownloadableFile
@@ -311,7 +311,7 @@ def delete_version(access: Access, version: AdapterVersion, *, at_once: bool) ->
 @transaction.atomic
 def retry_version(access: Access, version: AdapterVersion) -> None:
     """Push a failed version again. Raises VersionMoved."""
-    planner.retry_version(version)
+    transitions.retry_version(version)
     enqueue.enqueue_advance(version.pk)
     access.audit("version.retried", version)
 

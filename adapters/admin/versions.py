@@ -13,7 +13,7 @@ from adapters import enqueue
 from adapters.admin.rows import ReadOnly
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Placement
-from adapters.placement import planner
+from adapters.placement import transitions
 from core.code_marks import mark_code
 from core.console import OperatorAdmin, operator_action, state_column
 
@@ -73,7 +73,7 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
         permissions=["steer"],
     )
     def retry(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
-        planner.retry_version(version)
+        transitions.retry_version(version)
         enqueue.enqueue_advance(version.pk)
 
     @operator_action(
@@ -85,4 +85,4 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
         is_danger=True,
     )
     def retire(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
-        planner.retire_version(version)
+        transitions.retire_version(version)

@@ -30,7 +30,7 @@ from adapters.models import (
     Status,
     Style,
 )
-from adapters.placement import planner
+from adapters.placement import transitions
 from adapters.quality import samples
 from adapters.routing import in_flight
 from adapters.uploads import sessions
@@ -80,7 +80,7 @@ def erase_style(style: Style, by: User | None, *, at_once: bool = False) -> list
         raise StillUsed(count=others)
     with transaction.atomic():
         sessions.lock_uploads(style.owner_id)  # no version is begun meanwhile
-        # Placements before the style's row, the order of `reconciler.mark_loaded`: no deadlock.
+        # Placements before the style's row, the order of `transitions.mark_loaded`: no deadlock.
         placed = Placement.objects.filter(version__style=style).values_list("pk", flat=True)
         Placement.objects.lock(placed)
         erasures = []
@@ -98,7 +98,7 @@ def retire_unused(version: AdapterVersion, *, at_once: bool = False) -> None:
     if version.status == Status.REJECTED:
         raise NeverServed(number=version.number)
     _require_unused(version, at_once=at_once)
-    planner.retire_version(version)
+    transitions.retire_version(version)
 
 
 def count_other_users(version: AdapterVersion) -> int:
@@ -149,7 +149,7 @@ def _begin_erasure(version: AdapterVersion, by: User | None) -> Erasure:
     with transaction.atomic():
         # First its row: the event of the retirement names the erasure.
         erasure, is_new = Erasure.objects.get_or_create(version=version, defaults={"requested_by": by})
-        planner.retire_version(version)
+        transitions.retire_version(version)
         if is_new:
             AdapterVersion.objects.filter(pk=version.pk).update(conversions=[])  # their files go
             _rewrite_sample(version.style_id)

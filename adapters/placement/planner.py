@@ -12,15 +12,11 @@ from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
-from adapters.errors import VersionMoved
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.placement import policy
-from adapters.releases import aliases
 from adapters.routing import publisher
 from core import locks
 from core.messages import Message, MessageCode
-from events.models import EventType
-from events.outbox import record_event
 from metering.demand import Demand, recent_requests
 
 # A version that a request waits for has priority so long. The gateway repeats the request for it every 5 s;
@@ -28,29 +24,10 @@ from metering.demand import Demand, recent_requests
 REQUESTED_FOR = timedelta(seconds=20)
 
 
-# In the order of a life, so that a version that moves on meanwhile is met at one of the later tries.
-RETIRABLE = (
-    Status.UPLOADING,
-    Status.UPLOADED,
-    Status.VALID,
-    Status.PUSHING,
-    Status.SERVING,
-    Status.FAILED,
-)
-
-
 class EngineNote(MessageCode):
     """Why nothing happens on an engine."""
 
     SILENT = _("The engine's worker isn't responding. We'll retry automatically.")
-
-
-class VersionNote(MessageCode):
-    """What a version that ended, or that no engine takes, says of itself."""
-
-    NO_ENGINE_TAKES_IT = _("No engine can load it until one restarts. {reason}")
-    FAILED = _("Version {number} failed.")
-    RETIRED = _("Version {number} was retired.")
 
 
 class Version(NamedTuple):
@@ -269,30 +246,3 @@ def _change_placements(new: list[Placement], again: list[int], removed: list[int
         unrequested = changed.filter(pk__in=removed).exclude(requested_at__gt=as_of)
         unrequested.update(is_desired=False, note="")
         publisher.mark_changed(*Style.objects.filter(versions__placements__in=changed).distinct())
-
-
-def retire_version(version: AdapterVersion) -> None:
-    """End a version for good, whatever it is just doing. Retiring it twice does nothing.
-
-    Engines forget it at the next pass; its files stay, since an engine may still need them.
-    """
-    with transaction.atomic():
-        # Placements first, in the order of `reconciler.mark_loaded`: so the two never wait for each other.
-        version.placements.update(is_desired=False, loaded_at=None, loaded_as="")
-        if any(version.move(before=before, after=Status.RETIRED) for before in RETIRABLE):
-            aliases.fall_back(version.style, VersionNote.RETIRED(number=version.number))
-            record_version_event(EventType.VERSION_RETIRED, version)
-
-
-def retry_version(version: AdapterVersion) -> None:
-    """Push a failed version again. Raises VersionMoved when it has not failed."""
-    with transaction.atomic():
-        if not version.move(before=Status.FAILED, after=Status.VALID, failure=Message()):
-            raise VersionMoved
-        publisher.mark_changed(version.style)
-
-
-def record_version_event(event_type: EventType, version: AdapterVersion) -> None:
-    """Record what became of a version, once the aliases have moved: the event says whether it is live."""
-    version.style.refresh_from_db(fields=["live_version", "canary_version"])
-    record_event(version.style.owner_id, event_type, version)

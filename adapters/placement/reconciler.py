@@ -19,32 +19,26 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from itertools import batched
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from adapters.engines import client as engine_client
 from adapters.errors import EnginePoisoned, EngineRefused, EngineUnavailable, NotStored, NotTheCheckedFile
-from adapters.models import AdapterVersion, Engine, LoadNote, Placement, Status, Style
-from adapters.models.styles import is_public_now
-from adapters.placement import local_cache, planner
+from adapters.models import AdapterVersion, Engine, LoadNote, Placement, Status
+from adapters.placement import local_cache, transitions
 from adapters.placement.planner import REQUESTED_FOR
 from adapters.quality import effect_probe
-from adapters.releases import aliases
 from adapters.routing import publisher
-from core import locks, months
+from core import locks
 from core.errors import DomainError, Unavailable
 from core.messages import Message
-from events.models import EventType
 from metering.demand import Demand, recent_requests
-from metering.hosting import Hosted, record_hosted
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +54,6 @@ URGENT_BATCH_SIZE = 2
 CONCURRENT_LOADS = 2
 # A pass starts every few seconds: without this, what can't be loaded would be tried in each.
 RETRY_AFTER = timedelta(seconds=15)
-# bulk_update writes a CASE with a branch for each row; long ones are slow to plan.
-ROWS_PER_UPDATE = 200
-HOSTED_STYLES_PER_BATCH = 500
 
 type Present = dict[str, str]  # name in the engine → path; "" on a cluster
 type DemandByVersion = Mapping[tuple[UUID, int], Demand]
@@ -231,7 +222,7 @@ def _record_changes(engine: Engine, present: Present, desired: list[DesiredPlace
     if not changed:
         return
     placements = Placement.objects.filter(pk__in=changed).select_related("version__style")
-    mark_unloaded(*[placement for placement in placements if not changed[placement.pk]])
+    transitions.mark_unloaded(*[placement for placement in placements if not changed[placement.pk]])
     _confirm_loaded(engine, [placement for placement in placements if changed[placement.pk]])
 
 
@@ -332,7 +323,7 @@ def _confirm_loaded(engine: Engine, placements: Sequence[Placement], *, loads: i
     serving = [placement for placement in placements if placement.version.status == Status.SERVING]
     new = [placement for placement in placements if placement.version.status != Status.SERVING]
     if serving:
-        mark_all_loaded(engine, serving, loads=loads)
+        transitions.mark_all_loaded(engine, serving, loads=loads)
     for placement in new:
         _probe(engine, placement, loads)
 
@@ -350,7 +341,7 @@ def _probe(engine: Engine, placement: Placement, loads: int) -> None:
             raise
         _postpone(placement, Message.of(error))
     else:
-        serves = mark_loaded(placement, name, loads=loads)  # False: it was retired meanwhile
+        serves = transitions.mark_loaded(placement, name, loads=loads)  # False: it was retired meanwhile
     if not serves:
         engine_client.unload_adapter(engine, name)
 
@@ -367,108 +358,4 @@ def _reject(placement: Placement, error: DomainError) -> None:
     logger.warning("%s on %s: %s", placement.version, placement.engine, str(error))
     by_engine = isinstance(error, EngineRefused)
     reason = error.reason if isinstance(error, EngineRefused) else Message.of(error)
-    mark_rejected(placement, reason, by_engine=by_engine)
-
-
-def mark_unloaded(*placements: Placement) -> None:
-    """Note that an engine has forgotten versions."""
-    with transaction.atomic():
-        rows = Placement.objects.lock(placement.pk for placement in placements)
-        if rows.exclude(loaded_at=None).update(loaded_at=None, loaded_as=""):
-            publisher.mark_changed(*{placement.version.style for placement in placements})
-
-
-def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
-    """Note that an engine has a version under a name, and let it serve; False if it is unwanted by now."""
-    with transaction.atomic():
-        # One UPDATE with its condition: that the version is retired at this moment is seen.
-        desired = Placement.objects.filter(pk=placement.pk, is_desired=True)
-        if not desired.update(loaded_at=timezone.now(), loaded_as=name, loads=F("loads") + loads, note=""):
-            return False
-        if placement.version.move(before=Status.PUSHING, after=Status.SERVING):
-            aliases.auto_promote(placement.version)
-            planner.record_version_event(EventType.VERSION_SERVING, placement.version)
-        else:
-            publisher.mark_changed(placement.version.style)
-        record_hosted_styles([placement.version.style])
-    return True
-
-
-def mark_all_loaded(engine: Engine, placements: Sequence[Placement], *, loads: int = 0) -> None:
-    """Note the same of many versions that serve already, in a few queries; unwanted ones are left alone."""
-    with transaction.atomic():
-        rows = Placement.objects.lock(placement.pk for placement in placements)
-        desired = set(rows.filter(is_desired=True).values_list("pk", flat=True))
-        placements = [placement for placement in placements if placement.pk in desired]
-        for placement in placements:
-            placement.loaded_at = timezone.now()
-            placement.loaded_as = engine.adapter_name(placement.version_id)
-            placement.note = Message()
-            placement.loads = F("loads") + loads
-        changed_fields = ["loaded_at", "loaded_as", "note", "loads"]
-        Placement.objects.bulk_update(placements, changed_fields, ROWS_PER_UPDATE)
-        version_ids = [placement.version_id for placement in placements]
-        AdapterVersion.objects.filter(pk__in=version_ids).exclude(note="").update(note="")
-        styles = {placement.version.style for placement in placements}
-        publisher.mark_changed(*styles)
-        record_hosted_styles(styles)
-
-
-def mark_rejected(placement: Placement, reason: Message, *, by_engine: bool) -> None:
-    """Give a placement up for a reason that people may read; a version that no other engine takes has failed.
-
-    One that has served before and that an engine refuses waits instead: it is the engine that has changed,
-    and all that it refuses is tried again when its next process serves.
-    """
-    version = placement.version
-    with transaction.atomic():
-        Placement.objects.filter(pk=placement.pk).update(
-            is_desired=False, loaded_at=None, loaded_as="", note=reason
-        )
-        _seek_other_engine(version, reason, by_engine=by_engine)
-        publisher.mark_changed(version.style)  # last: a style is locked after its versions
-
-
-def _seek_other_engine(version: AdapterVersion, reason: Message, *, by_engine: bool) -> None:
-    """Let a version that one engine refused go to another, wait, or fail."""
-    # Another engine has it, or is about to load it.
-    if version.placements.filter(is_desired=True).exists():
-        return
-    if planner.eligible_engines(version).exists():
-        planner.request_placement(version)
-        return
-    if by_engine and version.status == Status.SERVING:
-        version.wait(planner.VersionNote.NO_ENGINE_TAKES_IT(reason=reason))
-        return
-    # Whichever it is by now: another worker may have moved it since it was read.
-    has_failed = False
-    for before in (Status.PUSHING, Status.SERVING):
-        if version.move(before=before, after=Status.FAILED, failure=reason):
-            has_failed = True
-    aliases.fall_back(version.style, planner.VersionNote.FAILED(number=version.number))
-    if has_failed:
-        planner.record_version_event(EventType.VERSION_FAILED, version)
-
-
-def is_answering(version: AdapterVersion) -> bool:
-    """Return whether an engine lists a version at this very moment. Raises EngineUnavailable."""
-    loaded = version.placements.exclude(loaded_at=None).select_related("engine")
-    return any(placement.loaded_as in engine_client.list_adapters(placement.engine) for placement in loaded)
-
-
-def record_hosted_styles(styles: Iterable[Style]) -> None:
-    """Note for billing those of some styles that are private, as hosted in the present month."""
-    ids = [style.pk for style in styles]
-    private = Style.objects.filter(pk__in=ids, owner__is_first_party=False).exclude(is_public_now())
-    hosted = []
-    for style in private.select_related("owner"):
-        hosted.append(Hosted(style.owner_id, style.pk, style.model_name))
-    record_hosted(hosted, months.current())
-
-
-def record_all_hosted() -> None:
-    """Note every private style that an engine has now: those that stay loaded from month to month, too."""
-    loaded = Placement.objects.filter(is_desired=True, loaded_at__isnull=False, engine__is_gone=False)
-    styles = Style.objects.filter(pk__in=loaded.values("version__style"))
-    for batch in batched(styles.order_by("pk").iterator(HOSTED_STYLES_PER_BATCH), HOSTED_STYLES_PER_BATCH):
-        record_hosted_styles(batch)
+    transitions.mark_rejected(placement, reason, by_engine=by_engine)

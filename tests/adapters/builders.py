@@ -18,7 +18,7 @@ from adapters.catalog import queries
 from adapters.catalog.queries import Card, Kind
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style
 from adapters.object_store import Upload
-from adapters.placement import reconciler
+from adapters.placement import reconciler, transitions
 from adapters.routing import publisher
 from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
@@ -225,7 +225,7 @@ def known(
     version.history.create(status=before)
     placement = Placement.objects.create(engine=engine, version=version)
     if status == Status.SERVING:
-        reconciler.mark_loaded(placement, version.engine_name)
+        transitions.mark_loaded(placement, version.engine_name)
     else:
         with transaction.atomic():
             publisher.mark_changed(style)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from adapters import object_store, tasks
 from adapters.errors import NotUploaded, StorageUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style, UploadNote
-from adapters.placement import planner, reconciler
+from adapters.placement import reconciler, transitions
 from adapters.routing import publisher
 from adapters.uploads import examination, pipeline, sessions
 from tenants.models import Tenant
@@ -210,7 +210,7 @@ def test_a_version_retired_while_it_is_loaded_does_not_serve(acme, engine, vllm)
 
     def retire(name):
         if name == version.engine_name:
-            planner.retire_version(AdapterVersion.objects.get(pk=version.pk))
+            transitions.retire_version(AdapterVersion.objects.get(pk=version.pk))
             connection.close()
 
     vllm.before_load = retire

@@ -7,8 +7,8 @@ from django.utils.translation import override
 from adapters.catalog import sharing
 from adapters.errors import EngineUnavailable, Finding
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
-from adapters.placement import planner, reconciler
-from adapters.placement.planner import VersionNote
+from adapters.placement import transitions
+from adapters.placement.transitions import VersionNote
 from core.messages import Message
 from tests.adapters.builders import adapter_files, known
 
@@ -69,7 +69,7 @@ def test_steps_are_polled_until_the_version_is_final(alice_client, acme, engine)
     page = alice_client.get(steps)
     assert "The engine does not answer." in page.text
     assert "every 1s" in page.text
-    reconciler.mark_loaded(version.placements.get(), version.engine_name)
+    transitions.mark_loaded(version.placements.get(), version.engine_name)
     page = alice_client.get(steps)
     assert "every 1s" not in page.text
     assert page.context["version"].status == Status.SERVING
@@ -126,7 +126,7 @@ def test_retiring_what_others_have_needs_a_second_word(alice_client, acme, engin
     retire = reverse("adapters:retire", args=[version.pk])
     second = known(acme, "noir", engine)
     assert "at_once" not in alice_client.get(page).text, "the first one would answer"
-    planner.retire_version(second)
+    transitions.retire_version(second)
     assert "1 other workspace loses the style" in alice_client.get(page).text
     assert (
         "Other workspaces use this style (1)"

@@ -9,7 +9,7 @@ from adapters.catalog import sharing
 from adapters.erasure import workflow
 from adapters.errors import NotOffered, NotServing
 from adapters.models import AdapterVersion, Status, Style
-from adapters.placement import planner, reconciler
+from adapters.placement import transitions
 from adapters.releases import aliases
 from adapters.uploads import pipeline, sessions
 from core.rest.objects import present
@@ -95,8 +95,8 @@ def test_a_canary_that_ends_tells_by_whom(acme, alice, versions):
 
 def test_a_version_that_ends_tells_it_and_what_answers_instead(acme, versions):
     aliases.promote(versions[1], None)
-    planner.retire_version(versions[1])
-    planner.retire_version(versions[1])
+    transitions.retire_version(versions[1])
+    transitions.retire_version(versions[1])
     assert recorded(acme, skip=4) == [
         (
             "release.rolled_back",
@@ -117,7 +117,7 @@ def test_a_deleted_version_tells_its_erasure(acme, alice, versions):
 
 def test_a_canary_that_fails_or_is_retired_is_none_in_its_last_event(acme, alice, versions):
     aliases.begin_canary(versions[1], 10, alice)
-    planner.retire_version(AdapterVersion.objects.select_related("style").get(number=2))
+    transitions.retire_version(AdapterVersion.objects.select_related("style").get(number=2))
     [ended], [retired] = objects_of("canary.ended"), objects_of("version.retired")
     assert (ended["canary"], ended["live_version"]) == (None, 1)
     assert (retired["is_canary"], retired["is_live"]) == (False, False)
@@ -125,14 +125,14 @@ def test_a_canary_that_fails_or_is_retired_is_none_in_its_last_event(acme, alice
 
 def test_a_version_that_no_engine_takes_tells_why(acme, engine):
     version = known(acme, "noir", engine, status=Status.PUSHING)
-    reconciler.mark_rejected(version.placements.get(), "It is corrupt.", by_engine=True)
+    transitions.mark_rejected(version.placements.get(), "It is corrupt.", by_engine=True)
     assert recorded(acme) == [("version.failed", {})]
     assert newest().object["failure"] == "It is corrupt."
 
 
 def test_a_live_version_that_fails_is_not_live_in_the_event(acme, versions):
     placement = versions[0].placements.select_related("version__style").get()
-    reconciler.mark_rejected(placement, "It is corrupt.", by_engine=False)
+    transitions.mark_rejected(placement, "It is corrupt.", by_engine=False)
     [failed] = objects_of("version.failed")
     assert (failed["number"], failed["status"], failed["is_live"]) == (1, "failed", False)
 
@@ -189,7 +189,7 @@ def test_a_finished_erasure_is_told_once_with_its_report(acme, versions):
 
 
 def test_what_fails_tells_nothing(acme, alice, versions):
-    planner.retire_version(versions[1])
+    transitions.retire_version(versions[1])
     before = OutboxEvent.objects.count()
     with pytest.raises(NotServing):
         aliases.promote(versions[1], User.objects.get(pk=alice.pk))

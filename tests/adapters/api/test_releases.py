@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from adapters.models import Style
-from adapters.placement import planner
+from adapters.placement import transitions
 from tenants.models import ApiKey, AuditEntry
 from tests.adapters.api.conftest import logged_actions
 from tests.tenants.api.builders import problem
@@ -46,7 +46,7 @@ def test_a_program_promotes_and_rolls_back_and_the_history_names_its_key(
 
 
 def test_what_does_not_serve_is_not_promoted(program, versions):
-    planner.retire_version(versions[1])
+    transitions.retire_version(versions[1])
     problem(program.post(f"{NOIR}/versions/2/promote"), 409, "not_serving")
     assert live_number() == 1
     assert not AuditEntry.objects.exclude(tenant=None).exists()

@@ -10,7 +10,7 @@ from adapters import object_store
 from adapters.catalog import sharing
 from adapters.errors import Finding
 from adapters.models import AdapterVersion, Erasure, Probe, Status, Style
-from adapters.placement import planner
+from adapters.placement import transitions
 from tests.adapters.api.conftest import logged_actions, read_all
 from tests.adapters.builders import known
 from tests.tenants.api.builders import problem
@@ -99,7 +99,7 @@ def test_a_deleted_version_has_an_erasure_and_the_style_goes_with_the_last(progr
     known(acme, "noir", engine)
     before = program.get(f"{NOIR}/1")
     known_etag = before["ETag"]
-    planner.retire_version(version)
+    transitions.retire_version(version)
     problem(program.request("delete", f"{NOIR}/1", {}, If_Match=known_etag), 412, "precondition_failed")
     answer = program.delete(f"{NOIR}/1")
     assert answer.status_code == 202

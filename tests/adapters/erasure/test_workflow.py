@@ -14,7 +14,7 @@ from adapters.catalog import selection, sharing
 from adapters.erasure import workflow
 from adapters.errors import StillUsed, VersionMoved
 from adapters.models import AdapterVersion, Erasure, Placement, Probe, Status, Style
-from adapters.placement import planner
+from adapters.placement import transitions
 from adapters.uploads import sessions
 from core import valkey as keys
 from tests.adapters.builders import adapter_files, begin, known, others_styles, own_styles, post, storage_down
@@ -142,7 +142,7 @@ def test_an_erased_version_never_comes_back(acme, engine, vllm, version):
     erasure = advance(erase(version))
     version.refresh_from_db()
     with pytest.raises(VersionMoved):
-        planner.retry_version(version)
+        transitions.retry_version(version)
     sessions.finish_upload(version)
     advance(erasure)
     version.refresh_from_db()
@@ -175,5 +175,5 @@ def test_who_would_lose_a_style_is_counted_only_where_nothing_else_serves(acme, 
     sharing.set_public(first.style)
     selection.select_style(charlies, first.style)
     assert workflow.count_other_users(first) == workflow.count_other_users(second) == 0
-    planner.retire_version(first)
+    transitions.retire_version(first)
     assert workflow.count_other_users(AdapterVersion.objects.get(pk=second.pk)) == 1

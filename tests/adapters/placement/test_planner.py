@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.models import Engine, Placement, Status
-from adapters.placement import planner, reconciler
+from adapters.placement import planner, reconciler, transitions
 from adapters.placement.policy import BUSY_PER_MINUTE, Candidate, EngineCapacity, plan_placements
 from adapters.routing import publisher
 from adapters.uploads import pipeline
@@ -267,7 +267,7 @@ def test_a_refused_version_is_not_wanted_there_again_until_it_is_pushed_again(ac
     planner.plan_all()
     assert version.placements.get().is_desired is False
     vllm.refuses_with = ""
-    planner.retry_version(version)
+    transitions.retry_version(version)
     pipeline.advance_version(version)
     reconciler.reconcile(Engine.objects.get(name="local"))
     version.refresh_from_db()

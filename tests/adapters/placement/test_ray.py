@@ -8,7 +8,7 @@ import pytest
 
 from adapters import object_store
 from adapters.models import Engine, Placement, Status
-from adapters.placement import planner, reconciler
+from adapters.placement import planner, reconciler, transitions
 from labs.fake_vllm.control_side import BASE, FakeVllm
 from tests.adapters.builders import adapter_files, pushed, served
 from tests.adapters.routes import routes_of
@@ -99,7 +99,7 @@ def test_a_cluster_that_restarts_keeps_its_versions(acme, cluster, ray):
 
 
 def test_a_retired_version_leaves_the_cluster(acme, cluster):
-    planner.retire_version(served(acme, "noir", cluster))
+    transitions.retire_version(served(acme, "noir", cluster))
     planner.plan_all()
     reconciler.reconcile(cluster)
     assert cluster.placements.get().loaded_as == ""

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
-from adapters.placement import local_cache, planner, reconciler
+from adapters.placement import local_cache, planner, reconciler, transitions
 from adapters.quality import effect_probe
 from adapters.uploads import pipeline
 from tests.adapters.builders import (
@@ -61,13 +61,13 @@ def write_local(version: AdapterVersion, files: Files) -> None:
 def observed[T](monkeypatch, look: Callable[[], T]) -> list[T]:
     """Return what `look` returns each time that versions are marked as loaded, until the test ends."""
     seen: list[T] = []
-    mark_all_loaded = reconciler.mark_all_loaded
+    mark_all_loaded = transitions.mark_all_loaded
 
     def mark_and_look(*args, **kwargs):
         mark_all_loaded(*args, **kwargs)
         seen.append(look())
 
-    monkeypatch.setattr(reconciler, "mark_all_loaded", mark_and_look)
+    monkeypatch.setattr(transitions, "mark_all_loaded", mark_and_look)
     return seen
 
 
@@ -153,7 +153,7 @@ def test_a_refused_adapter_fails_with_a_reason_without_paths_and_may_be_pushed_a
     assert version.placements.get().is_desired is False  # not tried again by itself
 
     vllm.refuses_with = ""
-    planner.retry_version(version)
+    transitions.retry_version(version)
     pipeline.advance_version(version)
     reconciler.reconcile(engine)
     version.refresh_from_db()
@@ -185,7 +185,7 @@ def test_an_undesired_version_is_unloaded_after_the_drain_grace_and_its_files_st
     version = served(acme, "noir", engine)
     vllm.loaded[f"v_{'0' * 32}"] = "/somewhere/else"
     vllm.loaded["poetry-bot"] = "/a/static/module"
-    planner.retire_version(version)
+    transitions.retire_version(version)
     reconciler.reconcile(engine)
     assert set(vllm.loaded) == {"poetry-bot", version.engine_name}  # requests may be on their way
     monkeypatch.setattr(reconciler, "DRAIN_GRACE", timedelta(0))

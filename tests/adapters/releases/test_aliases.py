@@ -10,7 +10,7 @@ from django.utils import timezone
 from adapters import tasks
 from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, NotServing
 from adapters.models import AdapterVersion, Probe, Release, Status, Style
-from adapters.placement import planner, reconciler
+from adapters.placement import transitions
 from adapters.releases import aliases, canary_analysis
 from metering.ledger import record_events
 from tests.adapters.builders import known
@@ -51,7 +51,7 @@ def test_the_first_version_answers_and_later_ones_only_if_they_were_uploaded_to(
     assert live() == 4
     late = known(acme, "noir", engine, status=Status.PUSHING)
     known(acme, "noir", engine, auto_promote=True)
-    reconciler.mark_loaded(late.placements.get(), late.engine_name)
+    transitions.mark_loaded(late.placements.get(), late.engine_name)
     assert live() == 6, "one that comes late does not replace a newer one"
 
 
@@ -59,8 +59,8 @@ def test_an_engine_that_loads_a_version_again_moves_no_alias(acme, engine, versi
     newest = known(acme, "noir", engine, auto_promote=True)
     aliases.roll_back(style(), None)
     placement = newest.placements.get()
-    reconciler.mark_unloaded(placement)
-    reconciler.mark_loaded(placement, newest.engine_name)
+    transitions.mark_unloaded(placement)
+    transitions.mark_loaded(placement, newest.engine_name)
     assert live() == 1
 
 
@@ -88,7 +88,7 @@ def test_promoting_and_rolling_back_are_recorded(alice, versions):
 def test_only_a_version_that_serves_is_promoted_or_tried(acme, engine, versions):
     first, second, third = versions
     aliases.promote(third, None)
-    planner.retire_version(first)
+    transitions.retire_version(first)
     pushing = known(acme, "noir", engine, status=Status.PUSHING)
     for version in (first, pushing):
         with pytest.raises(NotServing, match=f"Version {version.number} is not serving"):
@@ -139,12 +139,12 @@ def test_a_live_version_that_ends_is_replaced_by_the_one_before_it(versions):
     aliases.promote(third, None)
     aliases.promote(second, None)
     aliases.begin_canary(first, 10, None)
-    planner.retire_version(second)
+    transitions.retire_version(second)
     assert (live(), canary()) == (3, None)
     assert "Version 2 was retired." in Release.objects.values_list("reason", flat=True)
-    reconciler.mark_rejected(third.placements.get(), "Not stored.", by_engine=False)
+    transitions.mark_rejected(third.placements.get(), "Not stored.", by_engine=False)
     assert live() == 1
-    planner.retire_version(first)
+    transitions.retire_version(first)
     assert live() is None
     assert moves()[-1] == "No live version"
 
@@ -161,10 +161,10 @@ def test_the_sample_line_is_always_the_live_version_s(versions):
     assert style().sample == "I am 1."
     aliases.promote(third, None)
     assert style().sample == "", "it has not answered yet"
-    planner.retire_version(third)
+    transitions.retire_version(third)
     assert style().sample == "I am 1."
-    planner.retire_version(second)
-    planner.retire_version(first)
+    transitions.retire_version(second)
+    transitions.retire_version(first)
     assert style().sample == ""
 
 
@@ -178,7 +178,7 @@ def test_two_promotions_and_a_retirement_at_once_leave_one_version_live_that_ser
     race(
         lambda: promote(second),
         lambda: promote(third),
-        lambda: planner.retire_version(AdapterVersion.objects.get(pk=third.pk)),
+        lambda: transitions.retire_version(AdapterVersion.objects.get(pk=third.pk)),
     )
     assert style().live_version.status == Status.SERVING
     log = Release.objects.filter(alias="live").order_by("pk")

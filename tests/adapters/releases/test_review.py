@@ -10,7 +10,7 @@ from adapters.catalog import queries, selection, sharing, showcase
 from adapters.erasure import workflow
 from adapters.errors import ChangedMeanwhile, NotOffered
 from adapters.models import AdapterVersion, Placement, Probe, Status, Style
-from adapters.placement import planner, reconciler
+from adapters.placement import transitions
 from adapters.public import model_choices
 from adapters.releases import aliases
 from adapters.routing import publisher
@@ -89,10 +89,10 @@ def test_who_has_an_approved_version_that_ends_gets_another_one_or_none(noir, en
     next_version(noir, engine)
     first, second, _ = AdapterVersion.objects.order_by("number")
     assert workflow.count_other_users(second) == 0
-    planner.retire_version(second)
+    transitions.retire_version(second)
     assert (published(charlies)[MODEL], published(acme)[MODEL]) == (1, 3)
     assert workflow.count_other_users(first) == 1
-    planner.retire_version(first)
+    transitions.retire_version(first)
     assert published(charlies) == {}
     assert published(acme)[MODEL] == 3
     assert not others_styles(charlies)[0].live_version
@@ -213,7 +213,7 @@ def test_a_style_that_is_shared_as_well_is_the_approved_one(noir, engine, charli
 def test_first_party_styles_need_no_approval(poetry, engine, charlies):
     selection.select_style(charlies, poetry)
     newer = poetry.versions.create(number=2, status=Status.PUSHING)
-    reconciler.mark_loaded(Placement.objects.create(engine=engine, version=newer), newer.engine_name)
+    transitions.mark_loaded(Placement.objects.create(engine=engine, version=newer), newer.engine_name)
     assert published(charlies)["poetry"] == 2
     selection.describe_style(poetry, name="Verse")
     assert others_styles(charlies)[0].name == "Verse"

@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.models import Status, Style
-from adapters.placement import planner, reconciler
+from adapters.placement import transitions
 from adapters.releases import aliases
 from adapters.routing import publisher
 from tests.adapters.builders import known, published_targets
@@ -19,7 +19,7 @@ def names(valkey, tenant) -> set[str]:
 def test_a_version_that_waits_for_its_owner_answers_only_to_its_own_name(valkey, acme, alice, engine):
     loading = known(acme, "noir", engine, status=Status.PUSHING, auto_promote=False)
     assert not names(valkey, acme), "no request waits for a name that nobody has made live"
-    reconciler.mark_loaded(loading.placements.get(), loading.engine_name)
+    transitions.mark_loaded(loading.placements.get(), loading.engine_name)
     assert names(valkey, acme) == {"noir@1"}
     assert Style.objects.get().live_version is None
     loading.refresh_from_db()
@@ -30,5 +30,5 @@ def test_a_version_that_waits_for_its_owner_answers_only_to_its_own_name(valkey,
 def test_a_version_that_waits_for_its_owner_does_not_replace_a_live_one_that_ends(acme, engine):
     live = known(acme, "noir", engine, auto_promote=True)
     known(acme, "noir", engine, auto_promote=False)
-    planner.retire_version(live)
+    transitions.retire_version(live)
     assert Style.objects.get().live_version is None

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from adapters.models import Engine, Placement, Style
-from adapters.placement import planner, reconciler
+from adapters.placement import reconciler, transitions
 from adapters.routing import publisher, row_writer
 from adapters.routing.row_writer import Source, write_rows
 from core import valkey as keys
@@ -203,7 +203,7 @@ def test_a_placement_writes_one_row_and_no_workspaces_hash(valkey, acme, engine)
     publisher.publish_library(acme.pk)
     names, seen = _dump_names(valkey), int(valkey.get(keys.route_generation_key()))
     placement = Placement.objects.get(version=version)
-    reconciler.mark_unloaded(placement)
+    transitions.mark_unloaded(placement)
     assert published_routes(valkey, acme)["noir"]["state"] == "loading"
     changed = valkey.zrangebyscore(keys.route_changes_key(), seen + 1, "+inf")
     assert changed == [f"version {version.pk}"]
@@ -287,7 +287,7 @@ def test_a_version_that_ends_takes_its_row_along_and_a_drain_moves_the_context(v
     version = known(acme, "noir", engine)
     small = twin_of(engine, "small", max_model_len=512)
     placement = Placement.objects.create(engine=small, version=version)
-    reconciler.mark_loaded(placement, version.engine_name)
+    transitions.mark_loaded(placement, version.engine_name)
 
     def context():
         return valkey.hget(keys.route_versions_key(), str(version.pk)).split(" ")[0]
@@ -298,5 +298,5 @@ def test_a_version_that_ends_takes_its_row_along_and_a_drain_moves_the_context(v
         publisher.mark_engines_changed([small.pk], are_places_new=True)
     publisher.republish_stale()
     assert context() == "2048"
-    planner.retire_version(version)
+    transitions.retire_version(version)
     assert not valkey.hexists(keys.route_versions_key(), str(version.pk))

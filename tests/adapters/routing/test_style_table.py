@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from adapters.catalog import selection, sharing
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Engine, Placement, Selection, Status, Style
-from adapters.placement import planner, reconciler
+from adapters.placement import reconciler, transitions
 from adapters.public import model_choices
 from adapters.releases import aliases
 from adapters.routing import publisher
@@ -130,7 +130,7 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
     assert published_share(valkey, "acme/noir") == 20
 
     aliases.promote(third, None)
-    planner.retire_version(second)
+    transitions.retire_version(second)
     left = {"noir": 3, "noir@live": 3, "noir@1": 1, "noir@3": 3}
     both = {**left, **{f"acme/{name}": number for name, number in left.items()}}
     assert versions_of(valkey, acme) == {**both, "base": None}
@@ -144,7 +144,7 @@ def test_retiring_and_hiding_a_style_end_its_route_for_everybody(valkey, poetry,
     assert set(published(valkey, acme)) == {"base"}
     sharing.set_public(poetry)
     assert set(published(valkey, acme)) == {"poetry", "poetry@live", "poetry@1", "base"}
-    planner.retire_version(poetry.live_version)
+    transitions.retire_version(poetry.live_version)
     assert set(published(valkey, acme)) == {"base"}
 
 
@@ -163,7 +163,7 @@ def test_a_private_style_is_its_owners_alone_and_its_short_name_wins(valkey, poe
     with pytest.raises(StyleNotFound):
         selection.select_style(charlies, own)
 
-    planner.retire_version(AdapterVersion.objects.get(style=own))
+    transitions.retire_version(AdapterVersion.objects.get(style=own))
     assert route(valkey, acme, "poetry@2")["style"] == str(poetry.pk)
     assert published_routes(valkey, acme) == routes_of(acme.pk)
 
@@ -194,9 +194,9 @@ def test_a_style_on_its_way_or_forgotten_by_the_engine_is_loading(valkey, acme, 
     assert "noir@1" not in published(valkey, acme)
 
     placement = Placement.objects.select_related("version__style__owner").get()
-    reconciler.mark_loaded(placement, version.engine_name)
+    transitions.mark_loaded(placement, version.engine_name)
     assert route(valkey, acme, "noir")["places"][0]["lora"] == version.engine_name
-    reconciler.mark_unloaded(placement)
+    transitions.mark_unloaded(placement)
     assert route(valkey, acme, "noir") == route(valkey, acme, "noir@1") == loading
 
     AdapterVersion.objects.update(status=Status.REJECTED)
@@ -215,7 +215,7 @@ def test_the_base_goes_by_its_own_name(acme, engine):
 def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(valkey, acme, engine, vllm):
     version = known(acme, "noir", engine)
     second = twin_of(engine, "second", max_model_len=1024)
-    reconciler.mark_loaded(Placement.objects.create(engine=second, version=version), version.engine_name)
+    transitions.mark_loaded(Placement.objects.create(engine=second, version=version), version.engine_name)
     Engine.objects.update(is_healthy=True)
     publisher.mark_engines_changed(Engine.objects.values_list("pk", flat=True))
     publisher.publish_library(acme.pk)
@@ -236,7 +236,7 @@ def test_healthy_engines_come_first_draining_ones_only_where_there_is_no_other(v
     Engine.objects.filter(name="local").update(is_draining=True)
     assert places("noir") == places("base") == ["second", "local"]
     Engine.objects.filter(name="second").update(is_draining=False)
-    reconciler.mark_unloaded(Placement.objects.get(engine__name="second"))
+    transitions.mark_unloaded(Placement.objects.get(engine__name="second"))
     assert (places("noir"), places("base")) == (["local"], ["second"])  # it serves until another one does
     Engine.objects.filter(name="local").update(is_gone=True)
     assert routes_of(acme.pk)["noir"]["state"] == "loading"
@@ -251,7 +251,7 @@ def test_routes_that_valkey_missed_are_published_when_it_is_back(valkey, acme, p
     with monkeypatch.context() as patch:
         patch.setattr(keys, "client", down)
         selection.select_style(acme, poetry)  # committed all the same
-        planner.retire_version(poetry.live_version)
+        transitions.retire_version(poetry.live_version)
         with pytest.raises(RedisError):
             publisher.republish_stale()
     assert set(published(valkey, acme)) == {"base"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from accounts.workspaces import playground_key
 from adapters.catalog import selection, sharing, suspension
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
-from adapters.placement import planner
+from adapters.placement import transitions
 from adapters.releases import aliases
 from adapters.routing import publisher
 from core import months
@@ -82,7 +82,7 @@ class World:
             changes |= {
                 "promote": lambda: aliases.promote(version, None),
                 "begin canary": lambda: aliases.begin_canary(version, 30 * number, None),
-                "retire": lambda: planner.retire_version(version),
+                "retire": lambda: transitions.retire_version(version),
             }
         changes.get(action, lambda: None)()
 
