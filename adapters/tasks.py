@@ -17,7 +17,7 @@ from adapters.enqueue import (
 )
 from adapters.erasure import engine_purge, workflow
 from adapters.models import AdapterVersion, Engine, Erasure, Status
-from adapters.placement import hosting, planner, reconciler
+from adapters.placement import planner, reconciler, transitions
 from adapters.quality import samples
 from adapters.releases import aliases
 from adapters.routing import publisher
@@ -132,7 +132,7 @@ def watch_canaries() -> None:
 @shared_task
 def record_hosted() -> None:
     """Note which private styles engines have in this month, for its invoices."""
-    hosting.record_all_hosted()
+    transitions.record_all_hosted()
 
 
 @shared_task

@@ -93,6 +93,8 @@ def list_adapters(engine: Engine) -> dict[str, str]:
 
 def started_at(engine: Engine) -> datetime | None:
     """Return when an engine's process began, by its machine's clock, or None. Raises EngineUnavailable."""
+    if engine.kind == Engine.Kind.RAY:  # many processes, of which none tells
+        return None
     found = PROCESS_START.search(_get(engine, "/metrics"))
     return datetime.fromtimestamp(float(found["seconds"]), UTC) if found else None
 
@@ -125,6 +127,8 @@ def unload_adapter(engine: Engine, name: str) -> None:
 
     The files must stay: requests that are still running may need them.
     """
+    if engine.kind == Engine.Kind.RAY:  # it drops by itself what no request names
+        return
     status, text = _post(engine, "/v1/unload_lora_adapter", {"lora_name": name})
     if status not in (200, 404):
         raise EngineUnavailable(_describe_error(status, text))

@@ -13,7 +13,7 @@ from adapters.models.notes import (
 from adapters.models.price_changes import PriceChange
 from adapters.models.probes import BaseReading, Probe
 from adapters.models.styles import Favourite, Release, Selection, Share, Style
-from adapters.models.versions import AdapterVersion, Status, VersionStep, engine_name_of
+from adapters.models.versions import AdapterVersion, Status, VersionStep
 from adapters.models.votes import BlindVote
 
 __all__ = [
@@ -43,5 +43,4 @@ __all__ = [
     "Style",
     "UploadNote",
     "VersionStep",
-    "engine_name_of",
 ]

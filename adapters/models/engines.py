@@ -21,6 +21,11 @@ SILENT_AFTER = timedelta(seconds=30)  # longer than a pass without any report
 SAME_START = timedelta(seconds=2)  # a clock may be set between two readings of when the process began
 
 
+def engine_name_of(version_id: UUID) -> str:
+    """Return a version's name in engines: opaque, so that no tenant's text reaches an engine."""
+    return f"v_{version_id.hex}"
+
+
 def validate_address(url: str) -> None:
     """Raise ValidationError for what is neither a web address nor the path of a Unix domain socket."""
     parts = urlsplit(url)
@@ -150,9 +155,11 @@ class Engine(models.Model):
         """Return whether the process that serves is known to be the one that began then."""
         return self.started_at is not None and abs(self.started_at - began) <= SAME_START
 
-    def cluster_name(self, version_id: UUID) -> str:
-        """Return the name under which a Ray cluster serves a version."""
-        return f"{self.base_model.name}:{version_id}"
+    def adapter_name(self, version_id: UUID) -> str:
+        """Return the name under which the engine serves a version."""
+        if self.kind == Engine.Kind.RAY:
+            return f"{self.base_model.name}:{version_id}"
+        return engine_name_of(version_id)
 
 
 class PlacementQuerySet(models.QuerySet["Placement"]):

@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from adapters.errors import Finding
+from adapters.models.engines import engine_name_of
 from adapters.models.styles import Style
 from core.message_fields import MessageField
 from core.messages import Message, MessageDecoder, MessageEncoder
@@ -33,11 +34,6 @@ class Status(models.TextChoices):
 
 FINAL = (Status.REJECTED, Status.SERVING, Status.FAILED, Status.RETIRED)
 IN_WORK = (Status.UPLOADED, Status.VALID, Status.PUSHING)
-
-
-def engine_name_of(version_id: UUID) -> str:
-    """Return a version's name in engines: opaque, so that no tenant's text reaches an engine."""
-    return f"v_{version_id.hex}"
 
 
 class FindingsField(models.JSONField):

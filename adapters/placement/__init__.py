@@ -1,5 +1,5 @@
 """Placement: which versions are wanted on which engine, and making each engine hold them.
 
-`policy` decides, `planner` writes rows, `reconciler` and `loader` bring an engine to them, `transitions`
-moves a version's status by what was found there.
+`policy` decides, `planner` writes that as rows, `reconciler` brings each engine to its rows, and
+`transitions` moves versions by what was found.
 """

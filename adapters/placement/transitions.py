@@ -1,6 +1,7 @@
 """Transitions: write down what was found on an engine, and move versions by it. Last, what people ask for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from itertools import batched
 
 from django.db import transaction
 from django.db.models import F
@@ -9,13 +10,16 @@ from django.utils.translation import gettext_noop as _
 
 from adapters.engines import client as engine_client
 from adapters.errors import VersionMoved
-from adapters.models import AdapterVersion, Placement, Status
-from adapters.placement import hosting, planner
+from adapters.models import AdapterVersion, Engine, Placement, Status, Style
+from adapters.models.styles import is_public_now
+from adapters.placement import planner
 from adapters.releases import aliases
 from adapters.routing import publisher
+from core import months
 from core.messages import Message, MessageCode
 from events.models import EventType
 from events.outbox import record_event
+from metering.hosting import Hosted, record_hosted
 
 # In the order of a life, so that a version that moves on meanwhile is met at one of the later tries.
 RETIRABLE = (
@@ -29,6 +33,7 @@ RETIRABLE = (
 
 # bulk_update writes a CASE with a branch for each row; long ones are slow to plan.
 ROWS_PER_UPDATE = 200
+HOSTED_STYLES_PER_BATCH = 500
 
 
 class VersionNote(MessageCode):
@@ -59,19 +64,19 @@ def mark_loaded(placement: Placement, name: str, *, loads: int = 0) -> bool:
             _record(EventType.VERSION_SERVING, placement.version)
         else:
             publisher.mark_changed(placement.version.style)
-        hosting.record_hosted_styles([placement.version.style])
+        record_hosted_styles([placement.version.style])
     return True
 
 
-def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
+def mark_all_loaded(engine: Engine, placements: Sequence[Placement], *, loads: int = 0) -> None:
     """Note the same of many versions that serve already, in a few queries; unwanted ones are left alone."""
     with transaction.atomic():
-        rows = Placement.objects.lock(placement.pk for placement in names)
+        rows = Placement.objects.lock(placement.pk for placement in placements)
         desired = set(rows.filter(is_desired=True).values_list("pk", flat=True))
-        placements = [placement for placement in names if placement.pk in desired]
+        placements = [placement for placement in placements if placement.pk in desired]
         for placement in placements:
             placement.loaded_at = timezone.now()
-            placement.loaded_as = names[placement]
+            placement.loaded_as = engine.adapter_name(placement.version_id)
             placement.note = Message()
             placement.loads = F("loads") + loads
         changed_fields = ["loaded_at", "loaded_as", "note", "loads"]
@@ -80,7 +85,7 @@ def mark_all_loaded(names: Mapping[Placement, str], *, loads: int = 0) -> None:
         AdapterVersion.objects.filter(pk__in=version_ids).exclude(note="").update(note="")
         styles = {placement.version.style for placement in placements}
         publisher.mark_changed(*styles)
-        hosting.record_hosted_styles(styles)
+        record_hosted_styles(styles)
 
 
 def mark_rejected(placement: Placement, reason: Message, *, by_engine: bool) -> None:
@@ -150,3 +155,21 @@ def _record(event_type: EventType, version: AdapterVersion) -> None:
     """Record what became of a version, once the aliases have moved: the event says whether it is live."""
     version.style.refresh_from_db(fields=["live_version", "canary_version"])
     record_event(version.style.owner_id, event_type, version)
+
+
+def record_hosted_styles(styles: Iterable[Style]) -> None:
+    """Note for billing those of some styles that are private, as hosted in the present month."""
+    ids = [style.pk for style in styles]
+    private = Style.objects.filter(pk__in=ids, owner__is_first_party=False).exclude(is_public_now())
+    hosted = []
+    for style in private.select_related("owner"):
+        hosted.append(Hosted(style.owner_id, style.pk, style.model_name))
+    record_hosted(hosted, months.current())
+
+
+def record_all_hosted() -> None:
+    """Note every private style that an engine has now: those that stay loaded from month to month, too."""
+    loaded = Placement.objects.filter(is_desired=True, loaded_at__isnull=False, engine__is_gone=False)
+    styles = Style.objects.filter(pk__in=loaded.values("version__style"))
+    for batch in batched(styles.order_by("pk").iterator(HOSTED_STYLES_PER_BATCH), HOSTED_STYLES_PER_BATCH):
+        record_hosted_styles(batch)

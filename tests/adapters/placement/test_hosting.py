@@ -6,7 +6,7 @@ import pytest
 
 from adapters.catalog import sharing
 from adapters.models import Placement, Style
-from adapters.placement import hosting, transitions
+from adapters.placement import transitions
 from billing.invoices import invoices
 from core import months
 from core.money import NANO
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.usefixtures("valkey")
 def test_a_private_style_is_noted_once_however_many_versions_and_loads(acme, engine):
     first = known(acme, "noir", engine)
     known(acme, "noir", engine)
-    hosting.record_all_hosted()
+    transitions.record_all_hosted()
     row = HostedStyle.objects.get()
     assert (row.tenant, row.style, row.style_name) == (acme, first.style_id, "acme/noir")
     assert row.period == months.current()
 
     transitions.retire_version(first)
-    hosting.record_all_hosted()
+    transitions.record_all_hosted()
     assert HostedStyle.objects.count() == 1, "what was hosted was hosted"
 
 
@@ -36,7 +36,7 @@ def test_what_is_public_or_the_houses_own_or_on_no_engine_is_not_hosted(acme, en
     unloaded = known(acme, "unloaded", engine)
     HostedStyle.objects.all().delete()
     Placement.objects.filter(version=unloaded).update(loaded_at=None)
-    hosting.record_all_hosted()
+    transitions.record_all_hosted()
     assert not HostedStyle.objects.exists()
     assert Style.objects.count() == 3
 
@@ -44,8 +44,8 @@ def test_what_is_public_or_the_houses_own_or_on_no_engine_is_not_hosted(acme, en
 def test_a_style_that_stays_loaded_counts_in_each_month(acme, engine, monkeypatch):
     known(acme, "noir", engine)
     monkeypatch.setattr(months, "current", lambda: "2100-01")
-    hosting.record_all_hosted()
-    hosting.record_all_hosted()
+    transitions.record_all_hosted()
+    transitions.record_all_hosted()
     assert sorted(HostedStyle.objects.values_list("period", flat=True))[1:] == ["2100-01"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
-from adapters.placement import loader, local_cache, planner, reconciler, transitions
+from adapters.placement import local_cache, planner, reconciler, transitions
 from adapters.quality import effect_probe
 from adapters.uploads import pipeline
 from tests.adapters.builders import (
@@ -40,7 +40,7 @@ def test_an_engine_that_restarted_gets_everything_again_without_a_download(acme,
 @pytest.fixture
 def library(acme, engine, vllm, folder, monkeypatch) -> list[AdapterVersion]:
     """Eight versions that serve, their files beside the engine, which loads five at a time."""
-    monkeypatch.setattr(loader, "BATCH_SIZE", 5)
+    monkeypatch.setattr(reconciler, "BATCH_SIZE", 5)
     versions = [known(acme, f"style-{seed}", engine) for seed in range(8)]
     for seed, version in enumerate(versions):
         write_local(version, adapter_files(seed=seed))
@@ -98,7 +98,7 @@ def test_a_requested_version_is_loaded_first_also_if_requested_meanwhile(engine,
 
 def test_a_pass_ends_in_time_and_says_that_more_is_to_be_done(engine, vllm, library, monkeypatch):
     vllm.restart()
-    monkeypatch.setattr(loader, "PASS_S", 0)
+    monkeypatch.setattr(reconciler, "PASS_S", 0)
     assert reconciler.reconcile(engine)
     assert Placement.objects.filter(loaded_at=None).count() == 3
     assert reconciler.reconcile(engine)
