@@ -1,7 +1,7 @@
 """Bounds of what an answer may be made to look like: JSON schemas, regular expressions, choices.
 
-These are cheap limits of size, depth and keywords. What following a grammar really costs is measured in the
-engine (decision 47), which ends a request whose grammar takes too much processor time.
+These are cheap limits of size, depth and keywords. What following a grammar really costs is bounded in the
+engine (decision 82), which ends a request whose grammar takes too much.
 """
 
 from inference.contract.grammars.nesting import check_depth, next_level
