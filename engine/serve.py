@@ -33,7 +33,7 @@ CPU_SCHEDULER = "polyscribe_scheduler.FairScheduler"
 MEDIA_LIMITS = {"image": 0, "video": 0, "audio": 0}  # a prompt: the platform serves text
 NO_MEDIA_DOMAIN = "media.invalid"  # an empty list would allow every domain
 # By itself vLLM chooses a compiler of grammars by the first request that wants one, until it restarts.
-STRUCTURED_OUTPUTS = {"backend": "xgrammar"}  # the one that our plugin runs in processes of its own
+STRUCTURED_OUTPUTS = {"backend": "guidance"}  # the one that our plugin bounds
 PLUGIN = EXTENSIONS / "polyscribe-1.dist-info" / "entry_points.txt"  # by which vLLM finds it
 # Tokens that a CPU reads and writes in one step: nobody's next token waits longer than one such step.
 CPU_STEP_TOKENS = 128
@@ -184,6 +184,9 @@ def engine_environment(settings: Settings) -> dict[str, str]:
         "PYTHONSAFEPATH": "1",  # nothing in the current folder may shadow what vLLM imports
         "PYTHONDONTWRITEBYTECODE": "",  # compiled imports save a quarter of every later start
     }
+    if settings.tool_call_parser != "hermes":
+        # Calls in XML and tokens by number are more than llguidance follows: a forced call is then JSON.
+        variables["VLLM_ENFORCE_STRICT_TOOL_CALLING"] = "0"
     if settings.api_key:
         variables["VLLM_API_KEY"] = settings.api_key
     if settings.watermark:  # a GPU's key is in a file of options: see write_watermark_options

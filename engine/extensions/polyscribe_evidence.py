@@ -14,7 +14,7 @@ from typing import Any
 WATERMARK = "POLYSCRIBE_WATERMARK"  # engine/serve.py sets it to EPOCH:KEY
 OPTIONS_FILE = "POLYSCRIBE_OPTIONS_FILE"  # has the key for a GPU, until polyscribe_guard.py removes it
 FAINT = "polyscribe-faint:"  # before the stop text that vLLM has there, if any
-REFUSED = "polyscribe:"  # so begins what grammar_processes.py says there
+REFUSED = "polyscribe:"  # so begins what polyscribe_grammars.py says there
 # The site's detector finds what has 1e-4 at most, and multiplies by the number of its keys, of which only one
 # is known here (provenance/watermark/detector.py).
 MOST_P_VALUE = 1e-5

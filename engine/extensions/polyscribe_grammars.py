@@ -1,269 +1,285 @@
-"""A plugin of vLLM's: grammars are followed in processes of their own, within a measured budget.
+"""A plugin of vLLM's: what a grammar costs is bounded, by llguidance's fuel and by measured processor time.
 
-vLLM loads it in each of its processes, Ray's replicas among them (`polyscribe_plugin.py`). It puts our
-backend in the place of vLLM's own for xgrammar, ends a request whose grammar takes too much, and has the
-server parse no grammar itself. vLLM has no options for these.
+vLLM loads it in each of its processes, Ray's replicas among them (`polyscribe_plugin.py`). vLLM passes no
+limits to llguidance, parses each grammar in the server that serves everybody, and answers 500 if one fails.
 """
 
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import re
+import time
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakValueDictionary
 
+import llguidance
 import torch
-import xgrammar
-from grammar_processes import INVALID_GRAMMAR, Budget, GrammarError, Grammars, Sequence, wait_for_steps
-from vllm.config import VllmConfig
-from vllm.exceptions import VLLMValidationError
 from vllm.logger import init_logger
 from vllm.sampling_params import SamplingParams
+from vllm.v1 import structured_output
 from vllm.v1.core.sched.scheduler import Scheduler
-from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
 from vllm.v1.request import Request, RequestStatus
-from vllm.v1.structured_output import StructuredOutputManager, backend_xgrammar
-from vllm.v1.structured_output.backend_types import StructuredOutputGrammar, StructuredOutputOptions
-from vllm.v1.structured_output.backend_xgrammar import (
-    XgrammarBackend,
-    has_xgrammar_unsupported_json_features,
+from vllm.v1.structured_output import backend_guidance
+from vllm.v1.structured_output.backend_guidance import (
+    GuidanceBackend,
+    GuidanceGrammar,
+    process_for_additional_properties,
+    serialize_guidance_grammar,
 )
-from vllm.v1.structured_output.utils import choice_as_grammar, grammar_is_likely_lark
+from vllm.v1.structured_output.backend_types import StructuredOutputGrammar, StructuredOutputOptions
 
 logger = init_logger(__name__)
-MAX_COMPILERS = 16  # at once; each waits in a thread
+# Fuel buys work, not time: with llguidance's own limits a mask took up to 0.67 s, with these 10 ms, 0.15 s
+# where only one text of thousands of characters may follow (decision 82). The library searches a row of
+# Earley items from its beginning for each new one, so the items of a step cost more in longer rows.
+LIMITS = {
+    "max_items_in_row": 1_100,  # 256 optional properties are 1,023
+    "step_max_items": 4_000,
+    "step_lexer_fuel": 20_000,
+    "initial_lexer_fuel": 200_000,
+    "max_grammar_size": 100_000,
+    "max_lexer_states": 10_000,  # 1 to 2 KB each
+    "verbose_errors": False,
+}
+# Processor time of the thread, so that a busy machine ends nobody. Ordinary masks take 0.1 to 5 ms.
+MOST_CALL_S = 0.05
+FOLLOW_S = 0.25
+FOLLOW_TOKEN_S = 0.001
+# For the text `stop_reason` of an answer, longer than any stop text of a client, so that none can pretend it.
+PADDING = "." * 1100
+TOO_EXPENSIVE = "polyscribe:grammar_too_expensive" + PADDING
+INVALID_GRAMMAR = "polyscribe:invalid_grammar" + PADDING
+# What llguidance says where a limit is reached, at compiling or later.
+LIMIT_WORDS = re.compile(r"too (many|large|big|complex)|limit|fuel|max is|u16::MAX", re.IGNORECASE)
+# A lexeme of its own, for text that nothing else bounds.
+ANY_TEXT = r"/(.|\n)*/"
 
 
-class FollowedGrammar(StructuredOutputGrammar):
-    """vLLM's view of a sequence that is followed elsewhere."""
+@dataclass
+class BoundedGrammar(GuidanceGrammar):
+    """A sequence's place in its grammar, until that costs too much. `failure` is the `stop_reason` then."""
 
-    def __init__(self, sequence: Sequence) -> None:
-        self.sequence = sequence
+    stop_token_ids: Set[int] = frozenset()
+    failure: str = ""
+    left_s: float = FOLLOW_S
 
     def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
-        """Return True: whether the tokens are valid is known with the next mask."""
-        self.sequence.accept(tokens)
+        """Follow the tokens. Returns True also for wrong ones: the next token is dropped, and says why."""
+        self.left_s += FOLLOW_TOKEN_S * len(tokens)
+        # vLLM lets anything follow an end, such as the token that `min_tokens` leaves.
+        has_ended = self.ll_matcher.is_stopped() and not self.ll_matcher.is_error()
+        if has_ended:
+            is_valid = self.stop_token_ids.issuperset(tokens)
+        else:
+            is_valid = bool(self.failure) or self._measure(super().accept_tokens, request_id, tokens)
+        if not is_valid and not self.failure:
+            self.failure = INVALID_GRAMMAR
+        return True
+
+    def fill_bitmask(self, bitmask: torch.Tensor, idx: int) -> None:
+        """Write the mask of the tokens that may follow."""
+        if not self.failure:
+            self._measure(super().fill_bitmask, bitmask, idx)
+        if self.failure:
+            bitmask[idx].fill_(-1)  # the token will be dropped
+
+    def _measure(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        began_s = time.thread_time()
+        result = call(*arguments)
+        took_s = time.thread_time() - began_s
+        self.left_s -= took_s
+        if self.ll_matcher.is_error():
+            self.failure = reason_of(self.ll_matcher.get_error())
+        elif took_s > MOST_CALL_S or self.left_s < 0:
+            self.failure = TOO_EXPENSIVE
+        return result
+
+
+@dataclass
+class FailedGrammar(StructuredOutputGrammar):
+    """A grammar that was not compiled: its request ends with its first token, which is dropped."""
+
+    failure: str
+
+    def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
         return True
 
     def validate_tokens(self, tokens: list[int]) -> list[int]:
-        """Return those of the first tokens that may follow."""
-        return tokens[: self.sequence.count_valid(tokens)]
+        return tokens
 
     def rollback(self, num_tokens: int) -> None:
-        """Go back by some tokens."""
-        self.sequence.roll_back(num_tokens)
+        """Do nothing: no token was followed."""
 
     def fill_bitmask(self, bitmask: torch.Tensor, batch_index: int) -> None:
-        """Write the mask of the tokens that may follow."""
-        self.sequence.finish_step()
-        if self.sequence.failure or self.sequence.mask is None:
-            bitmask[batch_index].fill_(-1)  # the token will be dropped
-        else:
-            bitmask[batch_index].numpy()[:] = self.sequence.mask
+        bitmask[batch_index].fill_(-1)
 
     def is_terminated(self) -> bool:
-        """Return whether the grammar allows nothing more."""
-        self.sequence.finish_step()
-        return self.sequence.has_ended
+        return False
 
     def reset(self) -> None:
-        """vLLM never calls it."""
-        raise NotImplementedError
+        """Do nothing: no token was followed."""
 
 
-class ProcessBackend(XgrammarBackend):
-    """vLLM's backend for xgrammar, with the compiling and the following in other processes."""
+@dataclass
+class BoundedBackend(GuidanceBackend):
+    """vLLM's backend for llguidance, with limits."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.grammars = start_processes(self.compiler)
-        # vLLM 0.33 follows structural tags and Lark's grammars with a tokenizer that has special tokens, too.
-        full_compiler = getattr(self, "full_vocab_compiler", self.compiler)
-        has_two = full_compiler is not self.compiler
-        self.full_grammars = start_processes(full_compiler) if has_two else self.grammars
-        # Weak: a budget ends with the last sequence of its request.
-        self._budgets: WeakValueDictionary[str, Budget] = WeakValueDictionary()
-
-    def open_sequence(self, request: Request) -> FollowedGrammar:
-        """Return the grammar of a request, compiled. Raises GrammarError."""
-        assert request.structured_output_request is not None
-        option, text = request.structured_output_request.structured_output_key
-        stop_token_ids = request.sampling_params.all_stop_token_ids if request.sampling_params else ()
-        kind = option.name.lower()
-        if option == StructuredOutputOptions.JSON_OBJECT:
-            kind, text = "json", '{"type": "object"}'
-        elif option == StructuredOutputOptions.CHOICE:
-            kind, text = "grammar", choice_as_grammar(json.loads(text))
-        elif option == StructuredOutputOptions.GRAMMAR and grammar_is_likely_lark(text):
-            kind = "lark"
-        grammars = self.full_grammars if kind in ("structural_tag", "lark") else self.grammars
-        process = grammars.open(
-            kind,
-            text,
-            whitespace="none" if self.disable_any_whitespace else "any",
-            stop_token_ids=stop_token_ids,
+    def compile_grammar(
+        self, request_type: StructuredOutputOptions, grammar_spec: str, stop_token_ids: set[int] | None = None
+    ) -> StructuredOutputGrammar:
+        """Return a grammar at its beginning; llguidance leaves the interpreter to others meanwhile."""
+        try:
+            text = self._serialize(request_type, grammar_spec)
+        except Exception as error:  # noqa: BLE001  whatever the conversions raise, this grammar is none
+            logger.info("No grammar: %s", type(error).__name__)
+            return FailedGrammar(INVALID_GRAMMAR)
+        matcher = llguidance.LLMatcher(
+            self.ll_tokenizer, text, log_level=0, limits=llguidance.LLParserLimits(**LIMITS)
         )
-        # vLLM names the `n` sequences of a request 0_ID, 1_ID, …
-        number, _, parent_id = request.request_id.partition("_")
-        name = parent_id if number.isdecimal() and parent_id else request.request_id
-        budget = self._budgets.setdefault(name, Budget(self.grammars.limits))
-        return FollowedGrammar(Sequence(process, budget, self.grammars.limits))
+        if matcher.is_error():
+            return FailedGrammar(reason_of(matcher.get_error()))
+        stop_tokens = frozenset({*(stop_token_ids or ()), self.ll_tokenizer.eos_token})
+        return BoundedGrammar(matcher, self.ll_tokenizer, self.vocab_size, stop_token_ids=stop_tokens)
 
-    def destroy(self) -> None:
-        """End all processes."""
-        self.grammars.close()
-        self.full_grammars.close()
+    def _serialize(self, kind: StructuredOutputOptions, text: str) -> str:
+        """Return a grammar in llguidance's own words."""
+        if kind == StructuredOutputOptions.STRUCTURAL_TAG:
+            return Lark().of(json.loads(text))
+        if kind == StructuredOutputOptions.CHOICE:
+            # One lexeme: as rules, each choice would be an item of the row.
+            return f"start: CHOICE\nCHOICE: {' | '.join(map(json.dumps, json.loads(text)))}\n"
+        if kind == StructuredOutputOptions.JSON:
+            schema = json.dumps(close_objects(json.loads(text)))
+            return llguidance.LLMatcher.grammar_from_json_schema(schema, overrides={"coerce_one_of": True})
+        return serialize_guidance_grammar(kind, text)
 
 
-def start_processes(compiler: xgrammar.GrammarCompiler) -> Grammars:
-    """Return processes that compile as a compiler of vLLM's does."""
-    # It doesn't tell its tokenizer, but a grammar does. Nothing else is compiled in this process.
-    tokenizer_info = compiler.compile_grammar('root ::= "a"').tokenizer_info
-    return Grammars(tokenizer_info.serialize_json())
+def close_objects(schema: Any) -> dict[str, Any]:
+    """Return a schema whose objects have no properties but those that it names, unless it says otherwise.
 
-
-def check_grammar(params: SamplingParams) -> None:
-    """Check a request's grammar as far as that is cheap. Raises VLLMValidationError.
-
-    vLLM would have xgrammar parse it, in the process that serves everybody.
+    A small model would write others until the limit. Its own `x-guidance` goes: those are llguidance's orders.
     """
-    wanted = params.structured_outputs
-    if wanted is None:
-        return
-    if wanted.choice:
-        wanted.grammar = choice_as_grammar(wanted.choice)
-        wanted.choice = None
-        return
-    try:
-        if wanted.json:
-            schema = json.loads(wanted.json) if isinstance(wanted.json, str) else wanted.json
-            if has_xgrammar_unsupported_json_features(schema):
-                raise VLLMValidationError("The JSON schema has keywords that are not supported.")
-        if wanted.structural_tag:
-            json.loads(wanted.structural_tag)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise VLLMValidationError("The grammar is not valid JSON.") from error
+    if schema is True:
+        return {}
+    closed = process_for_additional_properties(schema)
+    closed.pop("x-guidance", None)
+    return closed
 
 
-def create_grammar(manager: StructuredOutputManager, request: Request) -> FollowedGrammar:
-    """Return a request's grammar, in one of the manager's threads. Raises GrammarError."""
-    assert isinstance(manager.backend, ProcessBackend)
-    try:
-        return manager.backend.open_sequence(request)
-    except GrammarError:
-        raise
-    except Exception as error:
-        logger.exception("The grammar of request %s failed", request.request_id)
-        raise GrammarError(INVALID_GRAMMAR) from error
+@dataclass
+class Lark:
+    """Turns a structural tag, xgrammar's description of tool calls, into a grammar for llguidance."""
+
+    rules: list[str] = field(default_factory=list)
+
+    def of(self, tag: dict[str, Any]) -> str:
+        """Return the grammar. Raises KeyError for what only xgrammar follows: XML, token numbers."""
+        start = self._body(tag["format"])
+        return "\n".join([f"start: {start}", *self.rules, f"ANY_TEXT: {ANY_TEXT}", ""])
+
+    def _body(self, node: dict[str, Any]) -> str:
+        """Return what a format allows, as the body of a rule in brackets."""
+        body = getattr(self, f"_{node['type']}", None)
+        if body is None:
+            raise KeyError(node["type"])
+        return f"({body(node)})"
+
+    def _rule(self, body: str, options: str = "") -> str:
+        """Give a body a name, and return that."""
+        name = f"r{len(self.rules)}"
+        self.rules.append(f"{name}{options}: {body}")
+        return name
+
+    def _const_string(self, node: dict[str, Any]) -> str:
+        return json.dumps(node["value"])
+
+    def _json_schema(self, node: dict[str, Any]) -> str:
+        if node.get("style", "json") != "json":
+            raise KeyError(node["style"])
+        options: dict[str, Any] = {"coerce_one_of": True}
+        if (blanks := node.get("max_whitespace_cnt")) is not None:
+            blank = rf"[ \n]{{0,{blanks}}}"
+            options |= {"whitespace_flexible": False}
+            options |= {"item_separator": f"{blank},{blank}", "key_separator": f"{blank}:{blank}"}
+        return f"%json {json.dumps({**close_objects(node['json_schema']), 'x-guidance': options})}"
+
+    def _any_text(self, node: dict[str, Any]) -> str:
+        return "ANY_TEXT"
+
+    def _regex(self, node: dict[str, Any]) -> str:
+        pattern = node["pattern"].replace("/", "\\/")
+        return f"/{pattern}/"
+
+    def _sequence(self, node: dict[str, Any]) -> str:
+        return " ".join(map(self._body, node["elements"]))
+
+    def _or(self, node: dict[str, Any]) -> str:
+        return " | ".join(map(self._body, node["elements"]))
+
+    def _optional(self, node: dict[str, Any]) -> str:
+        return f"{self._body(node['content'])}?"
+
+    def _plus(self, node: dict[str, Any]) -> str:
+        return f"{self._body(node['content'])}+"
+
+    def _star(self, node: dict[str, Any]) -> str:
+        return f"{self._body(node['content'])}*"
+
+    def _tag(self, node: dict[str, Any], *, after: str = "") -> str:
+        ends = node["end"] if isinstance(node["end"], list) else [node["end"]]
+        begin = node["begin"].removeprefix(after)
+        parts = [json.dumps(begin)] if begin else []
+        parts.append(self._body(node["content"]))
+        if any(ends):
+            parts.append(f"({' | '.join(map(json.dumps, ends))})")
+        return " ".join(parts)
+
+    def _tags_with_separator(self, node: dict[str, Any]) -> str:
+        tag = self._rule(" | ".join(map(self._tag, node["tags"])))
+        separator = json.dumps(node["separator"]) if node["separator"] else ""
+        more = "" if node["stop_after_first"] else f" ({separator} {tag})*"
+        return f"{tag}{more}" if node["at_least_one"] else f"({tag}{more})?"
+
+    def _triggered_tags(self, node: dict[str, Any]) -> str:
+        """Any text up to a trigger, then one of its tags, and so on."""
+        branches = []
+        for trigger in node["triggers"]:
+            tags = [tag for tag in node["tags"] if tag["begin"].startswith(trigger)]
+            text = "" if node["at_least_one"] and node["stop_after_first"] else "ANY_TEXT "
+            head = self._rule(f"{text}{json.dumps(trigger)}", "[lazy]")
+            bodies = " | ".join(self._tag(tag, after=trigger) for tag in tags)
+            branches.append(f"{head} ({bodies})")
+        tag = self._rule(" | ".join(branches))
+        if node["stop_after_first"]:
+            return tag if node["at_least_one"] else f"{tag} | ANY_TEXT"
+        return f"{tag}+ ANY_TEXT" if node["at_least_one"] else f"{tag}* ANY_TEXT"
 
 
-def failure_of(request: Request) -> str:
-    """Return the `stop_reason` of a request whose grammar has failed, else ""."""
-    wanted = request.structured_output_request
-    grammar = wanted.grammar if wanted else None
-    if isinstance(grammar, GrammarError):
-        return grammar.stop_reason
-    return grammar.sequence.failure if isinstance(grammar, FollowedGrammar) else ""
+def reason_of(error: str) -> str:
+    """Return the `stop_reason` for what llguidance says."""
+    return TOO_EXPENSIVE if LIMIT_WORDS.search(error) else INVALID_GRAMMAR
+
+
+def leave_check_to_engine(sampling_params: SamplingParams, tokenizer: Any = None) -> None:
+    """Check nothing: the engine finds what is no grammar, in a thread and within limits."""
 
 
 def install() -> None:
-    """Put our functions in the places of vLLM's."""
-    backend_xgrammar.validate_xgrammar_grammar = check_grammar
-    StructuredOutputManager._create_grammar = create_grammar  # type: ignore[method-assign]
-    _replace(StructuredOutputManager, "__init__", _with_processes)
-    _replace(StructuredOutputManager, "grammar_bitmask", _with_one_deadline)
-    _replace(Scheduler, "_update_request_with_output", _with_failed_steps)
-    _replace(Scheduler, "update_from_output", _with_failed_compilations)
-    _replace(Scheduler, "_free_request", _with_ended_sequences)
+    """Put ours in the places of vLLM's."""
+    structured_output.GuidanceBackend = BoundedBackend  # type: ignore[misc]
+    backend_guidance.validate_guidance_grammar = leave_check_to_engine
+    original = Scheduler._update_request_with_output
 
-
-def _replace(owner: type, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    setattr(owner, name, wrap(getattr(owner, name)))
-
-
-def _with_processes(original: Callable[..., Any]) -> Callable[..., Any]:
-    def init(self: StructuredOutputManager, vllm_config: VllmConfig) -> None:
-        original(self, vllm_config)
-        if vllm_config.model_config.skip_tokenizer_init:
-            return
-        # Now, and not with the first grammar: everybody would wait for the process to start.
-        self.backend = ProcessBackend(
-            vllm_config, tokenizer=self.tokenizer, vocab_size=vllm_config.model_config.get_vocab_size()
-        )
-        # vLLM's own threads are one a core, and an expensive grammar would keep one. Ours only wait.
-        self.executor.shutdown()
-        self.executor = ThreadPoolExecutor(max_workers=MAX_COMPILERS)
-
-    return init
-
-
-def _with_one_deadline(original: Callable[..., Any]) -> Callable[..., Any]:
-    def grammar_bitmask(
-        self: StructuredOutputManager, requests: dict[str, Request], request_ids: list[str], *others: Any
-    ) -> Any:
-        wait_for_steps(
-            grammar.sequence
-            for request_id in request_ids
-            if (wanted := requests[request_id].structured_output_request)
-            and isinstance(grammar := wanted.grammar, FollowedGrammar)
-        )
-        return original(self, requests, request_ids, *others)
-
-    return grammar_bitmask
-
-
-def _with_failed_steps(original: Callable[..., Any]) -> Callable[..., Any]:
     def update(
         self: Scheduler, request: Request, new_token_ids: list[int], *others: Any, **keywords: Any
     ) -> tuple[list[int], bool]:
-        failure = failure_of(request) if new_token_ids else ""
+        wanted = request.structured_output_request
+        failure = getattr(wanted.grammar, "failure", "") if wanted and new_token_ids else ""
         if not failure:
-            updated: tuple[list[int], bool] = original(self, request, new_token_ids, *others, **keywords)
-            return updated
-        # The token was taken without a mask, so it is dropped.
+            return original(self, request, new_token_ids, *others, **keywords)
+        # The token was taken without a mask, so it is dropped. An error of vLLM's would carry no usage.
         request.status = RequestStatus.FINISHED_STOPPED
         request.stop_reason = failure
         request.resumable = False
         return [], True
 
-    return update
-
-
-def _with_failed_compilations(original: Callable[..., Any]) -> Callable[..., Any]:
-    def update_from_output(self: Scheduler, *arguments: Any, **keywords: Any) -> dict[int, EngineCoreOutputs]:
-        reasons = {
-            request_id: failure_of(self.requests[request_id])
-            for request_id in self.grammar_compile_error_reqs
-            if request_id in self.requests
-        }
-        named = [request_id for request_id, reason in reasons.items() if reason]
-        errors = self.grammar_compile_error_reqs
-        for request_id in named:
-            if isinstance(errors, dict):  # vLLM 0.33
-                del errors[request_id]
-            else:
-                errors.discard(request_id)
-        ended = self.finish_requests(named, RequestStatus.FINISHED_STOPPED) if named else []
-        outputs: dict[int, EngineCoreOutputs] = original(self, *arguments, **keywords)
-        for request in ended:
-            output = EngineCoreOutput(
-                request_id=request.request_id,
-                new_token_ids=[],
-                finish_reason=request.get_finished_reason(),
-                stop_reason=reasons[request.request_id],
-                events=request.take_events(),
-            )
-            outputs.setdefault(request.client_index, EngineCoreOutputs()).outputs.append(output)
-        return outputs
-
-    return update_from_output
-
-
-def _with_ended_sequences(original: Callable[..., Any]) -> Callable[..., Any]:
-    def free_request(self: Scheduler, request: Request, *others: Any, **keywords: Any) -> Any:
-        wanted = request.structured_output_request
-        grammar = wanted.grammar if wanted else None
-        if isinstance(grammar, FollowedGrammar):
-            grammar.sequence.close()
-        return original(self, request, *others, **keywords)
-
-    return free_request
+    Scheduler._update_request_with_output = update  # type: ignore[method-assign]

@@ -1,7 +1,7 @@
 """Bounds of what an answer may be made to look like: JSON schemas, regular expressions, choices.
 
-These are cheap limits of size, depth and keywords. What following a grammar really costs is measured in the
-engine (decision 47), which ends a request whose grammar takes too much processor time.
+These are cheap limits of size, depth and keywords. What following a grammar really costs is bounded in the
+engine (decision 82), which ends a request whose grammar takes too much.
 """
 
 import hashlib
@@ -231,6 +231,12 @@ FORMATS = name_set(
     relative-json-pointer
     """
 )
+# The engine knows these by their pattern alone; no reference is checked further than for its characters.
+FORMAT_PATTERNS = {
+    "uri-reference": r"^([A-Za-z0-9\-._~!$&'()*+,;=:@/?#\[\]]|%[0-9A-Fa-f]{2})*$",
+    "json-pointer": r"^(/([^~/]|~[01])*)*$",
+    "relative-json-pointer": r"^(0|[1-9][0-9]*)(#|(/([^~/]|~[01])*)*)$",
+}
 TYPE_NAMES = ", ".join(sorted(TYPES))
 FORMAT_NAMES = ", ".join(sorted(FORMATS))
 BRANCH_KEYWORDS = ("anyOf", "oneOf", "allOf")
@@ -323,6 +329,8 @@ def _check_string(schema: JsonObject, budget: Budget) -> None:
     budget.require(not (has_format and has_pattern), "`pattern` can't be combined with `format`.")
     if has_format:
         _check_format(text_format, budget)
+        if text_format in FORMAT_PATTERNS:
+            schema["pattern"] = FORMAT_PATTERNS[schema.pop("format")]
     elif has_pattern:
         check_pattern(pattern, budget)
     elif length.are_set:

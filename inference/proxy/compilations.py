@@ -1,6 +1,6 @@
 """One new grammar at a time of a workspace.
 
-Compiling takes CPU from everybody, and nothing can stop it.
+Compiling takes CPU from everybody, up to 0.3 s (decision 82).
 """
 
 import asyncio
@@ -13,7 +13,7 @@ MAX_KNOWN = 10_000
 
 
 class Compilations:
-    """Which grammars each engine keeps compiled, as far as this process knows, and who may send a new one.
+    """Which grammars each engine has compiled, as far as this process knows, and who may send a new one.
 
     A request that sent a new grammar holds its workspace's lock until its first byte, `lock_s` at most.
     """

@@ -12,7 +12,7 @@ from inference.contract.route import Route
 from inference.errors import BadRequest, ContextTooLong, DomainError, EngineRefusal, RefusedGrammar
 
 TOO_LONG = re.compile(r"maximum (?:context|model) length|max_model_len|maximum input length")
-# Fields that become a grammar, and words of xgrammar and of the JSON parser. Of what the engine says itself,
+# Fields that become a grammar, and words of parsers of grammars and of JSON. Of what the engine says itself,
 # not of what it repeats: the request has to have such a field.
 GRAMMAR_FIELDS = ("structured_outputs", "response_format", "tools", "tool_choice")
 GRAMMAR_WORDS = re.compile(r"schema|grammar|regex|pattern|recursi|json|nested|tool|structur", re.IGNORECASE)

@@ -34,7 +34,7 @@ from inference.wire.http_client import HttpClient, Response
 
 PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions"}
 ABORT_PATH = "/inference/v1/abort_requests"  # with --enable-scale-out; another server answers 404
-# vLLM answers some invalid requests with 500. These are words of xgrammar and of the JSON parser.
+# vLLM answers some invalid requests with 500. These are words of its parsers of grammars and of JSON.
 BAD_INPUT = re.compile(rb"schema|grammar|regex|recursi|json|nested|tool", re.IGNORECASE)
 # What is said of an engine's core that has died, or of a dead replica by Ray's proxy, which is well. A client
 # that makes the engine say this gets its own request refused, and nobody else feels it.
@@ -51,7 +51,7 @@ ENGINE_STATUSES: dict[int, type[EngineUnavailable]] = {
     504: EngineBroke,
 }
 # How our extension of vLLM says why it ended an answer: in the place of the stop text that was found. It is
-# longer than those of clients may be (engine/extensions/grammar_processes.py).
+# longer than those of clients may be (engine/extensions/polyscribe_grammars.py).
 STOPPED_BY_GRAMMAR = "polyscribe:"
 # There, too, it says that a marked answer has too little of the mark: before the stop text, if there is one
 # (engine/extensions/polyscribe_evidence.py).

@@ -108,7 +108,7 @@ def test_no_medium_is_read_and_no_machine_is_asked_for_one():
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_no_request_chooses_what_compiles_everybodys_grammars(device):
     config = option(arguments_of(ENGINE_DEVICE=device), "--structured-outputs-config")
-    assert json.loads(config) == {"backend": "xgrammar"}
+    assert json.loads(config) == {"backend": "guidance"}
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -283,11 +283,11 @@ IN_A_NOTE = {"type": "object", "default": {"allOf": [{}, {}]}}  # vLLM looks for
 
 
 def test_a_schema_that_one_compiler_does_not_follow_is_given_to_no_other(vllm_process):
-    """vLLM's own choice is `guidance` here. The first choice would be everybody's until the next restart."""
+    """By itself vLLM chooses several here. The first choice would be everybody's until the next restart."""
     settings = serve.read_settings(CPU)
     if not (settings.base_model_dir / "tokenizer.json").exists():
         pytest.skip("the base model is not here")
     config = option(serve.server_arguments(settings), "--structured-outputs-config")
-    schemas = json.dumps([{"type": "object"}, IN_A_NOTE])
+    schemas = json.dumps([{"type": "object"}, IN_A_NOTE, {"patternProperties": {"^a": {}}}])
     chosen = vllm_process.ask(CHOOSES_BACKEND, str(settings.base_model_dir), config, schemas)
-    assert chosen.split() == ["xgrammar", "refused"]
+    assert chosen.split() == ["guidance"] * 3

@@ -54,7 +54,7 @@ def test_a_function_that_must_be_called_is_called(demo, dialect: Dialect, choice
 
 
 @each_dialect
-@pytest.mark.parametrize("limit", [2, 34])
+@pytest.mark.parametrize("limit", [2, 22])
 def test_a_call_that_the_limit_cuts_is_given_as_a_call(demo, dialect: Dialect, limit):
     asked = dialect.asked(max_tokens=limit) | dialect.forced("required", is_strict=False)
     for said in dialect.both(demo, asked):

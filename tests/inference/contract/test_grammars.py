@@ -1,5 +1,6 @@
 """Bounds of schemas, patterns and choices: of size, depth and keywords. The engine measures the rest."""
 
+import re
 import time
 
 import pytest
@@ -30,6 +31,22 @@ def chain(length, alternatives=0):
             definition = {"anyOf": [definition]}
         definitions[f"{number:x}"] = definition
     return {"$defs": definitions, "$ref": "#/$defs/0"}
+
+
+@pytest.mark.parametrize(
+    ("text_format", "text", "other"),
+    [
+        ("uri-reference", "../a?b=%20#c", "a b"),
+        ("json-pointer", "/a/~0b/0", "a/b"),
+        ("relative-json-pointer", "1/a", "/a"),
+    ],
+)
+def test_a_format_that_the_engine_does_not_know_becomes_its_pattern(text_format, text, other):
+    schema = {"type": "string", "format": text_format}
+    grammars.check_schemas([schema], "response_format")
+    assert schema.keys() == {"type", "pattern"}
+    assert re.search(schema["pattern"], text)
+    assert not re.search(schema["pattern"], other)
 
 
 # Each made vLLM 0.32 answer 500, or is larger than a schema may be.
