@@ -163,8 +163,9 @@ ENDPOINTS = (
         required=["model", "input"],
         component="Response",
         summary="Create a response (OpenAI Responses format)",
-        description="Write a response in a style, for clients of OpenAI's Responses API. If the workspace "
-        "stores responses, a request can build on an earlier one by `previous_response_id` or `conversation`.",
+        description="Write a response in a style, for clients of OpenAI's Responses API. If the "
+        "workspace stores responses, a request can build on an earlier one by `previous_response_id` or "
+        "`conversation`.",
         example={"model": "poetry", "input": "Describe the rain.", "max_output_tokens": 60},
         answer={
             "id": "resp_1f",
