@@ -19,7 +19,7 @@ from inference import telemetry, tracing
 from inference.api import cors, idempotency
 from inference.api.endpoints import (
     COUNTS,
-    ENDPOINTS,
+    GENERATIONS,
     GET,
     INPUT_TOKENS,
     KEY,
@@ -30,7 +30,6 @@ from inference.api.endpoints import (
     TOKENIZER_INFO,
     USAGE,
     VERSION,
-    Endpoint,
     allowed_methods,
     name_endpoint,
     preflight_methods,
@@ -44,6 +43,7 @@ from inference.api.tokenizer_endpoints import describe_tokenizer, run_task
 from inference.api.turns import begin_turn, recall_turn
 from inference.contract import http_errors
 from inference.contract.dialects import anthropic_messages
+from inference.contract.endpoints import Generation
 from inference.contract.streams import Stream
 from inference.errors import (
     DomainError,
@@ -195,7 +195,7 @@ async def _repeat(
     gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes, answer: GatewayAnswer
 ) -> None:
     """Send the stored answer of an Idempotency-Key again."""
-    endpoint = ENDPOINTS[exchange.path]
+    endpoint = GENERATIONS[exchange.path]
     if _may_be_stateful(exchange):
         turn = await recall_turn(gateway, caller, answer.request_id, body)
         endpoint, body = turn.endpoint, turn.body
@@ -209,7 +209,7 @@ async def _relay(
     gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes, lock: IdempotencyLock | None = None
 ) -> None:
     """Relay a request and send its answer, which is stored under the lock."""
-    endpoint = ENDPOINTS[exchange.path]
+    endpoint = GENERATIONS[exchange.path]
     turn = await begin_turn(gateway, caller, exchange, body) if _may_be_stateful(exchange) else None
     if turn:
         endpoint, body = turn.endpoint, turn.body
@@ -229,7 +229,7 @@ def _may_be_stateful(exchange: Exchange) -> bool:
     return exchange.path == RESPONSES and settings.RESPONSES_STORE
 
 
-async def _send_answer(exchange: Exchange, endpoint: Endpoint, body: bytes, answer: GatewayAnswer) -> None:
+async def _send_answer(exchange: Exchange, endpoint: Generation, body: bytes, answer: GatewayAnswer) -> None:
     """Send an answer in the endpoint's dialect. `body` is the request's, which some dialects repeat."""
     if answer.stream is None:
         if endpoint.store_answer:

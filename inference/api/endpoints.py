@@ -1,19 +1,9 @@
-"""The endpoints of `/v1`, and how each translates requests and answers."""
-
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from functools import partial
+"""The paths of the gateway, and which methods each answers."""
 
 from django.conf import settings
 
-from inference.contract import tokenizer
-from inference.contract.dialects import anthropic_messages, openai_responses
-from inference.contract.requests import ParsedRequest, parse_request
-from inference.contract.streams import Stream
-from inference.contract.tokenizer import TokenTask
+from inference.contract.endpoints import ENDPOINTS
 from inference.errors import NoEmbeddings, NotAtGateway, UnknownPath
-from inference.facts import JsonObject
-from inference.proxy.answer import GatewayAnswer
 
 MODELS = "/v1/models"
 MODELS_FOLDER = f"{MODELS}/"  # one path for each model
@@ -36,58 +26,13 @@ POST = ("POST",)
 GET = ("GET", "HEAD")  # the server drops the body of an answer to HEAD
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """An endpoint that generates text, in its own dialect.
-
-    `translate_answer` and `translate_events` take what the engine answers, the request's body and its id.
-    `store_answer` comes in the place of the former where the answer is to be stored (turns.py).
-    """
-
-    parse: Callable[[bytes], ParsedRequest]
-    translate_answer: Callable[[bytes, bytes, str], bytes] = lambda answer, *_: answer
-    translate_events: Callable[[Stream, bytes, str], Stream] = lambda events, *_: events
-    store_answer: Callable[[GatewayAnswer], Awaitable[bytes]] | None = None
-
-
-@dataclass(frozen=True)
-class TokenCount:
-    """An endpoint that counts a prompt's tokens; `kind` is the answer's `object`, where it has one."""
-
-    parse: Callable[[bytes], ParsedRequest]
-    kind: str = ""
-
-    def describe(self, tokens: int) -> JsonObject:
-        """Return the answer."""
-        return ({"object": self.kind} if self.kind else {}) | {"input_tokens": tokens}
-
-
-ENDPOINTS = {
-    "/v1/chat/completions": Endpoint(partial(parse_request, "chat")),
-    "/v1/completions": Endpoint(partial(parse_request, "text")),
-    "/v1/messages": Endpoint(
-        anthropic_messages.parse_messages,
-        anthropic_messages.translate_answer,
-        anthropic_messages.translate_events,
-    ),
-    RESPONSES: Endpoint(
-        openai_responses.parse_response_request,
-        openai_responses.translate_answer,
-        openai_responses.translate_events,
-    ),
-}
-COUNTS = {
-    "/v1/messages/count_tokens": TokenCount(anthropic_messages.parse_count_tokens),
-    INPUT_TOKENS: TokenCount(openai_responses.parse_input_tokens, "response.input_tokens"),
-}
-TOKEN_TASKS: dict[str, Callable[[bytes], TokenTask]] = {
-    "/v1/tokenize": tokenizer.parse_tokenize,
-    "/v1/detokenize": tokenizer.parse_detokenize,
-}
+GENERATIONS = {row.path: row.generation for row in ENDPOINTS if row.generation}
+COUNTS = {row.path: row.token_count for row in ENDPOINTS if row.token_count}
+TOKEN_TASKS = {row.path: row.parse_token_task for row in ENDPOINTS if row.parse_token_task}
 # vLLM has these beside `/v1`, and its clients ask there.
 BESIDE_V1 = {path.removeprefix("/v1"): path for path in (*TOKEN_TASKS, TOKENIZER_INFO)}
 ROOT_PATHS = (*BESIDE_V1, VERSION, "/health")
-METHODS = dict.fromkeys((*ENDPOINTS, *COUNTS, *TOKEN_TASKS), POST) | dict.fromkeys(READ_ONLY, GET)
+METHODS = dict.fromkeys((*GENERATIONS, *COUNTS, *TOKEN_TASKS), POST) | dict.fromkeys(READ_ONLY, GET)
 
 
 def name_endpoint(path: str) -> str:

@@ -17,12 +17,12 @@ from django.db import DatabaseError
 from core import months
 from inference import telemetry
 from inference.api import idempotency
-from inference.api.endpoints import Endpoint
 from inference.api.exchange import Exchange
 from inference.api.idempotency import IdempotencyLock
 from inference.contract.dialects.common import translate_stream
 from inference.contract.dialects.openai_response_stream import ResponseStream
 from inference.contract.dialects.openai_responses import build_response, parse_response_request
+from inference.contract.endpoints import Generation
 from inference.contract.requests import read_json
 from inference.contract.streams import Stream
 from inference.errors import (
@@ -75,9 +75,9 @@ class StatefulRequest:
     lock: IdempotencyLock | None
 
     @property
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> Generation:
         """What translates and stores this request's response."""
-        return Endpoint(
+        return Generation(
             parse_response_request,
             translate_events=lambda events, _, request_id: self._translate_events(events, request_id),
             store_answer=self._store_answer,

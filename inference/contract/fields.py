@@ -390,14 +390,3 @@ DETOKENIZE: Table = {
     "model": TOKENIZE["model"],
     "tokens": served("token ids within the vocabulary", check_token_list),
 }
-
-FORMS: dict[str, Table] = {
-    "/v1/chat/completions": CHAT,
-    "/v1/completions": TEXT,
-    "/v1/messages": MESSAGES,
-    "/v1/messages/count_tokens": COUNT,
-    "/v1/responses": RESPONSES,
-    "/v1/responses/input_tokens": INPUT_TOKENS,
-    "/v1/tokenize": TOKENIZE,
-    "/v1/detokenize": DETOKENIZE,
-}

@@ -3,7 +3,8 @@ from itertools import product
 
 import pytest
 
-from inference.contract.fields import FORMS, Field
+from inference.contract.endpoints import FORMS
+from inference.contract.fields import Field
 from trials.requests.cases import CHAT, TEXT, draw_cases, without_values
 from trials.requests.trial import RequestsVerdict
 

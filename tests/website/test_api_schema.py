@@ -24,7 +24,7 @@ from schemathesis import checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
 from adapters.models import BaseModel
-from inference.contract.fields import FORMS
+from inference.contract.endpoints import FORMS
 from metering.models import PlanVersion
 from tenants.models import Scope
 from tests.tenants.builders import issue_key

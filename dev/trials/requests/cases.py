@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
 
-from inference.contract.fields import FORMS
+from inference.contract.endpoints import FORMS
 
 MODELS = ("base", "poetry", "legal", "genz")
 HUGE = 2**63 - 1

@@ -9,7 +9,7 @@ from anthropic.types import ErrorResponse, ModelInfo
 
 from inference.api.endpoints import (
     COUNTS,
-    ENDPOINTS,
+    GENERATIONS,
     MCP,
     METHODS,
     READ_ONLY,
@@ -20,7 +20,7 @@ from inference.api.endpoints import (
 from inference.errors import LimitsUnavailable
 
 VERSION = {"anthropic-version": "2023-06-01"}
-KEYED = [path for path in (*ENDPOINTS, *COUNTS, *TOKEN_TASKS, *READ_ONLY, "/v1/models/x") if "/v1" in path]
+KEYED = [path for path in (*GENERATIONS, *COUNTS, *TOKEN_TASKS, *READ_ONLY, "/v1/models/x") if "/v1" in path]
 MISSING = ["/v1", "/v1/nothing", "/v1/embeddings", "/v1/messages/batches"]
 
 

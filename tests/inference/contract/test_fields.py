@@ -15,7 +15,7 @@ from openai.types.chat import completion_create_params as chat_create_params
 from openai.types.responses import input_token_count_params, response_create_params
 
 from inference import errors
-from inference.contract import base_model, fields, requests
+from inference.contract import base_model, endpoints, fields, requests
 from inference.contract.dialects import anthropic_messages, openai_responses
 from inference.contract.field_reader import describe_table
 
@@ -113,7 +113,7 @@ def test_every_field_of_the_clients_and_of_vllm_is_in_a_table(table, names):
 def test_the_docs_have_every_field():
     shown = DOCS.read_text().partition("## Fields\n")[2].strip()
     sections = []
-    for path, table in fields.FORMS.items():
+    for path, table in endpoints.FORMS.items():
         sections.append(f"### `POST {path}`\n\n{describe_table(table)}")
     assert shown == "\n\n".join(sections)
 
