@@ -112,13 +112,23 @@ async def _answer_get(gateway: Gateway, exchange: Exchange) -> None:
 
 async def _answer_post(gateway: Gateway, exchange: Exchange) -> None:
     caller = await authenticate(gateway, exchange)
-    path = exchange.path
+    endpoint = ENDPOINTS.get(exchange.path)
+    key = exchange.header(b"idempotency-key")
     try:
         body = await exchange.read_body(gateway, caller)
-        if path in ENDPOINTS:
-            return await _generate(gateway, caller, exchange, body)
-        answer = await _ask_tokenizer(gateway, caller, exchange, body)
-        return await exchange.send_json(200, orjson.dumps(answer), [])
+        if endpoint is None:
+            counted = await _ask_tokenizer(gateway, caller, exchange, body)
+            return await exchange.send_json(200, orjson.dumps(counted), [])
+        if key:
+            return await _generate_once(gateway, caller, exchange, body, key)
+        if _may_be_stateful(exchange):
+            return await _relay(gateway, caller, exchange, body)
+        parsed = endpoint.parse(body)
+        exchange.model = parsed.model
+        answer = await relay_request(
+            gateway, caller, parsed, exchange.request_id, exchange.record, client=exchange
+        )
+        return await _send_answer(exchange, endpoint, body, answer)
     finally:
         exchange.release_body(gateway, caller)
 
@@ -152,8 +162,7 @@ async def _read(gateway: Gateway, caller: Caller, exchange: Exchange) -> JsonObj
 
 async def authenticate(gateway: Gateway, exchange: Exchange) -> Caller:
     """Return whose API key the request has. Raises UnknownKey, or TooManyRefusals."""
-    secret = _read_secret(exchange)
-    caller = gateway.known_caller(secret) or await gateway.caller(secret, exchange.address_key)
+    caller = await gateway.caller(_read_secret(exchange), exchange.address_key)
     exchange.caller = caller
     # This comes before the body is read: reading it is the costly part of a refused request.
     gateway.refusals.check(caller.names.refusals)
@@ -170,15 +179,8 @@ def _read_secret(exchange: Exchange) -> str:
     return secret
 
 
-def _generate(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes) -> Coroutine[Any, Any, None]:
-    """Have an engine write the answer; under an `Idempotency-Key` only once."""
-    key = exchange.header(b"idempotency-key")
-    if key:
-        return _generate_once(gateway, caller, exchange, body, key)
-    return _relay(gateway, caller, exchange, body)
-
-
 async def _generate_once(gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes, key: str) -> None:
+    """Have an engine write the answer, under an `Idempotency-Key` only once."""
     # The same body at another endpoint is another request.
     identity = exchange.path.encode() + body
     request_id = exchange.request_id
@@ -208,7 +210,7 @@ async def _repeat(
 async def _relay(
     gateway: Gateway, caller: Caller, exchange: Exchange, body: bytes, lock: IdempotencyLock | None = None
 ) -> None:
-    """Relay a request and send its answer, which is stored under the lock."""
+    """Relay a request that may build on a stored response, and send its answer, which the lock stores."""
     endpoint = GENERATIONS[exchange.path]
     turn = await begin_turn(gateway, caller, exchange, body) if _may_be_stateful(exchange) else None
     if turn:

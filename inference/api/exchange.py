@@ -199,10 +199,10 @@ class Exchange:
 
     async def send_json(self, status: int, data: bytes, headers: Headers) -> None:
         """Send a whole answer. `data` is JSON, serialized already."""
-        length = (b"content-length", b"%d" % len(data))
-        head = self._begin(status, [*JSON_HEADERS, length, *headers])
+        head = self._begin(status, JSON_HEADERS + headers)
         if self.server and self.server.answer(status, head, data):
             return
+        head.append((b"content-length", b"%d" % len(data)))
         await self.send({"type": "http.response.start", "status": status, "headers": head})
         await self.send_part(data, more=False)
 

@@ -17,8 +17,10 @@ def digest_text(text: str) -> str:
 
     That is in Unicode's normal form C, with line feeds alone, and without blanks at its ends.
     """
-    normal = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
-    return hashlib.sha256(normal.encode(errors="surrogatepass")).hexdigest()
+    normal = text.replace("\r\n", "\n")
+    if not normal.isascii():
+        normal = unicodedata.normalize("NFC", normal)
+    return hashlib.sha256(normal.strip().encode(errors="surrogatepass")).hexdigest()
 
 
 def text_of(choice: JsonObject, part: str) -> str:

@@ -344,9 +344,16 @@ class ProxyRequest:
             return None
         finally:
             gateway.unanswered.pop(self._request_id, None)
-            self._take_back_move(sending)
+            if self._is_moved:
+                self._take_back_move(sending)
         backend.mark_answered(placement.adapter)
-        self._begin_answer(placement)
+        assert self._in_flight
+        route = self._in_flight.choice.route
+        if self._parsed.stream:
+            self._reader = EventStream(self._parsed, route, placement, self._usage)
+        else:
+            self._reader = UnaryAnswer(self._parsed, route, self._usage)
+            self._mark_first_byte()  # a whole answer's first bytes come when it is ready
         return self._response
 
     def _post(self, placement: Placement) -> Coroutine[Any, Any, Response]:
@@ -368,16 +375,6 @@ class ProxyRequest:
             rank=self._ticket.rank,
             traceparent=traceparent,
         )
-
-    def _begin_answer(self, placement: Placement) -> None:
-        """Choose what turns the engine's bytes into the client's, and keeps the count."""
-        assert self._in_flight
-        route = self._in_flight.choice.route
-        if self._parsed.stream:
-            self._reader = EventStream(self._parsed, route, placement, self._usage)
-        else:
-            self._reader = UnaryAnswer(self._parsed, route, self._usage)
-            self._mark_first_byte()  # a whole answer's first bytes come when it is ready
 
     async def _read(self) -> bytes:
         """Return the answer's next part."""
@@ -554,7 +551,7 @@ class ProxyRequest:
         if compilation:
             compilation.release()
         response, self._response = self._response, None
-        if response:
+        if response and not response.is_complete:
             response.close()
 
     async def _outcome_of(self, error: DomainError) -> Outcome:

@@ -105,29 +105,23 @@ class Gateway:
         await self.upstream.aclose()
         await self.valkey.aclose()
 
-    def known_caller(self, secret: str) -> Caller | None:
-        """Return whose key a secret is, if this process knows it already."""
-        for digest in digest_by_peppers(secret):
-            caller = self._key_owners.get(digest)
-            if caller:
-                return caller
-        return None
-
     async def caller(self, secret: str, stranger: Callable[[], str] = str) -> Caller:
         """Return whose key a secret is. Raises UnknownKey, without any look-up when the checksum is wrong.
 
         `stranger` returns the name in Valkey under which refusals of this client count while its key is
         unknown. Raises TooManyRefusals, before a query to PostgreSQL, where too much was refused under it.
         """
-        caller = self.known_caller(secret)
-        if caller is None and is_well_formed(secret):
-            for digest in digest_by_peppers(secret):
+        digests = digest_by_peppers(secret)
+        for digest in digests:
+            caller = self._key_owners.get(digest)
+            if caller:
+                return caller
+        if is_well_formed(secret):
+            for digest in digests:
                 caller = await self._find_owner(digest, stranger)
                 if caller:
-                    break
-        if caller is None:
-            raise UnknownKey
-        return caller
+                    return caller
+        raise UnknownKey
 
     async def ensure_published(self, tenant_id: UUID, period: str) -> None:
         """Write into Valkey all that admission must know of a tenant, once for all concurrent requests.

@@ -119,7 +119,7 @@ async def send_request(
     response = await upstream.post(placement.url, PATHS[parsed.kind], headers, body)
     if response.status == 200:
         request.usage.watermark = watermark.describe_mark(unmarked_reason, response.watermark_epoch)
-        if not watermark.is_refused(request.usage.watermark):
+        if unmarked_reason or response.watermark_epoch or not watermark.is_refused(request.usage.watermark):
             return response
         response.close()
         raise NoWatermark  # at another engine it would be generated once more, and perhaps in vain
@@ -228,18 +228,20 @@ class UnaryAnswer:
             self._usage.finish_reason = answer["choices"][0].get("finish_reason") or ""
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise RequestFailed from error
-        self._usage.read_reported(answer.get("usage") or {})
-        for choice in answer["choices"]:
+        reported = answer.get("usage") or {}
+        self._usage.read_reported(reported)
+        choices = answer["choices"]
+        for choice in choices:
             if choice.get("stop_reason"):
                 check_grammar_held(choice["stop_reason"], self._usage)
-        if len(answer["choices"]) == 1:
-            text = text_of(answer["choices"][0], "message")
+        if len(choices) == 1:
+            text = text_of(choices[0], "message")
             self._usage.text_sha256 = digest_text(text) if text else ""
         answer["model"] = self._route.name
-        answer["system_fingerprint"] = system_fingerprint(self._route)
+        answer["system_fingerprint"] = _system_fingerprint(self._route.base_model, self._route.sha256)
         if not self._parsed.is_translated:
-            answer["choices"] = [_public_choice(choice) for choice in answer["choices"]]
-            answer["usage"] = describe_usage(answer.get("usage") or {})
+            answer["choices"] = [_public_choice(choice) for choice in choices]
+            answer["usage"] = describe_usage(reported)
         return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})
 
 

@@ -205,7 +205,8 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def on_message_begin(self) -> None:
         """Read one request's headers. A request that comes before the last one was answered is not served."""
-        if self._is_answering:
+        request = self._request
+        if request and not request.is_complete:
             self._ignore_what_follows()
             raise ValueError("pipelined")  # so that the parser gives up
         self._reading = "headers"
@@ -258,7 +259,11 @@ class HttpConnection(asyncio.BufferedProtocol):
             keep_alive=is_http_1_1 and parser.should_keep_alive() and not self._server.is_stopping,
             has_chunks=bool(coding),
         )
-        raw_path, query = self._split_url()
+        url = self._url
+        if url.startswith(b"/"):
+            raw_path, _, query = url.partition(b"?")
+        else:
+            raw_path, query = self._split_url()
         path = raw_path.decode("ascii")
         if "%" in path:
             path = unquote(path)
@@ -381,11 +386,8 @@ class HttpConnection(asyncio.BufferedProtocol):
             server.keep(running)
 
     def _split_url(self) -> tuple[bytes, bytes]:
-        """Return the path, as it was sent, and the query."""
-        if self._url.startswith(b"/"):
-            path, _, query = self._url.partition(b"?")
-            return path, query
-        url = httptools.parse_url(self._url)  # proxies are sent a whole address
+        """Return the path and the query of a whole address, which proxies are sent."""
+        url = httptools.parse_url(self._url)
         return url.path or b"/", url.query or b""
 
     def _abort_parsing(self, status: int) -> None:

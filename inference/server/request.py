@@ -192,13 +192,25 @@ class Request:
     def answer(self, status: int, headers: list[Header], body: bytes) -> bool:
         """Write a whole answer at once; return False, and write nothing, where its client must read first.
 
-        The headers say its length. ASGI's two messages would be two more coroutines for each answer.
+        The headers are about the answer alone; what frames it is added here. ASGI's two messages would be
+        two more coroutines for each answer.
         """
         if self._connection.is_write_paused and not self.is_disconnected:
             return False
-        if not (self.is_disconnected or self.is_complete):
-            self._begin(status, headers)
-            self._send_part(body, has_more=False)
+        if self.is_disconnected or self.is_complete:
+            return True
+        if self.expects_continue or self.body_has_chunks:
+            self._decide_keep_alive()
+        lines = [STATUS_LINES[status], self._connection.date_line, b"content-length: %d\r\n" % len(body)]
+        lines += [b"%b: %b\r\n" % header for header in headers]
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        head = b"".join(lines)
+        _check_lines(head, len(lines))
+        self.has_begun = True
+        self._connection.transport.write(head if self._is_head else head + body)
+        self._end()
         return True
 
     def write(self, part: bytes) -> None:
@@ -215,11 +227,13 @@ class Request:
         """Remove the callback."""
         self._callback = None
 
-    def _begin(self, status: int, headers: Iterable[Header]) -> None:
+    def _decide_keep_alive(self) -> None:
+        """End the connection with an answer that comes before its request's whole body."""
         if self.expects_continue or (self.body_has_chunks and not self.has_whole_body):
-            self.keep_alive = (
-                False  # the client may send the body all the same; chunks would have to be parsed
-            )
+            self.keep_alive = False  # the client may send it all the same; chunks would have to be parsed
+
+    def _begin(self, status: int, headers: Iterable[Header]) -> None:
+        self._decide_keep_alive()
         status_line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
         lines = [status_line, self._connection.date_line]
         for name, value in headers:
@@ -265,6 +279,10 @@ class Request:
             return
         if self._left_bytes:
             raise RuntimeError("The answer is shorter than its content-length.")
+        self._end()
+
+    def _end(self) -> None:
+        """Note that all is written."""
         self.is_complete = True
         self._callback = None
         if self._waiting:

@@ -65,8 +65,10 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         was_sent = False
         while True:
+            connection = self._take_idle(address)
+            is_reused = connection is not None
             try:
-                connection, is_reused = await self._connect(address)
+                connection = connection or await self._connect(address)
             except EngineUnavailable as error:
                 if was_sent:  # the last connection was not closed for being idle: the engine stopped
                     raise EngineBroke from error
@@ -88,14 +90,19 @@ class HttpClient:
                 raise
             return response
 
-    async def _connect(self, address: Address) -> tuple[Connection, bool]:
-        """Return a connection, and whether it was used before."""
+    def _take_idle(self, address: Address) -> Connection | None:
+        """Return a connection that was used before, if there is one."""
         idle = self._idle[address]
         while idle:
             # The last one used is the least likely to have been closed for being idle.
             connection = idle.pop()
             if not connection.is_closed_by_peer():
-                return connection, True
+                return connection
+        return None
+
+    async def _connect(self, address: Address) -> Connection:
+        """Return a new connection. Raises EngineUnavailable."""
+        idle = self._idle[address]
         scheme, host, port, _ = address
         loop = asyncio.get_running_loop()
         try:
@@ -109,7 +116,7 @@ class HttpClient:
                     )
         except (OSError, TimeoutError) as error:
             raise EngineUnavailable from error
-        return connection, False
+        return connection
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:

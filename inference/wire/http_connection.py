@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection to an engine, and the answer that it receives."""
 
 import asyncio
+import re
 import select
 from collections.abc import Callable
 
@@ -12,7 +13,10 @@ from inference.errors import EngineBroke, EngineSilent
 SILENT_FOR_S = 600  # the longest silence of an engine: a long prompt on a slow one
 # A client that reads slowly holds up its own engine connection, not this process's memory.
 BUFFERED_MAX_BYTES = 256 * 1024
-WATERMARK_EPOCH = b"x-watermark-epoch"  # the only header that matters (engine/extensions/polyscribe_guard.py)
+# The only header that matters (engine/extensions/polyscribe_guard.py). It is looked for in the whole head: a
+# callback for each header would be five calls for each answer.
+WATERMARK_EPOCH = re.compile(rb"\r\nx-watermark-epoch:[ \t]*([^\r\n]*)\r\n")
+HEAD_END = b"\r\n\r\n"
 MAX_IDLE = 256  # connections to one engine that wait for a request; more are closed
 
 
@@ -30,7 +34,7 @@ class Response:
         self._connection = connection
         self._parts: list[bytes] = []
         self._buffered_bytes = 0
-        self._is_complete = False
+        self.is_complete = False
         self._error: EngineBroke | None = None
         self._arrival: asyncio.Future[None] | None = None
         self._receiver: Callable[[bytes], bool] | None = None
@@ -51,7 +55,7 @@ class Response:
                 raise self._failure
             if self._error:
                 raise self._error
-            if self._is_complete:
+            if self.is_complete:
                 return b""
             await self._wait_for_arrival()
         part = b"".join(self._parts)
@@ -68,7 +72,7 @@ class Response:
 
     def close(self) -> None:
         """Break the connection, unless the answer is complete."""
-        if not self._is_complete:
+        if not self.is_complete:
             # vLLM stops a request whose connection breaks.
             self._connection.transport.abort()
 
@@ -80,12 +84,8 @@ class Response:
 
     # The connection calls these.
 
-    def begin(self, status: int) -> None:
-        self.status = status
-        self.has_begun = True
-
     def receive(self, parts: list[bytes]) -> None:
-        if self._is_passed_on(parts):
+        if self._receiver and self._is_passed_on(parts):
             return
         self._parts += parts
         self._buffered_bytes += sum(map(len, parts))
@@ -106,7 +106,7 @@ class Response:
             return True
 
     def complete(self) -> None:
-        self._is_complete = True
+        self.is_complete = True
         self._notify()
 
     def fail(self, error: EngineBroke) -> None:
@@ -139,6 +139,7 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._silence_timer: asyncio.TimerHandle | None = None
         self._last_data_s = 0.0
+        self._head = b""  # of the answer, until all of it is there
         self._body: list[bytes] = []  # what the parser found in the bytes that it reads just now
         self.on_body = self._body.append  # bytes that came at once may hold many chunks
         self._parser = httptools.HttpResponseParser(self)  # making one costs more than parsing an answer
@@ -179,9 +180,12 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._last_data_s = self.loop.time()
-        if self._response is None:
+        response = self._response
+        if response is None:
             self.transport.abort()  # an answer without a request
             return
+        if not response.has_begun:
+            self._head += data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -199,20 +203,24 @@ class Connection(asyncio.Protocol):
             self._response.fail(EngineSilent() if self._response.timed_out else EngineBroke())
 
     def on_message_begin(self) -> None:
-        """Refuse an answer that nobody awaits: the next request would take it for its own."""
+        """Refuse an answer that nobody awaits: the next request would take its rest for its own."""
         if self._response is None:
             self.transport.abort()
             raise EngineBroke  # which makes the parser give up
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if name == WATERMARK_EPOCH and self._response:
-            self._response.watermark_epoch = value.decode("latin-1")
-
     def on_headers_complete(self) -> None:
-        assert self._response
+        response = self._response
+        assert response
+        head, _, self._head = self._head.partition(HEAD_END)
         status = self._parser.get_status_code()
-        if status >= 200:  # 100 Continue and other interim answers come before
-            self._response.begin(status)
+        if status < 200:  # 100 Continue and other interim answers come before
+            return
+        self._head = b""
+        epoch = WATERMARK_EPOCH.search(head + b"\r\n")
+        if epoch:
+            response.watermark_epoch = epoch[1].decode("latin-1")
+        response.status = status
+        response.has_begun = True
 
     def _pass_body(self) -> None:
         if self._response:
@@ -223,10 +231,12 @@ class Connection(asyncio.Protocol):
         assert self._response
         if self._parser.get_status_code() < 200:
             return
-        self._pass_body()
+        if self._body:
+            self._pass_body()
         response = self._response
         self._response = None
-        self.resume()
+        if self._is_paused:
+            self.resume()
         if self._parser.should_keep_alive() and len(self._idle) < MAX_IDLE:
             self._idle.append(self)
         else:
