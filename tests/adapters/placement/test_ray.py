@@ -79,6 +79,7 @@ def test_what_serves_elsewhere_serves_on_a_new_cluster_at_once(acme, engine, clu
     cluster.save()
     versions = [served(acme, slug, engine, adapter_files(seed=seed)) for seed, slug in enumerate(("a", "b"))]
     Engine.objects.update(is_draining=False)
+    cluster.refresh_from_db()  # as its worker does before each pass
     Placement.objects.bulk_create(Placement(engine=cluster, version=version) for version in versions)
     reconciler.reconcile(cluster)
     assert cluster.placements.exclude(loaded_at=None).count() == 2
