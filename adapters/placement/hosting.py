@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from adapters.models import Placement, Style
 from adapters.models.styles import is_public_now
 from core import months
-from metering.hosting import Hosted, record_hosted
+from metering.price_book import Hosted, record_hosted
 
 BATCH_SIZE = 500
 

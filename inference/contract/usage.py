@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from inference.facts import JsonObject
-from metering.version_stats import EMPTY
+from metering.style_usage import EMPTY
 
 
 @dataclass
