@@ -113,9 +113,9 @@ class WebhookEndpointQuerySet(LeasedQuerySet["WebhookEndpoint"]):
         An endpoint that a worker has leased is left out.
         """
         pending = WebhookDelivery.objects.pending().filter(endpoint=OuterRef("pk"))
-        is_test = Q(event__type=EventType.WEBHOOK_TEST)
-        oldest = Subquery(pending.exclude(is_test).order_by("pk").values("next_attempt_at")[:1])
-        test = Subquery(pending.filter(is_test).order_by("next_attempt_at").values("next_attempt_at")[:1])
+        times = pending.values("next_attempt_at")
+        oldest = Subquery(times.filter(is_test=False).order_by("pk")[:1])
+        test = Subquery(times.filter(is_test=True).order_by("next_attempt_at")[:1])
         next_attempt_at = Least(oldest, test)  # PostgreSQL's passes over NULL
         free = self.free(now).filter(is_enabled=True)
         due = free.annotate(next_attempt_at=next_attempt_at).filter(next_attempt_at__lte=now)
@@ -183,6 +183,7 @@ class WebhookDelivery(models.Model):
     public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
     endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries")
     event = models.ForeignKey(OutboxEvent, on_delete=models.CASCADE, related_name="deliveries")
+    is_test = models.BooleanField(default=False, db_default=False, help_text="It passes what waits.")
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)

@@ -111,8 +111,8 @@ def _next_delivery(leased: WebhookEndpoint) -> WebhookDelivery | None:
     held = WebhookEndpoint.objects.held(leased).filter(is_enabled=True)
     pending = WebhookDelivery.objects.pending().filter(endpoint__in=held)
     pending = pending.select_related("event", "endpoint").order_by("pk")
-    test = pending.filter(event__type=EventType.WEBHOOK_TEST, next_attempt_at__lte=now).first()
-    oldest = test or pending.exclude(event__type=EventType.WEBHOOK_TEST).first()
+    test = pending.filter(is_test=True, next_attempt_at__lte=now).first()
+    oldest = test or pending.filter(is_test=False).first()
     return oldest if oldest and oldest.next_attempt_at <= now else None
 
 

@@ -124,7 +124,7 @@ def send_test(endpoint: WebhookEndpoint, *, by: Access) -> WebhookDelivery:
     _try_now(endpoint)
     # An event like others, so the test shows the same signature and retries.
     event = record_event(endpoint.tenant_id, EventType.WEBHOOK_TEST, endpoint)
-    sent = WebhookDelivery.objects.create(endpoint=endpoint, event=event)
+    sent = WebhookDelivery.objects.create(endpoint=endpoint, event=event, is_test=True)
     by.audit("webhook_endpoint.tested", endpoint)
     return sent
 
@@ -140,7 +140,7 @@ def redeliver(sent: WebhookDelivery, *, by: Access) -> WebhookDelivery:
         _try_now(sent.endpoint)  # with those before it: it waits behind them
         sent.refresh_from_db()
     else:
-        sent = WebhookDelivery.objects.create(endpoint=sent.endpoint, event=sent.event)
+        sent = WebhookDelivery.objects.create(endpoint=sent.endpoint, event=sent.event, is_test=sent.is_test)
     by.audit("webhook_endpoint.redelivered", sent.endpoint, after={"event": str(sent.event_id)})
     return sent
 

@@ -256,7 +256,7 @@ def test_reconciling_finds_a_workspace_that_used_more_than_its_credits(paying):
 def test_credits_expire_with_the_month_also_without_an_invoice(paying):
     grant(paying, CENT, last_period="2026-10", now=OCTOBER)
     for tenant_ids in tasks.batches_to_draft("2026-10"):
-        tasks.draft("2026-10", tenant_ids)
+        tasks.draft_batch("2026-10", tenant_ids)
     assert not Invoice.objects.exists()
     entry = LedgerEntry.objects.get(source_id__startswith="expiry")
     assert (entry.kind, entry.amount_nanousd) == ("grant", CENT)
@@ -266,7 +266,7 @@ def test_credits_that_an_invoice_is_to_burn_do_not_expire_before_it(paying):
     grant(paying, CENT, last_period="2026-10", now=OCTOBER)
     use(paying, 20_000)
     for tenant_ids in tasks.batches_to_draft("2026-10"):
-        tasks.draft("2026-10", tenant_ids)
+        tasks.draft_batch("2026-10", tenant_ids)
     assert not LedgerEntry.objects.filter(source_id__startswith="expiry").exists()
     invoices.finalize_invoice(Invoice.objects.get(), NOVEMBER)
     assert LedgerEntry.objects.get(source_id__startswith="expiry").amount_nanousd == CENT - 8_000_000
