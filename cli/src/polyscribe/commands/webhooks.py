@@ -17,10 +17,9 @@ import httpx
 from typer import BadParameter, Context, Exit, Option, Typer
 
 from polyscribe.commands import show
-from polyscribe.commands.choices import read_local_address
 from polyscribe.commands.factory import add_commands
 from polyscribe.commands.resources import ENDPOINTS, EndpointArgument, EventOption, find_endpoint
-from polyscribe.commands.session import JsonFlag, open_client, session_of
+from polyscribe.commands.session import JsonFlag, open_client, read_local_address, session_of
 from polyscribe.commands.show import clock, parse_time
 from polyscribe.errors import Object
 from polyscribe.transport import USER_AGENT, describe
