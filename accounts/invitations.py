@@ -13,8 +13,7 @@ from django.utils import timezone
 
 from accounts import free_plan
 from core.errors import Conflict, NotAllowed, NotFound
-from events.models import NoticeMail
-from events.models.notices import INVITATION
+from events.models import INVITATION, NoticeMail
 from tenants.access import Access
 from tenants.invitation_links import SIGNER
 from tenants.models import Invitation, Membership, Tenant, User

@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
 from metering.models import Invoice, UsageDaily
-from metering.refusals import RefusedLately, read_refusals, refused_lately
+from metering.request_log import RefusedLately, read_refusals, refused_lately
 from tenants.models import ApiKey, Membership, Tenant, User
 
 

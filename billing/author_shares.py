@@ -1,7 +1,7 @@
 """Authors' shares: booked with the usage of others, and paid out as credits when a month is finalized.
 
 A share is booked of what each request's tokens cost at their prices. What of it is earned, because somebody
-paid for them, is decided by the month (earned_shares.py). An author's own usage earns nothing.
+paid for them, is decided by the month (metering/earnings.py). An author's own usage earns nothing.
 """
 
 import logging
@@ -16,7 +16,7 @@ from django.db.models.functions import TruncMonth
 from core import months
 from core.errors import Invalid
 from metering import credits
-from metering.earned_shares import decide_shares
+from metering.earnings import decide_shares
 from metering.models import AuthorEarning, CreditGrant, Invoice
 from tenants.models import Tenant
 
@@ -66,7 +66,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Earned:
-    """What a style earned its author in a month. Not all usage is paid for: see earned_shares.py."""
+    """What a style earned its author in a month. Not all usage is paid for: see metering/earnings.py."""
 
     period: str
     style_id: UUID

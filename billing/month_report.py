@@ -11,13 +11,13 @@ from django.utils.translation import gettext
 from billing.usage_sums import UsageSums
 from core import months
 from core.money import usd, usd_at_a_glance
-from metering import plans, price_book, trainings, usage_text
-from metering.allowance import Allowance, OveragePolicy, make_allowance
+from metering import plans, price_book, trainings
+from metering.allowance import Allowance, OveragePolicy, describe_overage, make_allowance, usage_sentence
 from metering.credits import credits_left
 from metering.models import UsageEvent
-from metering.pricing import Prices
+from metering.price_book import Prices
 from metering.request_log import BADGES
-from metering.usage import Used, sum_month
+from metering.usage_report import Used, sum_month
 from tenants.models import Tenant
 
 
@@ -82,7 +82,7 @@ def month_meter(
     meter = allowance.meter_tokens
     period = months.period_of(now)
     start, _ = months.bounds(period)
-    overage = usage_text.describe_overage(
+    overage = describe_overage(
         used=used,
         allowance=allowance,
         prices=prices,
@@ -96,7 +96,7 @@ def month_meter(
         "meter_tokens": meter,
         "counts_included": allowance.counts_included,
         "percent": _percent(used, meter),
-        "sentence": usage_text.usage_sentence(used=used, allowance=allowance, now=now),
+        "sentence": usage_sentence(used=used, allowance=allowance, now=now),
         "overage": overage,
     }
 

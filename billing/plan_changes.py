@@ -1,23 +1,32 @@
-"""Owners change the plan: a higher fee begins at once, by the day; a lower one with the next month."""
+"""Owners change the plan: a higher fee begins at once, by the day; a lower one with the next month.
 
+Here are also the words: what plans allow, side by side, and what will be refused under one.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db import transaction
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.free_plan import require_for_owners as require_free_plan
 from accounts.subscriptions import cancel_scheduled, record_plan_change, scheduled_change, subscribe_tenant
-from adapters.public import count_holdings
+from adapters.public import Holdings, count_holdings
 from billing.models import Payment
-from billing.plan_text import describe_refusals
 from core import locks, months
 from core.errors import Conflict, NotFound
+from core.money import usd
+from core.sizes import GIB
 from metering import plans
 from metering.models import Invoice, PlanVersion, Subscription
-from metering.proration import MonthTerms
+from metering.plan_limits import PLAN_LIMITS
+from metering.plans import MonthTerms
 from metering.quota_sync import snapshot
 from metering.unpaid import find_other_unpaid, has_paid_invoice
 from tenants.access import Access
@@ -224,3 +233,68 @@ def _next_month(now: datetime) -> datetime:
 
 def _day(moment: datetime) -> str:
     return date_format(moment, gettext("j F"))
+
+
+type Show = Callable[[int], str]
+
+
+def _gigabytes(count: int) -> str:
+    gigabytes = round(count / GIB, 1)
+    digits = 0 if gigabytes == int(gigabytes) else 1
+    return f"{number_format(gigabytes, digits, force_grouping=True)} GB"
+
+
+SHOW: dict[str, Show] = {limit.name: _gigabytes if limit.is_bytes else intcomma for limit in PLAN_LIMITS}
+# What a plan refuses where a workspace holds more than it includes.
+REFUSALS = {
+    "private_styles": _(
+        "You have {held} private styles, and {plan} includes {most}. They keep working, but you "
+        "can't add new ones until you have fewer."
+    ),
+    "stored_versions": _(
+        "You have {held} stored versions, and {plan} includes {most}. None are deleted, but you "
+        "can't upload until you have fewer."
+    ),
+    "stored_bytes": _(
+        "You use {held} of storage, and {plan} includes {most}. Nothing is deleted, but you "
+        "can't upload until you use less."
+    ),
+}
+
+
+def compare_plans(versions: list[PlanVersion]) -> list[tuple[str, list[str]]]:
+    """Return what plans cost and allow: a line each, with a value for each plan in their order."""
+    lines = [(gettext("Fee"), [capfirst(fee_text(version)) for version in versions])]
+    for limit in PLAN_LIMITS:
+        if limit.label:
+            shown = [SHOW[limit.name](getattr(version, limit.name)) for version in versions]
+            lines.append((capfirst(str(limit.label)), shown))
+    lines.append((gettext("Extra tokens"), [overage_text(version) for version in versions]))
+    return lines
+
+
+def overage_text(version: PlanVersion) -> str:
+    """Return what pays for tokens beyond those that a plan includes."""
+    if version.monthly_tokens <= version.included_tokens:
+        return gettext("not available")
+    if version.overage_allowed:
+        return gettext("paid from credits, then invoiced")
+    return gettext("paid from credits")
+
+
+def describe_refusals(version: PlanVersion, held: Holdings) -> list[str]:
+    """Return what a plan will refuse of what a workspace holds: a sentence each, none if all of it fits."""
+    refusals = []
+    for field, sentence in REFUSALS.items():
+        show = SHOW[field]
+        holds, most = getattr(held, field), getattr(version, field)
+        if holds > most:
+            facts = {"held": show(holds), "plan": version.plan.name, "most": show(most)}
+            refusals.append(str(sentence).format(**facts))
+    return refusals
+
+
+def fee_text(version: PlanVersion) -> str:
+    """Return what a plan costs: `$12.00 a month`, `no fee`."""
+    fee = version.monthly_fee_nanousd
+    return gettext("{amount} per month").format(amount=usd(fee)) if fee else gettext("no fee")

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import months
 from core.errors import Conflict
-from metering import usage
+from metering import usage_report
 from metering.models import TrainingHold, UsageDaily, UsageEvent
 from tenants.models import ApiKey, Tenant
 
@@ -265,7 +265,7 @@ def _compare(before: Sums, after: Sums) -> dict[str, float]:
 def _rows_of_version(tenant: Tenant, span: Span, style: str) -> Any:
     """Return the requests of one style in the same form. Raises TooManyToSum, UsageDeleted."""
     start, end = (datetime.combine(day, time(), UTC) for day in (span.start, span.end))
-    usage.require_log(tenant, start, end)
+    usage_report.require_log(tenant, start, end)
     days = UsageDaily.objects.filter(tenant=tenant, style_name=style, day__gte=span.start, day__lt=span.end)
     requests = days.aggregate(all=Sum("requests", default=0))["all"]
     if requests > MAX_EVENTS:

@@ -8,8 +8,7 @@ from rest_framework import serializers
 
 from core.rest.bodies import StrictSerializer, TextField, choice_query
 from core.rest.messages import MessageText
-from events.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
-from events.models.events import MAX_URL_LENGTH
+from events.models import MAX_URL_LENGTH, EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
 from events.outbox import payload_of
 from events.webhooks import endpoints
 from tenants.api.viewsets import WorkspaceViewSet, post

@@ -2,11 +2,10 @@
 
 from celery import shared_task
 
+from core.queues import interval_s
 from events.notices import sending
 from events.webhooks import delivery
 
-WEBHOOK_SWEEP_INTERVAL_S = 2
-NOTICE_SWEEP_INTERVAL_S = 5
 WEBHOOK_THREADS = 8  # of the worker, in dev/stack/application.py and docker-compose.yml
 
 
@@ -14,7 +13,7 @@ WEBHOOK_THREADS = 8  # of the worker, in dev/stack/application.py and docker-com
 def sweep_webhooks() -> None:
     """Wake as many threads of the webhooks' worker as endpoints have something to get."""
     for _ in range(delivery.count_due(at_most=WEBHOOK_THREADS)):
-        deliver_webhooks.apply_async(expires=WEBHOOK_SWEEP_INTERVAL_S)
+        deliver_webhooks.apply_async(expires=interval_s(sweep_webhooks.name))
 
 
 @shared_task
@@ -27,7 +26,7 @@ def deliver_webhooks() -> None:
 def sweep_notices() -> None:
     """Wake one thread of the webhooks' worker if mail waits and nobody sends it."""
     if sending.has_due():
-        send_notices.apply_async(expires=NOTICE_SWEEP_INTERVAL_S)
+        send_notices.apply_async(expires=interval_s(sweep_notices.name))
 
 
 @shared_task

@@ -2,20 +2,20 @@
 
 from django.urls import path
 
-from events.views import notices, webhooks
+from events import views
 
 app_name = "events"
 
 urlpatterns = [
-    path("webhooks/", webhooks.list_endpoints, name="webhooks"),
-    path("webhooks/<uuid:endpoint_id>/", webhooks.show_endpoint, name="webhook"),
-    path("webhooks/<uuid:endpoint_id>/secret/", webhooks.rotate_secret, name="rotate_webhook_secret"),
-    path("webhooks/<uuid:endpoint_id>/test/", webhooks.send_test, name="test_webhook"),
-    path("webhooks/<uuid:endpoint_id>/enable/", webhooks.enable_endpoint, name="enable_webhook"),
-    path("webhooks/<uuid:endpoint_id>/disable/", webhooks.disable_endpoint, name="disable_webhook"),
-    path("webhooks/<uuid:endpoint_id>/delete/", webhooks.delete_endpoint, name="delete_webhook"),
-    path("webhooks/deliveries/<uuid:delivery_id>/", webhooks.show_delivery, name="webhook_delivery"),
-    path("webhooks/deliveries/<uuid:delivery_id>/again/", webhooks.redeliver, name="redeliver_webhook"),
-    path("notices/", notices.choose_notices, name="notices"),
-    path("notices/unsubscribe/<str:token>/", notices.unsubscribe, name="unsubscribe"),
+    path("webhooks/", views.list_endpoints, name="webhooks"),
+    path("webhooks/<uuid:endpoint_id>/", views.show_endpoint, name="webhook"),
+    path("webhooks/<uuid:endpoint_id>/secret/", views.rotate_secret, name="rotate_webhook_secret"),
+    path("webhooks/<uuid:endpoint_id>/test/", views.send_test, name="test_webhook"),
+    path("webhooks/<uuid:endpoint_id>/enable/", views.enable_endpoint, name="enable_webhook"),
+    path("webhooks/<uuid:endpoint_id>/disable/", views.disable_endpoint, name="disable_webhook"),
+    path("webhooks/<uuid:endpoint_id>/delete/", views.delete_endpoint, name="delete_webhook"),
+    path("webhooks/deliveries/<uuid:delivery_id>/", views.show_delivery, name="webhook_delivery"),
+    path("webhooks/deliveries/<uuid:delivery_id>/again/", views.redeliver, name="redeliver_webhook"),
+    path("notices/", views.choose_notices, name="notices"),
+    path("notices/unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe"),
 ]

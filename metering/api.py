@@ -19,7 +19,7 @@ from core.rest import pages
 from core.rest.bodies import MomentField, StrictSerializer, TextField
 from core.rest.objects import DollarsField
 from core.spreadsheets import stream_csv
-from metering import request_log, usage
+from metering import request_log, usage_report
 from metering.models import UsageEvent
 from metering.request_log import SERVED, Cursor, LogFilter, LoggedRequest, follow
 from metering.usage_report import report_usage
@@ -98,7 +98,7 @@ class UsageQuery(StrictSerializer):
     def validate_group_by(self, written: str) -> list[str]:
         """Return the groups that are named."""
         try:
-            return usage.parse_groups(written)
+            return usage_report.parse_groups(written)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from None
 
@@ -200,7 +200,7 @@ class UsageViewSet(WorkspaceViewSet):
     )
     def events(self, query: dict[str, Any]) -> QuerySet[UsageEvent] | StreamingHttpResponse:
         """Return requests, newest first."""
-        events = usage.usage_events(self.access.tenant, start=query.get("start"), end=query.get("end"))
+        events = usage_report.usage_events(self.access.tenant, start=query.get("start"), end=query.get("end"))
         for name, column in FILTER_COLUMNS.items():
             if name in query:
                 events = events.filter(**{column: query[name]})

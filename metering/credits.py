@@ -23,7 +23,7 @@ from events.models import EventType
 from events.outbox import record_event
 from metering import plans, trainings
 from metering.models import CreditBurn, CreditGrant, Invoice, InvoiceLine, LedgerEntry, UsageDaily
-from metering.pricing import payable_nanousd
+from metering.price_book import payable_nanousd
 from tenants.models import Tenant
 
 Source = CreditGrant.Source

@@ -1,20 +1,22 @@
-"""Which prices count at a moment, and which are announced.
+"""What tokens, trainings and hosting cost: which prices count at a moment, and which are announced.
 
 A price book has the price of every style and, if it has one of its own, the base model's. A style's own
 prices are rows of `StylePrice`, each from its moment on. Both count for requests that are admitted from then.
+What something costs at a price is integer arithmetic in nano-USD: nothing is ever rounded here.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from core import locks
+from core import locks, months
 from core.money import usd
 from metering.forms import MILLION
-from metering.models import Price, PriceBook, StylePrice
+from metering.models import HostedStyle, Price, PriceBook, StylePrice
 
 type Amounts = tuple[int, int, int]  # input, cached input, output, in nano-USD a token
 
@@ -160,3 +162,74 @@ def complete_book(book: PriceBook) -> None:
                 cached_input_nanousd=cached,
                 output_nanousd=written,
             )
+
+
+class Prices(Protocol):
+    """Anything that carries the three prices, in nano-USD a token."""
+
+    @property
+    def input_nanousd(self) -> int: ...
+    @property
+    def cached_input_nanousd(self) -> int: ...
+    @property
+    def output_nanousd(self) -> int: ...
+
+
+def payable_nanousd(cost: int, tokens: int, included: int) -> int:
+    """Return what a month's usage costs beyond the included tokens, which take off their share of it.
+
+    It never falls when cost or tokens grow. The admission script has the same formula, rounded up.
+    """
+    if tokens <= included:
+        return 0
+    return cost - cost * included // tokens
+
+
+def cost_nanousd(prices: Prices, prompt: int, cached: int, completion: int) -> int:
+    """Return the exact cost of one request. `cached` counts those of the prompt's tokens that were cached.
+
+    Raises ValueError when a count is negative or more was cached than the prompt holds.
+    """
+    if not 0 <= cached <= prompt or completion < 0:
+        raise ValueError(f"impossible token counts: {prompt=} {cached=} {completion=}")
+    return (
+        (prompt - cached) * prices.input_nanousd
+        + cached * prices.cached_input_nanousd
+        + completion * prices.output_nanousd
+    )
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """A private style that an engine has loaded."""
+
+    tenant_id: UUID
+    style: UUID
+    style_name: str
+
+
+def record_hosted(styles: Iterable[Hosted], period: str) -> None:
+    """Write down that styles are hosted in a month, each once. Safe to repeat, and from many at once."""
+    rows = []
+    for hosted in sorted(styles, key=lambda one: one.style):  # in one order: two writers never wait crosswise
+        row = HostedStyle(
+            tenant_id=hosted.tenant_id,
+            style=hosted.style,
+            style_name=hosted.style_name[:100],
+            period=period,
+        )
+        rows.append(row)
+    HostedStyle.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def count_hosted(tenant_id: UUID, period: str) -> int:
+    """Return how many private styles of a workspace were hosted at some moment of a month."""
+    return HostedStyle.objects.filter(tenant=tenant_id, period=period).count()
+
+
+def style_month_nanousd(period: str) -> int:
+    """Return what hosting one style costs in a month: the price in force when the month begins."""
+    # Not the price at the month's end: it is known before a style is hosted.
+    start, _ = months.bounds(period)
+    book = book_at(start)
+    return book.style_month_nanousd if book else 0

@@ -23,7 +23,7 @@ from metering.models import (
     UsageDaily,
     UsageEvent,
 )
-from metering.pricing import payable_nanousd
+from metering.price_book import payable_nanousd
 from tenants.models import Tenant
 
 MAX_NAMED = 20  # requests of one workspace

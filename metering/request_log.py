@@ -1,24 +1,30 @@
 """The log of a workspace's requests: those that were served and those that were refused, newest first.
 
 It holds metadata only. Served ones are usage events; refused ones cost nothing and are kept for two weeks.
+One request is shown in full, with its tokens at their prices and its entries in the ledger.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+from django.conf import settings
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Window
+from django.db.models.functions import JSONObject, Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import Invalid
 from core.messages import Message
-from core.money import usd
+from core.money import decimals_of, usd, usd_rounded
 from core.spreadsheets import stream_csv
-from metering.models import RefusedRequest, UsageEvent
+from metering.forms import MILLION
+from metering.models import LedgerEntry, RefusedRequest, UsageEvent
 from tenants.models import ApiKey, Tenant
 
 PAGE_SIZE = 50
@@ -288,3 +294,99 @@ def _csv_row(row: LoggedRequest, *, names: dict[UUID, str]) -> tuple[object, ...
         row.status or "",
         row.outcome_code,
     )
+
+
+@dataclass(frozen=True)
+class TokenLine:
+    """Tokens of one kind, at the price of the request."""
+
+    name: str
+    tokens: int
+    price: str  # per million
+    cost: str
+
+
+@dataclass(frozen=True)
+class RequestDetails:
+    """A row of the log with what the list has no room for. A refused request has no lines and no entries."""
+
+    row: LoggedRequest
+    key: ApiKey
+    base_model: str = ""
+    finish_reason: str = ""
+    watermark: str = ""
+    has_receipt: bool = False
+    lines: Sequence[TokenLine] = ()
+    total: str = ""
+    entries: Sequence[tuple[LedgerEntry, str]] = ()  # with its amount
+
+
+def find_request(tenant: Tenant, request_id: str) -> RequestDetails | None:
+    """Return a workspace's request, served or refused; None if its log has none with this id."""
+    served = UsageEvent.objects.filter(tenant=tenant, request_id=request_id).select_related("key").first()
+    if served:
+        return _describe_served(served)
+    refused = RefusedRequest.objects.filter(tenant=tenant, request_id=request_id).select_related("key")
+    row = refused.first()
+    return RequestDetails(show_refused(row), row.key) if row else None
+
+
+def _describe_served(event: UsageEvent) -> RequestDetails:
+    kinds = (
+        (gettext("Input"), event.prompt_tokens - event.cached_tokens, event.input_nanousd),
+        (gettext("Cached input"), event.cached_tokens, event.cached_input_nanousd),
+        (gettext("Output"), event.completion_tokens, event.output_nanousd),
+    )
+    costs = [tokens * token_nanousd for _, tokens, token_nanousd in kinds]
+    decimals = max(map(decimals_of, [*costs, event.cost_nanousd]))  # all of them exact, and aligned
+    lines = []
+    for (name, tokens, token_nanousd), cost in zip(kinds, costs, strict=True):
+        lines.append(TokenLine(name, tokens, usd(MILLION * token_nanousd), usd_rounded(cost, decimals)))
+    entries = LedgerEntry.objects.filter(
+        tenant=event.tenant_id, kind=LedgerEntry.Kind.USAGE, source_id=event.request_id
+    )
+    return RequestDetails(
+        row=show_served(event),
+        key=event.key,
+        base_model=event.base_model,
+        finish_reason=event.finish_reason,
+        watermark=event.watermark,
+        has_receipt=bool(event.text_sha256 and settings.RECEIPT_KEYS),
+        lines=lines,
+        total=usd_rounded(event.cost_nanousd, decimals),
+        entries=[(entry, usd(entry.amount_nanousd)) for entry in entries],
+    )
+
+
+LATELY = timedelta(hours=24)
+SHOWN_REASONS = 3
+
+
+@dataclass(frozen=True)
+class RefusedLately:
+    """The refusals with one error code: how many are in the log, and the newest of them."""
+
+    code: str
+    count: int
+    at: datetime
+    model_name: str
+    reason: Message
+
+
+def refused_lately(tenant: OuterRef) -> ArraySubquery:
+    """Return, as a part of a query of others, the last day's refusals of a workspace by error code."""
+    rows = RefusedRequest.objects.filter(tenant=tenant, at__gt=Now() - LATELY)
+    counted = rows.annotate(count=Window(Count("pk"), partition_by=[F("code")]))
+    newest = counted.order_by("code", "-at", "-pk").distinct("code")
+    shown = JSONObject(code="code", count="count", at="at", model_name="model_name", reason="reason")
+    return ArraySubquery(newest.values(shown=shown))
+
+
+def read_refusals(found: list[dict[str, Any]]) -> list[RefusedLately]:
+    """Return what `refused_lately` found, the latest code first."""
+    refusals = []
+    for row in found:
+        read = {"at": datetime.fromisoformat(row["at"]), "reason": Message.read(row["reason"])}
+        refusals.append(RefusedLately(**row | read))
+    refusals.sort(key=lambda refused: refused.at, reverse=True)
+    return refusals[:SHOWN_REASONS]

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from core import valkey
 from metering import partitions
-from metering.quota_sync import planned_changes
+from metering.quota_sync import snapshot
 
 
 @shared_task
@@ -17,4 +17,4 @@ def make_usage_partitions() -> None:
 @shared_task
 def publish_planned_changes() -> None:
     """Publish what limits will be, some hours before they change by themselves. Safe to repeat."""
-    planned_changes.publish_planned_changes(valkey.client(), timezone.now())
+    snapshot.publish_planned_changes(valkey.client(), timezone.now())

@@ -20,7 +20,7 @@ from adapters.releases.canary_analysis import CanaryComparison
 from core.rest.bodies import StrictSerializer, choice_query
 from core.rest.messages import MessageText
 from core.rest.objects import PersonField
-from metering.version_stats import VersionFigures, version_figures
+from metering.style_usage import VersionFigures, version_figures
 from tenants.rest import delete, get, post, put
 
 FIGURES_OF = timedelta(days=1)

@@ -19,7 +19,7 @@ from core import months
 from core.messages import Message, MessageCode
 from events.models import EventType
 from events.outbox import record_event
-from metering.hosting import Hosted, record_hosted
+from metering.price_book import Hosted, record_hosted
 
 # In the order of a life, so that a version that moves on meanwhile is met at one of the later tries.
 RETIRABLE = (

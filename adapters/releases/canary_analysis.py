@@ -9,7 +9,7 @@ from django.utils.translation import gettext_noop as _
 
 from adapters.models import AdapterVersion, Style
 from core.messages import Message, MessageCode
-from metering.version_stats import VersionFigures, version_figures
+from metering.style_usage import VersionFigures, version_figures
 
 # With fewer, a single failure would be more than MARGIN_PERCENT.
 MIN_REQUESTS = 20

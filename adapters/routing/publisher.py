@@ -23,13 +23,13 @@ from adapters.models import AdapterVersion, Engine, Status, Style
 from adapters.routing import engine_table, library_table, row_writer, style_table, version_table
 from adapters.routing.row_writer import Row, Source, Table
 from core import locks
-from metering.quota_sync.generations import (
+from metering.quota_sync.snapshot import (
     bump_generations,
     observe_generation,
     overtake_generation,
+    publish_snapshot,
     stale_generations,
 )
-from metering.quota_sync.snapshot import publish_snapshot
 from tenants.models import Tenant
 
 TENANTS_PER_BATCH = 100

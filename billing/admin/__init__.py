@@ -1,5 +1,5 @@
-"""Operators' view of prices, invoices, credits and payments in the console, one module a capability."""
+"""Operators' view of prices, invoices, credits and payments in the console."""
 
-from billing.admin import billing, credits, hosting, invoices, payments, prices, trainings
+from billing.admin import billing, invoices, prices
 
-__all__ = ["billing", "credits", "hosting", "invoices", "payments", "prices", "trainings"]
+__all__ = ["billing", "invoices", "prices"]

@@ -12,7 +12,7 @@ from django.urls import reverse
 from unfold.admin import TabularInline
 from unfold.decorators import action
 
-from billing.admin.base import ActedOnAdmin, dollars_column
+from billing.admin.billing import ActedOnAdmin, dollars_column
 from billing.invoices import credit_notes, invoices
 from billing.models import CreditNote
 from core.console import OperatorAdmin, OperatorForm, operator_action, state_column

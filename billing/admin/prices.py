@@ -1,6 +1,10 @@
-"""Prices: an operator adds the next price book, or a style's next price, and nobody edits one."""
+"""Prices: an operator adds the next price book, or a style's next price, and nobody edits one.
+
+Beside them, to read: which styles were hosted, and what trainings hold and cost.
+"""
 
 # mypy: disallow-subclassing-any=False
+# (unfold has no types)
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,13 +18,13 @@ from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from adapters.public import Terms, find_style, set_price
-from billing.admin.base import dollars_column
-from core.console import OperatorAdmin, OperatorForm
+from billing.admin.billing import dollars_column
+from core.console import ListAdmin, OperatorAdmin, OperatorForm
 from metering import price_book
-from metering.console import AmountsInDollars
+from metering.console import AmountsInDollars, LongList, PeriodFilter
 from metering.forms import MILLION
-from metering.models import Price, PriceBook, StylePrice
-from metering.quota_sync.generations import bump_all_generations
+from metering.models import HostedStyle, Price, PriceBook, StylePrice, TrainingHold
+from metering.quota_sync.snapshot import bump_all_generations
 from tenants.console import Immutable, ReadOnly
 
 AMOUNTS = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
@@ -201,3 +205,30 @@ class StylePriceAdmin(Immutable, AmountsInDollars, OperatorAdmin):
         terms = Terms(obj.amounts, obj.author_percent)
         begins = set_price(obj.style, terms, at=obj.effective_from)
         obj.pk = StylePrice.objects.get(style=obj.style, effective_from=begins).pk
+
+
+@admin.register(HostedStyle)
+class HostedStyleAdmin(LongList, ReadOnly, ListAdmin):
+    list_display = ["period", "tenant", "style_name", "noted_at"]
+    list_filter = [PeriodFilter]
+    list_select_related = ["tenant"]
+    search_fields = ["style_name", "tenant__slug"]
+    ordering = ["-period", "-pk"]
+    id_field = "style_name"
+
+
+MOMENTS = ("created_at", "confirmed_at", "settled_at")
+
+
+@admin.register(TrainingHold)
+class TrainingHoldAdmin(ReadOnly, ListAdmin):
+    list_display = ["created_at", "tenant", "training", "held", "price", "most_tokens", "settled_at"]
+    list_filter = [("settled_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["tenant"]
+    search_fields = ["training", "tenant__slug"]
+    ordering = ["-created_at", "-training"]
+    fields = ["tenant", "training", "held", "price", "most_tokens", "period", *MOMENTS]
+    readonly_fields = fields
+
+    held = dollars_column("nanousd", "held")
+    price = dollars_column("token_nanousd", "per million", times=MILLION)

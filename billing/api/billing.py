@@ -7,11 +7,10 @@ from rest_framework import serializers
 
 from accounts.subscriptions import scheduled_change
 from adapters.public import count_holdings
-from billing import plan_changes, plan_text
+from billing import plan_changes
 from billing.invoices import details
 from billing.invoices.invoices import balance_nanousd
-from billing.models import BillingDetails
-from billing.models.billing_details import MAX_ADDRESS
+from billing.models import MAX_ADDRESS, BillingDetails
 from core import months
 from core.names import validate_name, validate_text
 from core.rest.bodies import StrictSerializer, TextField
@@ -325,7 +324,7 @@ class PlanViewSet(WorkspaceViewSet):
         own: dict[str, Any] = {
             "version": current,
             "terms": plans.terms_of(tenant, months.period_of(now)),
-            "refusals": plan_text.describe_refusals(current, count_holdings(tenant)),
+            "refusals": plan_changes.describe_refusals(current, count_holdings(tenant)),
             "is_current": True,
             "takes_effect_at": None,
             "unpaid": None,

@@ -1,16 +1,19 @@
-"""Credits and payments: what is left, top-ups, automatic ones."""
+"""Credits and payments: what is left, top-ups, automatic ones; earnings of public styles."""
 
 from typing import Any, ClassVar
 from uuid import UUID, uuid4, uuid5
 
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from billing.credit_balance import list_credits_left
+from billing import author_shares
 from billing.models import Payment, PaymentAccount
-from billing.payments import auto_top_up, backoff, payments
+from billing.payments import auto_top_up, payments, providers
+from billing.payments.auto_top_up import list_credits_left
+from core import months
 from core.money import dollars
-from core.rest.bodies import StrictSerializer
+from core.rest.bodies import StrictSerializer, TextField
 from core.rest.messages import MessageText
 from core.rest.objects import AmountField, DollarsField, present
 from metering.models import CreditGrant
@@ -125,7 +128,7 @@ class AutoTopUpObject(serializers.Serializer[PaymentAccount]):
 
     def get_is_paused(self, account: PaymentAccount) -> bool:
         """Return whether no further attempts are made."""
-        return backoff.is_paused(account)
+        return providers.is_paused(account)
 
 
 class CreditViewSet(WorkspaceViewSet):
@@ -199,3 +202,91 @@ class PaymentViewSet(WorkspaceViewSet):
 def _payment_id(access: Access, key: str | None) -> UUID:
     """Return the id of a payment: the same one for the same Idempotency-Key of the same caller."""
     return uuid5(access.tenant.pk, f"{access.caller} {key}") if key else uuid4()
+
+
+DEFAULT_MONTHS = 12
+
+
+class EarnedTotal(serializers.Serializer[Any]):
+    """What was earned in all."""
+
+    requests = serializers.IntegerField(initial=4210)
+    tokens = serializers.IntegerField(initial=1_870_000)
+    share_nanousd = serializers.IntegerField(
+        help_text="From usage that other workspaces paid for. Excludes included tokens, promotional "
+        "credits, unpaid invoices and workspaces with a member in common. Updated every five "
+        "minutes.",
+        initial=2_040_000_000,
+    )
+    share_usd = DollarsField(source="share_nanousd")
+
+
+class EarnedObject(EarnedTotal):
+    """A style's earnings in a month."""
+
+    period = serializers.CharField(initial="2026-10")
+    style_id = serializers.UUIDField(help_text="Id of the style.")
+    style = serializers.CharField(source="style_name", help_text="The model's name.")  # type: ignore[assignment]
+
+
+class EarningsObject(serializers.Serializer[Any]):
+    """The author's shares for a range of months, newest first, and the payouts in that range."""
+
+    example = dict(
+        payouts=[
+            dict(
+                source="author_share",
+                amount_nanousd=2_040_000_000,
+                reason="Author's share of usage up to the end of 2026-10",
+            )
+        ]
+    )
+
+    object = serializers.CharField(default="earnings", read_only=True)
+    first_period = serializers.CharField(initial="2025-12")
+    last_period = serializers.CharField(initial="2026-11")
+    data = EarnedObject(many=True)  # type: ignore[assignment]  # a field named so
+    total = EarnedTotal()
+    unpaid_nanousd = serializers.IntegerField(help_text="Total earned so far but not paid out.", initial=0)
+    unpaid_usd = DollarsField(source="unpaid_nanousd", help_text="The same, in dollars.")
+    payouts = CreditGrantObject(many=True, help_text="Paid as credits.")
+
+
+class EarningsQuery(StrictSerializer):
+    """Which months (UTC)."""
+
+    first_period = TextField(
+        required=False, max_length=7, help_text="First month, such as 2026-01. Default: 11 months ago."
+    )
+    last_period = TextField(
+        required=False, max_length=7, help_text="Last month, such as 2026-11. Default: this month."
+    )
+
+
+class EarningsViewSet(WorkspaceViewSet):
+    """Earnings."""
+
+    tag = "earnings"
+    scope = Scope.BILLING_READ
+    serializer_class = EarningsObject
+
+    @get("Get earnings by month and style", name="get", detail=False, url_path="", query=EarningsQuery)
+    def earnings(self, query: dict[str, str]) -> dict[str, object]:
+        """Return what the workspace's public styles earned in up to 36 months, by default the last 12."""
+        author = self.access.tenant
+        last = query.get("last_period") or months.period_of(timezone.now())
+        first = query.get("first_period") or author_shares.months_before(last, DEFAULT_MONTHS - 1)
+        span = author_shares.make_span(first, last)
+        earned = author_shares.earnings_of(author.pk, span)
+        return {
+            "first_period": span.first_period,
+            "last_period": span.last_period,
+            "data": earned,
+            "total": {
+                "requests": sum(row.requests for row in earned),
+                "tokens": sum(row.tokens for row in earned),
+                "share_nanousd": sum(row.share_nanousd for row in earned),
+            },
+            "unpaid_nanousd": author_shares.unpaid_nanousd(author.pk, until=months.current()),
+            "payouts": author_shares.payouts_of(author.pk, span),
+        }

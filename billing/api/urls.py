@@ -1,6 +1,6 @@
 """Addresses of the management API about money, under /api/v1/."""
 
-from billing.api import billing, earnings, invoices, payments
+from billing.api import billing, invoices, payments
 
 urlpatterns = [
     *billing.BillingViewSet.routes("billing"),
@@ -11,5 +11,5 @@ urlpatterns = [
     *payments.PaymentViewSet.routes("payments"),
     *invoices.InvoiceViewSet.routes("invoices"),
     *invoices.CreditNoteViewSet.routes("credit-notes"),
-    *earnings.EarningsViewSet.routes("earnings"),
+    *payments.EarningsViewSet.routes("earnings"),
 ]

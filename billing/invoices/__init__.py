@@ -1,4 +1,4 @@
 """Invoices and credit notes.
 
-`invoices` has the actions, `closing` takes a month in batches, `invoice_lines` is arithmetic.
+`invoices` has the actions, `invoice_lines` is arithmetic. `billing.tasks` takes a month in batches.
 """

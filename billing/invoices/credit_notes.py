@@ -1,4 +1,9 @@
-"""Correct a finalized invoice by a credit note: the invoice itself never changes but for its state."""
+"""Correct a month by hand: this one by an adjustment, a finalized invoice by a credit note.
+
+The invoice itself never changes but for its state.
+"""
+
+from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import QuerySet, Sum
@@ -11,7 +16,7 @@ from core.errors import Conflict, Invalid
 from core.money import usd
 from events.models import EventType
 from events.outbox import record_event
-from metering.credits import grant_credit
+from metering.credits import grant_credit, lock_tenant
 from metering.models import CreditGrant, Invoice, LedgerEntry
 from tenants.models import Tenant
 
@@ -128,3 +133,21 @@ def _add_entry(note: CreditNote, kind: LedgerEntry.Kind, amount_nanousd: int) ->
         actor=note.actor,
         reason=f"{note}: {note.reason}"[:200],
     )
+
+
+def adjust_month(tenant: Tenant, amount_nanousd: int, *, reason: str, actor: str) -> LedgerEntry:
+    """Return a new entry of this month; negative: the workspace owes less. Its invoice shows the reason.
+
+    A month whose invoice is final is corrected by a credit note instead.
+    """
+    with transaction.atomic():
+        lock_tenant(tenant.pk)
+        return LedgerEntry.objects.create(
+            tenant=tenant,
+            kind=LedgerEntry.Kind.ADJUSTMENT,
+            source_id=f"console {uuid4()}",
+            period=months.current(),
+            amount_nanousd=amount_nanousd,
+            actor=actor[:80],
+            reason=reason[:200],
+        )

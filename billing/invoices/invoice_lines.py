@@ -9,8 +9,8 @@ from core.messages import Facts, Message, MessageCode, group_numbers
 from core.money import NANO, usd
 from metering.credits import Burn, Credit, burn_credits
 from metering.models import InvoiceLine
-from metering.pricing import payable_nanousd
-from metering.proration import FeeShare
+from metering.plans import FeeShare
+from metering.price_book import payable_nanousd
 
 CENT = NANO // 100
 

@@ -34,7 +34,7 @@ from core import months
 from core.errors import Conflict
 from events.models import EventType
 from events.outbox import record_event
-from metering import credits, hosting, plans, trainings
+from metering import credits, plans, price_book, trainings
 from metering.ledger import sum_by_meter
 from metering.models import (
     CreditGrant,
@@ -323,7 +323,7 @@ def _preview(tenant: Tenant, period: str, usage: list[Metered]) -> Preview:
         usage=usage,
         allowance=allowance,
         adjustments=_adjustments(tenant.pk, period),
-        hosting=Hosting(hosting.count_hosted(tenant.pk, period), hosting.style_month_nanousd(period)),
+        hosting=Hosting(price_book.count_hosted(tenant.pk, period), price_book.style_month_nanousd(period)),
         trainings=_trainings(tenant.pk, period),
         # Earlier months without a final invoice burn first.
         credits=credits.left_of_grants(tenant, months.before(period)),

@@ -1,6 +1,7 @@
 """Buy credits with the saved card when few are left: one top-up at a time, less often after a decline."""
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -9,14 +10,15 @@ from django.utils import timezone
 
 from billing.models import Payment, PaymentAccount
 from billing.payments import payments
-from billing.payments.backoff import MAX_FAILURES
-from billing.payments.providers import NoSavedCard, NotByProvider, PaymentFault
+from billing.payments.providers import MAX_FAILURES, NoSavedCard, NotByProvider, PaymentFault
 from core import locks, months
 from core.errors import Conflict, DomainError, Invalid
 from events.models import EventType
 from events.outbox import record_event
+from metering import credits
 from metering.allowance import OveragePolicy, allowance_of
 from metering.credits import credits_left
+from metering.models import CreditGrant
 from tenants.access import Access
 from tenants.models import Tenant
 from tenants.roles import Permission
@@ -184,7 +186,7 @@ def _require_need(tenant: Tenant, now: datetime) -> None:
 def _recent(tenant: Tenant, now: datetime) -> list[Payment]:
     """Return the last automatic top-ups that count towards the ceiling, the oldest first."""
     own = Payment.objects.filter(tenant=tenant, purpose=Payment.Purpose.AUTO_TOP_UP)
-    # Failed ones charged nothing; backoff.py spaces them.
+    # Failed ones charged nothing; providers.py spaces them.
     counted = own.exclude(state=Payment.State.FAILED).filter(created_at__gt=now - TOP_UPS_WITHIN)
     return list(counted.order_by("-created_at")[:MAX_TOP_UPS])[::-1]
 
@@ -198,3 +200,22 @@ def _wait(account: PaymentAccount, payment: Payment, *, until: datetime) -> None
     payment.closed_at = timezone.now()
     payment.save(force_insert=True)
     record_event(payment.tenant_id, EventType.PAYMENT_FAILED, payment)
+
+
+@dataclass(frozen=True)
+class CreditLeft:
+    """A grant that still pays for usage, and how much."""
+
+    grant: CreditGrant
+    nanousd: int
+
+
+def list_credits_left(tenant: Tenant) -> list[CreditLeft]:
+    """Return what pays for this month's further usage, in the order in which it is used."""
+    period = months.current()
+    credits_left = {}
+    for credit in credits.left_of_grants(tenant, period):
+        if credit.left_nanousd > 0 and credit.covers(period):
+            credits_left[credit.grant_id] = credit.left_nanousd
+    grants = CreditGrant.objects.in_bulk(credits_left)
+    return [CreditLeft(grants[grant_id], nanousd) for grant_id, nanousd in credits_left.items()]

@@ -18,10 +18,9 @@ from billing.invoices import invoices
 from billing.invoices.credit_notes import due_nanousd
 from billing.invoices.invoice_lines import CENT
 from billing.models import Payment, PaymentAccount, PaymentEvent
-from billing.payments.backoff import count_outcome
-from billing.payments.manual_provider import ManualProvider
 from billing.payments.providers import (
     CustomerGone,
+    ManualProvider,
     NoSavedCard,
     NotByProvider,
     Outcome,
@@ -29,6 +28,7 @@ from billing.payments.providers import (
     PaymentProvider,
     ProviderEvent,
     ProviderUnavailable,
+    count_outcome,
 )
 from billing.payments.stripe_provider import StripeProvider, is_checkout
 from core.errors import Conflict, Invalid

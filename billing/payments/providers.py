@@ -1,13 +1,20 @@
-"""What a payment provider does, in our words. Amounts are whole cents of US dollars."""
+"""What a payment provider does, in our words, and payment without one. Amounts are whole cents of US dollars.
 
-from dataclasses import dataclass
+After a declined automatic top-up the next attempt waits, longer each time, and at last for an owner.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
+from django.db.models import F
 from django.utils.translation import gettext_noop as _
 
 from billing.models import Payment, PaymentAccount
 from core.errors import Conflict, Unavailable
 from core.messages import Message, MessageCode
+from core.money import NANO
+from core.outgoing import RetrySchedule
 
 
 class PaymentFault(MessageCode):
@@ -108,3 +115,59 @@ class PaymentProvider(Protocol):
     def portal_url(self, account: PaymentAccount, *, back_url: str) -> str:
         """Return where a person changes cards and sees receipts. Raises ProviderUnavailable, NoSavedCard."""
         ...
+
+
+HOUR_S = 3_600
+RETRIES = RetrySchedule((HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 72 * HOUR_S))
+MAX_FAILURES = len(RETRIES.after_s) + 1  # then an owner has to look: saving the settings starts it again
+
+
+def is_paused(account: PaymentAccount) -> bool:
+    """Return whether automatic top-ups were declined so often that an owner has to look."""
+    return account.failures >= MAX_FAILURES
+
+
+def count_outcome(payment: Payment, now: datetime) -> None:
+    """Count a declined automatic top-up, and forget the declines after a success.
+
+    Call it in the transaction that closes the payment.
+    """
+    account = PaymentAccount.objects.filter(tenant=payment.tenant_id)
+    if payment.state == Payment.State.SUCCEEDED:
+        account.update(failures=0, retry_at=None)
+        return
+    account.update(failures=F("failures") + 1)
+    failures = account.values_list("failures", flat=True).first() or 1
+    account.update(retry_at=RETRIES.next_attempt_at(now, failures))
+
+
+class ManualProvider:
+    """Without a provider: the payment stays open until an operator decides."""
+
+    name = Payment.Provider.MANUAL
+    takes_cards = False
+
+    def start(self, payment: Payment, account: PaymentAccount, *, back_url: str) -> Outcome:
+        """Return the payment, to be made by transfer."""
+        return self.read(payment)
+
+    def choose_method(self, account: PaymentAccount) -> SavedMethod:
+        """Raise NotByProvider: nothing is saved."""
+        raise NotByProvider
+
+    def charge(self, payment: Payment) -> Outcome:
+        """Raise NotByProvider: without a person nothing is paid."""
+        raise NotByProvider
+
+    def read(self, payment: Payment) -> Outcome:
+        """Return the payment as it is."""
+        cents = payment.amount_nanousd * 100 // NANO
+        return Outcome(Payment.State(payment.state), str(payment), cents)
+
+    def cancel(self, payment: Payment) -> Outcome:
+        """Return the payment as canceled."""
+        return replace(self.read(payment), state=Payment.State.CANCELED)
+
+    def portal_url(self, account: PaymentAccount, *, back_url: str) -> str:
+        """Raise NotByProvider."""
+        raise NotByProvider

@@ -15,7 +15,7 @@ from billing.invoices.invoice_lines import Line
 from billing.payments import payments
 from core import months
 from core.money import COLUMN_DECIMALS, decimals_of, usd, usd_at_a_glance, usd_element, usd_rounded
-from metering import usage
+from metering import usage_report
 from metering.forms import MILLION
 from metering.models import InvoiceLine
 from tenants.access import MemberRequest, access_of, member_required
@@ -68,7 +68,7 @@ def show_invoice(request: MemberRequest, invoice_id: UUID) -> HttpResponse:
         "notes": [(note, usd(note.amount_nanousd)) for note in invoice.credit_notes.all()],
         "month": start,
         "next_month": end,
-        "is_log_deleted": usage.is_log_deleted(request.tenant, invoice.period),
+        "is_log_deleted": usage_report.is_log_deleted(request.tenant, invoice.period),
     }
     return render(request, "billing/invoice.html", context)
 

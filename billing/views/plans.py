@@ -1,9 +1,10 @@
-"""The page about the plan: what it allows, what another one would bring, and the change."""
+"""Pages about plans and prices: what the plan allows, what another one would bring, the change; prices."""
 
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -11,16 +12,19 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_GET
 
 from accounts import subscriptions
-from billing import plan_changes, plan_text
+from adapters.public import describe_styles
+from billing import plan_changes
 from billing.month_report import month_meter
 from billing.plan_changes import Offer
 from core import months
-from core.money import usd_at_a_glance
-from metering import plans
+from core.money import usd, usd_at_a_glance
+from metering import plans, price_book, trainings
 from metering.allowance import make_allowance
+from metering.forms import MILLION
 from metering.ledger import usage_of
 from metering.models import PlanVersion
-from metering.proration import MonthTerms
+from metering.plans import MonthTerms
+from metering.price_book import Schedule
 from metering.unpaid import unpaid_cap_nanousd
 from tenants.access import MemberRequest, access_of, member_required
 from tenants.action_view import action_view
@@ -44,7 +48,7 @@ def show_plan(request: MemberRequest) -> HttpResponse:
     columns.sort(key=lambda column: column["version"].monthly_fee_nanousd)
     context = {
         "version": version,
-        "fee": plan_text.fee_text(version),
+        "fee": plan_changes.fee_text(version),
         "columns": columns,
         "comparison": _comparison(columns),
         "offers": offers,
@@ -108,7 +112,7 @@ def _comparison(columns: list[dict[str, Any]]) -> list[tuple[str, list[tuple[str
     """Return the table's lines: a name, and for each plan its title, its value and whether it differs."""
     current = next(number for number, column in enumerate(columns) if column.get("is_current"))
     lines = []
-    for name, values in plan_text.compare_plans([column["version"] for column in columns]):
+    for name, values in plan_changes.compare_plans([column["version"] for column in columns]):
         cells = [
             (column["title"], value, value != values[current])
             for column, value in zip(columns, values, strict=True)
@@ -135,7 +139,7 @@ def _offer_context(offer: Offer, current: PlanVersion, *, is_scheduled: bool) ->
         "version": offer.version,
         "title": name,
         "is_newer_version": is_newer_version,
-        "fee": plan_text.fee_text(offer.version),
+        "fee": plan_changes.fee_text(offer.version),
         "is_at_once": offer.is_at_once,
         "takes_effect_at": offer.takes_effect_at,
         "refusals": offer.refusals,
@@ -143,3 +147,57 @@ def _offer_context(offer: Offer, current: PlanVersion, *, is_scheduled: bool) ->
         "unpaid": offer.unpaid,
         "distrust": offer.distrust.message if offer.distrust else "",
     }
+
+
+@require_GET
+def show_prices(request: HttpRequest) -> HttpResponse:
+    """Show everybody the plans, and what tokens cost."""
+    now = timezone.now()
+    prices = _price_rows(price_book.announced_prices(now), now)
+    own_prices = []
+    for name, schedule in _public_schedules(now):
+        own_prices.append((name, _price_rows(schedule, now)))
+    versions = []
+    for version in [*plans.offered_plans(), *plans.announced_plans()]:
+        begins = version.effective_from if version.effective_from > now else None
+        fee = usd(version.monthly_fee_nanousd)
+        versions.append((version, fee, begins, plan_changes.overage_text(version)))
+    context = {
+        "versions": versions,
+        "prices": prices,
+        "own_prices": own_prices,
+        "training_prices": _training_rows(now),
+    }
+    return render(request, "billing/prices.html", context)
+
+
+def _public_schedules(now: datetime) -> list[tuple[str, Schedule]]:
+    """Return name and prices of what has its own: the base model, and public styles in their order."""
+    schedules = price_book.schedules_of(None, now)
+    shown = []
+    for facts in describe_styles(schedules.keys()).values():
+        if facts.is_public:
+            shown.append((facts.model_name, schedules[facts.id]))
+    shown.sort(key=itemgetter(0))
+    base = price_book.base_schedule(now)
+    return [("base", base), *shown] if base else shown
+
+
+def _training_rows(now: datetime) -> list[dict[str, object]]:
+    """Return what training a style costs in dollars a million trained tokens, and when that changes."""
+    rows: list[dict[str, object]] = []
+    for begins, token_nanousd in trainings.announced_prices(now):
+        rows.append({"from": begins if begins > now else None, "price": usd(MILLION * token_nanousd)})
+    return rows
+
+
+def _price_rows(schedule: Schedule, now: datetime) -> list[dict[str, object]]:
+    """Return prices in dollars a million tokens; an entry without any means the price of every style."""
+    rows = []
+    for entry in schedule:
+        begins = entry.effective_from if entry.effective_from > now else None
+        row: dict[str, object] = {"from": begins, "author_percent": entry.author_percent}
+        if entry.amounts:
+            row |= price_book.dollars_a_million(entry.amounts)
+        rows.append(row)
+    return rows

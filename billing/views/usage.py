@@ -16,7 +16,7 @@ from core import months
 from core.errors import Conflict
 from core.money import usd, usd_at_a_glance
 from core.page_parts import render_page_or_part
-from metering import request_details, request_log, trainings, usage
+from metering import request_log, trainings, usage_report
 from metering.forms import MILLION
 from tenants.access import MemberRequest, member_required
 from tenants.models import ApiKey, Tenant
@@ -47,7 +47,7 @@ def list_requests(request: MemberRequest) -> HttpResponse:
         "is_filtered": bool(chosen.style or chosen.key_id or chosen.outcome or chosen.request_id),
         "period": period,
         "period_name": months.in_words(period),
-        "is_deleted": usage.is_log_deleted(request.tenant, period),
+        "is_deleted": usage_report.is_log_deleted(request.tenant, period),
         "query": _query(request),
     }
     return render(request, "billing/requests.html", context)
@@ -57,7 +57,7 @@ def list_requests(request: MemberRequest) -> HttpResponse:
 @member_required
 def show_request(request: MemberRequest, request_id: str) -> HttpResponse:
     """Show one request: a page, or for htmx what the drawer beside the log shows of it."""
-    details = request_details.find_request(request.tenant, request_id)
+    details = request_log.find_request(request.tenant, request_id)
     if details is None:
         raise Http404
     context = {"details": details, "row": details.row}

@@ -25,7 +25,8 @@ from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from bench import report  # noqa: E402
-from billing.invoices import closing, invoices  # noqa: E402
+from billing import tasks  # noqa: E402
+from billing.invoices import invoices  # noqa: E402
 from billing.tasks import draft_invoices, finalize_invoices  # noqa: E402
 from config.celery import app  # noqa: E402
 from core import months  # noqa: E402
@@ -62,7 +63,7 @@ def measure_month(period: str, workers: int) -> dict[str, float]:
     """Return the seconds that some workers take to draft and to finalize a month of every workspace."""
     Tenant.objects.filter(slug__startswith="large-").update(created_at=months.bounds(period)[0])
     _take_back(period)
-    expected = sum(len(batch) for batch in closing.batches_to_draft(period))
+    expected = sum(len(batch) for batch in tasks.batches_to_draft(period))
     made = Invoice.objects.filter(period=period)
     final = made.exclude(state=Invoice.State.DRAFT)
     with _running_workers(workers):

@@ -29,9 +29,10 @@ from standardwebhooks import Webhook  # noqa: E402
 
 from accounts.workspaces import create_tenant  # noqa: E402
 from bench import report  # noqa: E402
+from core.queues import interval_s  # noqa: E402
 from events.models import EventType, WebhookDelivery, WebhookEndpoint  # noqa: E402
 from events.outbox import record_event  # noqa: E402
-from events.tasks import WEBHOOK_SWEEP_INTERVAL_S, WEBHOOK_THREADS, sweep_webhooks  # noqa: E402
+from events.tasks import WEBHOOK_THREADS, sweep_webhooks  # noqa: E402
 from events.webhooks import endpoints  # noqa: E402
 from labs import machine  # noqa: E402
 from tenants.access import access_of_person  # noqa: E402
@@ -127,7 +128,7 @@ def deliver(pid: int) -> dict[str, float]:
         if time.monotonic() - began_s > WITHIN_S:
             raise SystemExit("The worker does not deliver: see its output.")
         sweep_webhooks()
-        time.sleep(WEBHOOK_SWEEP_INTERVAL_S / 4)
+        time.sleep(interval_s(sweep_webhooks.name) / 4)
     seconds = time.monotonic() - began_s
     return {"seconds": seconds, "cpu_s": machine.cpu_s(pid) - used_s}
 

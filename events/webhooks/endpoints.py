@@ -18,7 +18,7 @@ from core.errors import Conflict, Invalid
 from core.messages import Message, MessageCode
 from events.models import EventType, WebhookDelivery, WebhookEndpoint
 from events.outbox import record_event
-from events.webhooks import delivery, signing, transport
+from events.webhooks import delivery, transport
 from tenants.access import Access
 
 # Each event becomes a row for each endpoint that wants it.
@@ -64,9 +64,9 @@ def create_endpoint(
     own = _reserve_url(url, by=by)
     if own.count() >= MAX_ENDPOINTS:
         raise TooManyEndpoints(limit=MAX_ENDPOINTS)
-    secret = signing.new_secret()
+    secret = delivery.new_secret()
     endpoint = own.create(
-        tenant=by.tenant, **facts, sealed_secret=signing.seal_secret(secret), created_by=by.user
+        tenant=by.tenant, **facts, sealed_secret=delivery.seal_secret(secret), created_by=by.user
     )
     by.audit("webhook_endpoint.created", endpoint, after={"url": endpoint.shown_url})
     return endpoint, secret
@@ -94,11 +94,11 @@ def edit_endpoint(endpoint: WebhookEndpoint, *, by: Access, **changes: Any) -> N
 @transaction.atomic
 def rotate_secret(endpoint: WebhookEndpoint, *, by: Access) -> str:
     """Return a new secret. For a day deliveries are signed with both; a secret before these two is gone."""
-    secret = signing.new_secret()
+    secret = delivery.new_secret()
     endpoint.refresh_from_db(from_queryset=WebhookEndpoint.objects.select_for_update(no_key=True))
     endpoint.sealed_previous_secret = endpoint.sealed_secret
     endpoint.previous_secret_until = timezone.now() + PREVIOUS_SECRET_LIVES
-    endpoint.sealed_secret = signing.seal_secret(secret)
+    endpoint.sealed_secret = delivery.seal_secret(secret)
     endpoint.save(
         update_fields=["sealed_secret", "sealed_previous_secret", "previous_secret_until", "changed_at"]
     )
@@ -108,9 +108,9 @@ def rotate_secret(endpoint: WebhookEndpoint, *, by: Access) -> str:
 
 def reseal_secrets(endpoint: WebhookEndpoint) -> None:
     """Encrypt an endpoint's secrets under the current pepper's key. Raises fernet.InvalidToken."""
-    endpoint.sealed_secret = signing.reseal_secret(endpoint.sealed_secret)
+    endpoint.sealed_secret = delivery.reseal_secret(endpoint.sealed_secret)
     if endpoint.sealed_previous_secret:
-        endpoint.sealed_previous_secret = signing.reseal_secret(endpoint.sealed_previous_secret)
+        endpoint.sealed_previous_secret = delivery.reseal_secret(endpoint.sealed_previous_secret)
     endpoint.save(update_fields=["sealed_secret", "sealed_previous_secret"])
 
 
@@ -124,7 +124,7 @@ def send_test(endpoint: WebhookEndpoint, *, by: Access) -> WebhookDelivery:
     _try_now(endpoint)
     # An event like others, so the test shows the same signature and retries.
     event = record_event(endpoint.tenant_id, EventType.WEBHOOK_TEST, endpoint)
-    sent = WebhookDelivery.objects.create(endpoint=endpoint, event=event)
+    sent = WebhookDelivery.objects.create(endpoint=endpoint, event=event, is_test=True)
     by.audit("webhook_endpoint.tested", endpoint)
     return sent
 
@@ -140,7 +140,7 @@ def redeliver(sent: WebhookDelivery, *, by: Access) -> WebhookDelivery:
         _try_now(sent.endpoint)  # with those before it: it waits behind them
         sent.refresh_from_db()
     else:
-        sent = WebhookDelivery.objects.create(endpoint=sent.endpoint, event=sent.event)
+        sent = WebhookDelivery.objects.create(endpoint=sent.endpoint, event=sent.event, is_test=sent.is_test)
     by.audit("webhook_endpoint.redelivered", sent.endpoint, after={"event": str(sent.event_id)})
     return sent
 

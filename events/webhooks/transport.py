@@ -23,7 +23,7 @@ from django.utils.translation import gettext_noop as _
 
 from core.errors import DomainError, Invalid
 from core.messages import NO_MESSAGE, Message, MessageCode
-from events.models.events import MAX_URL_LENGTH
+from events.models import MAX_URL_LENGTH
 
 EXAMPLE = "https://example.com/webhooks"
 QUICK_EXIT = 322  # CURLOPT_QUICK_EXIT, which pycurl 7.49 has no name for

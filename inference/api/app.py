@@ -112,7 +112,7 @@ async def _answer_get(gateway: Gateway, exchange: Exchange) -> None:
 
 async def _answer_post(gateway: Gateway, exchange: Exchange) -> None:
     caller = await authenticate(gateway, exchange)
-    endpoint = ENDPOINTS.get(exchange.path)
+    endpoint = GENERATIONS.get(exchange.path)
     key = exchange.header(b"idempotency-key")
     try:
         body = await exchange.read_body(gateway, caller)

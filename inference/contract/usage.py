@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from inference.facts import JsonObject
-from metering.version_stats import EMPTY
+from metering.style_usage import EMPTY
 
 # The SHA-256 of an answer's text, by which a receipt names it. The text itself is never stored.
 

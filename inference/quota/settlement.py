@@ -16,7 +16,7 @@ from inference.facts import Outcome, Store
 from inference.quota.admission import LEASE_MS, Grant, InFlight, read_prices
 from inference.quota.scripts import EXTEND_LEASE, RECOVERY_GRACE, RESTORE_HOLD, SETTLEMENT
 from inference.wire.valkey_client import ValkeyClient
-from metering.pricing import cost_nanousd
+from metering.price_book import cost_nanousd
 
 # Valkey may be restarting: an answer waits for it, because nothing goes out unbilled.
 RETRY_AFTER_S = (0, 0.1, 0.5, 1, 2, 4, 8)

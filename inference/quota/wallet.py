@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from metering.pricing import payable_nanousd
+from metering.price_book import payable_nanousd
 
 BOTH, PREVIOUS, CURRENT = "b", "p", "c"  # the months that an amount pays
 

@@ -1,11 +1,15 @@
-from metering.models.credits import CreditBurn, CreditGrant
-from metering.models.earnings import AuthorEarning
-from metering.models.hosting import HostedStyle
-from metering.models.invoices import Invoice, InvoiceLine, InvoiceNumber
-from metering.models.ledger import LedgerEntry, UsageDaily, UsageEvent, UsageMinute
+from metering.models.invoices import CreditBurn, CreditGrant, Invoice, InvoiceLine, InvoiceNumber
+from metering.models.ledger import (
+    AuthorEarning,
+    HostedStyle,
+    LedgerEntry,
+    RefusedRequest,
+    TrainingHold,
+    UsageDaily,
+    UsageEvent,
+    UsageMinute,
+)
 from metering.models.plans import Plan, PlanVersion, Price, PriceBook, StylePrice, Subscription
-from metering.models.refusals import RefusedRequest
-from metering.models.trainings import TrainingHold
 
 __all__ = [
     "AuthorEarning",

@@ -1,9 +1,13 @@
-"""Usage and its cost. Every number on a page is derived from these rows."""
+"""Usage and its cost, with what comes of it: authors' earnings, hosted styles, holds of trainings, refusals.
+
+Every number on a page is derived from these rows.
+"""
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from core.message_fields import MessageField
 from tenants.models.keys import ApiKey
 from tenants.models.people import Tenant
 
@@ -181,3 +185,129 @@ class UsageMinute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.style}@{self.version_number} at {self.minute:%Y-%m-%d %H:%M}"
+
+
+class AuthorEarning(models.Model):
+    """An author's share of a workspace's usage of a style on a UTC day, written with that usage."""
+
+    author = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="earnings")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", help_text="Who used it.")
+    style = models.UUIDField()
+    style_name = models.CharField(max_length=100)
+    day = models.DateField()
+    requests = models.BigIntegerField()
+    tokens = models.BigIntegerField()
+    cost_nanousd = models.BigIntegerField(help_text="Of the usage.")
+    share_nanousd = models.BigIntegerField(help_text="Percentage of each request's cost, rounded down.")
+    earned_nanousd = models.BigIntegerField(
+        null=True, help_text="The earned part of the share, from paid usage. Empty: not decided yet."
+    )
+    shares_member = models.BooleanField(
+        default=False, db_default=False, help_text="The two workspaces had a member in common in that month."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["author", "day", "style", "tenant"], name="one_earning_a_day"),
+        ]
+        indexes = [models.Index(fields=["-day", "-id"], name="earnings_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.style_name} on {self.day}"
+
+
+class HostedStyle(models.Model):
+    """A workspace's private style that an engine had loaded at some moment of a month; never changed."""
+
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="hosted_styles", verbose_name="workspace"
+    )
+    style = models.UUIDField()
+    style_name = models.CharField(max_length=100)
+    period = models.CharField(max_length=7, help_text="Month in UTC, such as 2026-11.")
+    noted_at = models.DateTimeField(auto_now_add=True, help_text="When it was first hosted in that month.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["style", "period"], name="hosted_once_a_month")]
+        indexes = [
+            models.Index(fields=["tenant", "-period", "-id"], name="hosted_newest_of_tenant"),
+            models.Index(fields=["-period", "-id"], name="hosted_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.style_name} in {self.period}"
+
+
+class RefusedRequest(models.Model):
+    """One request that was not served, and why. What it asked is not kept."""
+
+    request_id = models.CharField(max_length=40, unique=True)
+    # The index below begins with the tenant.
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="refused_requests", db_index=False
+    )
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="refused_requests")
+    at = models.DateTimeField()
+    model_name = models.CharField(max_length=100, blank=True, help_text="As requested, if the body was read.")
+    status = models.PositiveSmallIntegerField(help_text="HTTP status.")
+    code = models.CharField(max_length=60)
+    reason = MessageField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["tenant", "-at", "-id"], name="refused_newest_of_tenant"),
+            models.Index(fields=["at"], name="refused_oldest"),  # for the pruning
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.request_id}: {self.code}"
+
+
+class TrainingHoldQuerySet(models.QuerySet["TrainingHold"]):
+    def open(self) -> "TrainingHoldQuerySet":
+        """Return the holds of trainings whose charge is not in the ledger yet."""
+        return self.filter(settled_at=None)
+
+
+class TrainingHold(models.Model):
+    """The most that one training can cost, held from before its start until its end.
+
+    It counts from the moment it is written. Only once it is confirmed may the training start
+    (quota_sync/training_holds.py). The charge itself is a ledger entry with the training's id.
+    """
+
+    training = models.UUIDField(primary_key=True)
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="training_holds", verbose_name="workspace"
+    )
+    token_nanousd = models.BigIntegerField("price per token", help_text="In effect when it was held.")
+    most_tokens = models.BigIntegerField(help_text="It is never charged for more than these.")
+    nanousd = models.BigIntegerField("amount held")
+    period = models.CharField(max_length=7, help_text="Month (UTC) in which it was held, such as 2026-11.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    confirmed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was certain that nothing in flight exceeds what is left."
+    )
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="When the training was charged.")
+
+    objects = TrainingHoldQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(most_tokens__gte=0, token_nanousd__gte=0), name="held_tokens_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(nanousd=models.F("most_tokens") * models.F("token_nanousd")),
+                name="held_at_the_price",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["-created_at", "-training"], name="training_holds_newest"),
+            models.Index(
+                fields=["tenant"], condition=Q(settled_at=None), name="open_training_holds_of_tenant"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Training hold of {self.tenant}"

@@ -8,7 +8,7 @@ from core import months
 from metering import plans
 from metering.credits import MAX_CREDIT_NANOUSD, Credit, open_charges, open_credits, settle_charges
 from metering.models import Invoice, PlanVersion
-from metering.pricing import payable_nanousd
+from metering.price_book import payable_nanousd
 from metering.trainings import TrainingCosts, read_costs
 from metering.unpaid import owed_before_nanousd, unpaid_cap_nanousd
 from tenants.models import Tenant

@@ -2,18 +2,27 @@
 
 PostgreSQL is the truth, Valkey has a copy. An action that changes something in the snapshot calls
 `mark_changed` in its transaction. If the publishing after the commit fails, a periodic task repeats it: the
-tenant's generation stays stale (`generations.stale_generations`).
+tenant's generation stays stale. As in Kubernetes, `generation` counts changes and `observed_generation` is
+the last one that was published: a copy is stale while it is lower.
+
+Planned changes (plans, prices, each month's credits) are in Valkey before they are due. Otherwise the limits
+of all workspaces would expire in the same moment, when a month or a new price begins, and each first request
+would read its workspace from PostgreSQL. Admission puts what came ahead in force, by Valkey's clock.
 """
 
 import json
-from collections.abc import Iterable
+import logging
+import time
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import batched
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Q
+from django.db import DatabaseError, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 
 from core import months, valkey
@@ -21,7 +30,6 @@ from events.models import EventType, OutboxEvent
 from metering import plans, trainings
 from metering.plan_limits import PLAN_LIMITS, By
 from metering.quota_sync.credit_field import credit_fields
-from metering.quota_sync.generations import bump_generations, overtake_generation
 from tenants.models import ApiKey, Scope, Tenant
 
 LIMITS = (
@@ -277,3 +285,97 @@ def _unix_ms_or_empty(moment: datetime | None) -> str:
 
 def _number_or_empty(limit: int | None) -> str:
     return "" if limit is None else str(limit)
+
+
+# redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
+type Store = Any
+
+logger = logging.getLogger(__name__)
+
+RUN_S = 1.5  # the drain waits in the same queue
+TENANTS_PER_READ = 1000
+
+
+def publish_planned_changes(client: Store, now: datetime) -> int:
+    """Publish some workspaces whose limits change soon and whose snapshot does not say so; return how many.
+
+    Safe to repeat: who is published knows the change, and is left alone.
+    """
+    _, month_ends = months.bounds(months.period_of(now))
+    planned = plans.next_change_of_any(now)
+    latest = now + COMING_KNOWN_BEFORE
+    if month_ends > latest and (planned is None or planned > latest):
+        return 0
+    published = 0
+    until_s = time.monotonic() + RUN_S
+    for tenant_id in find_unprepared(client, now):
+        try:
+            publish_snapshot(tenant_id)
+        except DatabaseError:  # the next ones have a right to theirs
+            logger.exception("limits of %s could not be published before they change", tenant_id)
+            continue
+        published += 1
+        if time.monotonic() >= until_s:
+            break
+    return published
+
+
+def find_unprepared(client: Store, now: datetime) -> Iterator[UUID]:
+    """Yield the workspaces whose limits in Valkey change soon and do not have what they will be.
+
+    At a month's end these are all that wrote in it, else those whose limits expire.
+    """
+    now_ms = int(now.timestamp() * 1000)
+    latest_ms = int((now + COMING_KNOWN_BEFORE).timestamp() * 1000)
+    period = months.period_of(now)
+    _, month_ends = months.bounds(period)
+    is_last_hours = month_ends <= now + COMING_KNOWN_BEFORE
+    tenant_ids = Tenant.objects.values_list("pk", flat=True).order_by("pk")
+    for some_ids in batched(tenant_ids, TENANTS_PER_READ):
+        pipeline = client.pipeline(transaction=False)
+        for tenant_id in some_ids:
+            pipeline.hget(valkey.limits_key(tenant_id), "coming_at")
+            pipeline.pexpiretime(valkey.limits_key(tenant_id))
+            pipeline.hexists(valkey.account_key(tenant_id, period), "used")
+        found = pipeline.execute()
+        for tenant_id, coming_at, expires_ms, has_written in zip(
+            some_ids, found[::3], found[1::3], found[2::3], strict=True
+        ):
+            is_prepared = bool(coming_at) and int(coming_at) > now_ms
+            is_published = coming_at is not None
+            expires_soon = 0 < expires_ms <= latest_ms
+            if is_published and not is_prepared and (expires_soon or (is_last_hours and has_written)):
+                yield tenant_id
+
+
+def bump_generations(tenant_ids: Iterable[UUID]) -> None:
+    """Count a change of some tenants that the data plane must see, in the caller's transaction."""
+    Tenant.objects.filter(pk__in=list(tenant_ids)).update(generation=F("generation") + 1)
+
+
+def bump_all_generations() -> None:
+    """Count a change of every tenant, such as new prices. A periodic task publishes them."""
+    # No publication here: it would be one write to Valkey for each workspace, within this transaction.
+    Tenant.objects.update(generation=F("generation") + 1)
+
+
+def stale_generations() -> dict[UUID, int]:
+    """Return tenant → generation of the tenants whose last change is not published yet."""
+    return dict(Tenant.objects.stale().values_list("pk", "generation"))
+
+
+def overtake_generation(tenant_id: UUID, published: int) -> bool:
+    """Count a tenant up past what Valkey has, if not even now it has been counted so far; return whether.
+
+    Usually another publisher read a later change and was quicker. A tenant that is behind Valkey was restored
+    from a backup.
+    """
+    behind = Tenant.objects.filter(pk=tenant_id, generation__lt=published)
+    return bool(behind.update(generation=published + 1))
+
+
+def observe_generation(tenant_id: UUID, generation: int) -> None:
+    """Record that a tenant's generation is published. An older one than recorded changes nothing."""
+    # Two publishers may end in either order; the number only rises.
+    behind = Tenant.objects.filter(pk=tenant_id, observed_generation__lt=generation)
+    behind.update(observed_generation=generation)

@@ -35,8 +35,7 @@ from metering.credits import lock_tenant
 from metering.ledger import usage_of
 from metering.models import Invoice, LedgerEntry, TrainingHold
 from metering.quota_sync.credit_field import MonthCount, credits_beside
-from metering.quota_sync.generations import bump_generations
-from metering.quota_sync.snapshot import mark_changed, publish_snapshot, valkey_now
+from metering.quota_sync.snapshot import bump_generations, mark_changed, publish_snapshot, valkey_now
 from metering.unpaid import has_paid_invoice, unpaid_cap_nanousd
 from tenants.models import Tenant
 

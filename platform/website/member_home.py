@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from accounts.onboarding import Onboarding, hide_steps, onboarding_of
 from adapters.public import engine_readiness, newest_uploads, styles_in_use
 from billing.public import latest_requests, monthly_report
-from metering.refusals import RefusedLately
+from metering.request_log import RefusedLately
 from operations.sample_data.removal import has_sample_data
 from tenants.access import MemberRequest, member_required
 from tenants.action_view import action_view

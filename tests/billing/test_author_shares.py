@@ -13,7 +13,7 @@ from hypothesis.extra.django import TestCase
 
 from accounts.workspaces import create_tenant
 from billing import author_shares
-from metering.earned_shares import decide_shares
+from metering.earnings import decide_shares
 from metering.ledger import record_events
 from metering.models import AuthorEarning, CreditGrant, Invoice, LedgerEntry
 from metering.reconciliation import compare_earnings

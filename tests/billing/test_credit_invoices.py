@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from accounts.workspaces import create_tenant
-from billing.invoices import closing, invoices
+from billing import tasks
+from billing.invoices import invoices
 from core import months
 from metering import credits
 from metering.models import CreditBurn, Invoice, LedgerEntry
@@ -254,8 +255,8 @@ def test_reconciling_finds_a_workspace_that_used_more_than_its_credits(paying):
 
 def test_credits_expire_with_the_month_also_without_an_invoice(paying):
     grant(paying, CENT, last_period="2026-10", now=OCTOBER)
-    for tenant_ids in closing.batches_to_draft("2026-10"):
-        closing.draft("2026-10", tenant_ids)
+    for tenant_ids in tasks.batches_to_draft("2026-10"):
+        tasks.draft_batch("2026-10", tenant_ids)
     assert not Invoice.objects.exists()
     entry = LedgerEntry.objects.get(source_id__startswith="expiry")
     assert (entry.kind, entry.amount_nanousd) == ("grant", CENT)
@@ -264,8 +265,8 @@ def test_credits_expire_with_the_month_also_without_an_invoice(paying):
 def test_credits_that_an_invoice_is_to_burn_do_not_expire_before_it(paying):
     grant(paying, CENT, last_period="2026-10", now=OCTOBER)
     use(paying, 20_000)
-    for tenant_ids in closing.batches_to_draft("2026-10"):
-        closing.draft("2026-10", tenant_ids)
+    for tenant_ids in tasks.batches_to_draft("2026-10"):
+        tasks.draft_batch("2026-10", tenant_ids)
     assert not LedgerEntry.objects.filter(source_id__startswith="expiry").exists()
     invoices.finalize_invoice(Invoice.objects.get(), NOVEMBER)
     assert LedgerEntry.objects.get(source_id__startswith="expiry").amount_nanousd == CENT - 8_000_000

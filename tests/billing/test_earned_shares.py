@@ -12,7 +12,7 @@ from accounts import members
 from accounts.workspaces import create_tenant
 from billing import author_shares
 from billing.invoices import invoices
-from metering.earned_shares import decide_shares
+from metering.earnings import decide_shares
 from metering.models import AuthorEarning, Invoice, LedgerEntry
 from tenants.access import Access
 from tenants.models import Membership, Tenant, User

@@ -10,7 +10,7 @@ from billing.invoices import invoices
 from billing.views import invoices as invoice_views
 from core.money import NANO
 from events.models import NoticeMail, OutboxEvent
-from events.notices.compose import compose_mail
+from events.notices.sending import compose_mail
 from metering.ledger import record_events
 from metering.models import PlanVersion, Price, PriceBook
 from metering.plans import newest_plan_version

@@ -7,12 +7,11 @@ from django.utils import timezone
 from billing import month_report
 from core import months
 from core.money import NANO, usd
-from metering.allowance import Allowance, allowance_of, month_limits
+from metering.allowance import Allowance, allowance_of, describe_overage, month_limits, usage_sentence
 from metering.credits import grant_credit
 from metering.ledger import record_events, usage_of
 from metering.models import Price, Subscription
 from metering.plans import newest_plan_version
-from metering.usage_text import describe_overage, usage_sentence
 from tests.tenants.builders import issue_key
 
 START, END = months.bounds("2026-11")

@@ -14,8 +14,8 @@ from hypothesis.extra.django import TestCase
 from accounts.workspaces import create_tenant
 from billing import month_report, thresholds
 from billing.invoices import invoices
-from billing.invoices.closing import batches_to_draft
-from billing.revenue import used_nanousd
+from billing.public import used_nanousd
+from billing.tasks import batches_to_draft
 from core import months
 from core.money import NANO
 from events.models import OutboxEvent

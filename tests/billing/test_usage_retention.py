@@ -7,14 +7,14 @@ import pytest
 from django.db import connection
 from django.urls import reverse
 
-from billing import usage_retention
+from billing import public
 from billing.invoices import invoices
 from core import months
 from metering import partitions
 from metering.ledger import record_events, usage_of
 from metering.models import AuthorEarning, Invoice, LedgerEntry, Subscription, UsageDaily, UsageEvent
 from metering.reconciliation import compare_earnings, compare_invoices, compare_usage
-from metering.usage import UsageDeleted, UsageFilter, sum_usage, usage_events
+from metering.usage_report import UsageDeleted, UsageFilter, sum_usage, usage_events
 from operations.retention import delete_old
 from tenants.models import Tenant
 from tests.billing.builders import STYLE, bill, put_on, share
@@ -78,11 +78,11 @@ def test_an_old_month_goes_and_everything_that_is_shown_stays(acme, old):
     assert (usage_of(acme.pk, MONTH), kept_rows()) == before
     assert compare_usage(MONTH) == []
     assert compare_invoices(MONTH) == []
-    assert usage_retention.drop_old_months() == []
+    assert public.drop_old_months() == []
 
 
 def test_the_days_of_a_deleted_month_are_still_compared_with_the_ledger(acme, old):
-    usage_retention.drop_old_months()
+    public.drop_old_months()
     UsageDaily.objects.update(completion_tokens=1)
     [found] = compare_usage(MONTH)
     assert found.places == ("ledger", "days")
@@ -91,7 +91,7 @@ def test_the_days_of_a_deleted_month_are_still_compared_with_the_ledger(acme, ol
 @pytest.mark.parametrize("kept", [0, 7, 12])
 def test_what_is_kept_stays(acme, old, settings, kept):
     settings.USAGE_EVENTS_KEPT_MONTHS = kept
-    assert usage_retention.drop_old_months() == []
+    assert public.drop_old_months() == []
     assert UsageEvent.objects.count() == len(old)
 
 
@@ -107,16 +107,16 @@ def test_a_month_that_is_not_invoiced_stays_with_those_after_it(acme, used, sett
     if is_drafted:
         invoices.draft_invoice(acme, MONTH)
     settings.USAGE_EVENTS_KEPT_MONTHS = 3
-    assert usage_retention.drop_old_months() == []
+    assert public.drop_old_months() == []
     assert "usage events of 2026-04 are kept: acme: " in caplog.text
     assert UsageEvent.objects.count() == len(used) + 1
     bill(acme, MONTH, NOW)
-    assert usage_retention.drop_old_months() == [MONTH, NEXT, "2026-06"]
+    assert public.drop_old_months() == [MONTH, NEXT, "2026-06"]
 
 
 def test_a_month_whose_events_are_not_the_ledger_stays(acme, old, caplog):
     UsageEvent.objects.filter(request_id=old[0].request_id).update(completion_tokens=1)
-    assert usage_retention.drop_old_months() == []
+    assert public.drop_old_months() == []
     assert "acme: ledger" in caplog.text
     assert UsageEvent.objects.count() == len(old)
 
@@ -128,10 +128,10 @@ def test_authors_shares_are_compared_before_their_events_go(acme, charlies, used
     settings.USAGE_EVENTS_KEPT_MONTHS = 6
     booked = AuthorEarning.objects.get()
     AuthorEarning.objects.update(share_nanousd=booked.share_nanousd + 1)
-    assert usage_retention.drop_old_months() == []
+    assert public.drop_old_months() == []
     assert "charlies-prose: share of acme's usage" in caplog.text
     AuthorEarning.objects.update(share_nanousd=booked.share_nanousd)
-    assert usage_retention.drop_old_months() == [MONTH]
+    assert public.drop_old_months() == [MONTH]
     assert compare_earnings(MONTH) == []
     assert AuthorEarning.objects.get() == booked
 
@@ -141,15 +141,15 @@ def test_a_crash_before_the_drop_changes_nothing(acme, old, monkeypatch):
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(usage_retention, "compare_earnings", crash)
+        patch.setattr(public, "compare_earnings", crash)
         with pytest.raises(Crash):
-            usage_retention.drop_old_months()
+            public.drop_old_months()
     assert UsageEvent.objects.count() == len(old)
-    assert usage_retention.drop_old_months() == [MONTH]
+    assert public.drop_old_months() == [MONTH]
 
 
 def test_a_replay_of_a_deleted_request_is_not_recorded_and_late_usage_counts_now(acme, charlies, old):
-    usage_retention.drop_old_months()
+    public.drop_old_months()
     before = usage_of(acme.pk, MONTH)
     late = make_event(charlies, admitted_at=APRIL, completion_tokens=9)  # charlie has no invoice of April
     failed = replace(old[-1], request_id="another")
@@ -170,7 +170,7 @@ def test_drains_write_while_a_month_goes(acme, old):
     def drain() -> int:
         return sum(record_events([event]) for event in waiting)
 
-    dropped, again, *recorded = race(*[usage_retention.drop_old_months] * 2, *[drain] * 3)
+    dropped, again, *recorded = race(*[public.drop_old_months] * 2, *[drain] * 3)
     assert sorted([*dropped, *again])[0] == MONTH
     assert sum(recorded) == len(events)
     assert usage_of(acme.pk, "2026-11").tokens == sum(event.tokens for event in events)
@@ -183,7 +183,7 @@ def test_pages_and_api_say_that_a_month_is_no_longer_there(acme, old, alice_clie
         return alice_client.get(reverse("billing:invoice", args=[Invoice.objects.get().pk])).text
 
     assert reverse("api:usage.events") in invoice_page()
-    usage_retention.drop_old_months()
+    public.drop_old_months()
     assert "request log. The totals here come from the ledger" in invoice_page()
     assert reverse("api:usage.events") not in invoice_page()
     with pytest.raises(UsageDeleted, match="up to 2026-04-30 were deleted"):

@@ -13,9 +13,9 @@ from django.utils import timezone
 from core.money import NANO
 from events.models import WebhookEndpoint
 from metering.ledger import record_events
-from polyscribe.commands import raw, show
-from polyscribe.commands.choices import Scope
+from polyscribe.commands import main, show
 from polyscribe.commands.main import app
+from polyscribe.commands.session import Scope
 from polyscribe.commands.show import dollars, moment
 from tenants.models import ApiKey
 from tenants.models import Scope as ServiceScope
@@ -195,7 +195,7 @@ def test_any_request_of_the_api_can_be_sent(logged_in, things):
 
 def test_pages_are_opened(logged_in, things, monkeypatch):
     opened: list[str] = []
-    monkeypatch.setattr(raw.typer, "launch", opened.append)
+    monkeypatch.setattr(main.typer, "launch", opened.append)
 
     logged_in("open", "usage")
     logged_in("open", "brand-voice")

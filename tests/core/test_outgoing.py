@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.payments import backoff
+from billing.payments import providers
 from core.outgoing import RetrySchedule, work_off
 from events.models import WebhookEndpoint
 from events.notices import sending
@@ -35,7 +35,7 @@ def test_the_schedules_are_those_that_the_documents_promise():
     assert delivery.RETRIES.give_up_after == timedelta(days=3)
     assert sending.RETRIES.after_s == (60, 300, 900, 1_800, 3_600)
     assert sending.RETRIES.give_up_after == timedelta(days=1)
-    assert backoff.RETRIES.after_s == (3_600, 21_600, 86_400, 259_200)
+    assert providers.RETRIES.after_s == (3_600, 21_600, 86_400, 259_200)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from core import months
 from metering.ledger import record_events, usage_of
 from metering.models import Invoice, LedgerEntry, UsageDaily, UsageEvent
 from metering.plans import limits_of
-from metering.pricing import cost_nanousd
+from metering.price_book import cost_nanousd
 from tenants.models import ApiKey
 from tests.profiles import examples
 from tests.racing import race

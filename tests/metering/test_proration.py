@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from core import months
 from metering.models import Plan, PlanVersion
-from metering.proration import CENT, Stay, month_terms
+from metering.plans import CENT, Stay, month_terms
 
 START, END = months.bounds("2026-11")
 USD = 10**9

@@ -2,7 +2,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from metering.ledger import record_events
-from metering.version_stats import VersionFigures, version_figures
+from metering.style_usage import VersionFigures, version_figures
 from tests.tenants.builders import NOW
 
 

@@ -18,7 +18,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 from accounts.workspaces import create_tenant
 from adapters.models import Style
 from events.models import NoticeKind
-from events.notices.choices import unsubscribe_url
+from events.notices.catalog import unsubscribe_url
 from metering.ledger import record_events
 from stack.folders import ROOT
 from tenants.invitation_links import token_of

@@ -3,9 +3,9 @@
 import pytest
 
 from billing.payments import payments
-from billing.payments.manual_provider import ManualProvider
+from billing.payments.providers import ManualProvider
 from events.models import WebhookEndpoint
-from events.webhooks import signing
+from events.webhooks import delivery
 from provenance import checks
 from tenants.models import Tenant, User
 from tests.config.things import Arguments, lay_things
@@ -30,7 +30,7 @@ def ready(of_acme, settings, monkeypatch) -> None:
     monkeypatch.setattr(payments, "current_provider", CardsWithoutProvider)
     monkeypatch.setattr(payments, "_provider_of", lambda payment: CardsWithoutProvider())
     settings.BASE_MODEL = "base"
-    WebhookEndpoint.objects.update(sealed_secret=signing.seal_secret(signing.new_secret()))
+    WebhookEndpoint.objects.update(sealed_secret=delivery.seal_secret(delivery.new_secret()))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from events.outbox import record_event
 from keys import actions
 from metering.ledger import Event
 from metering.plans import limits_of
-from metering.pricing import cost_nanousd
+from metering.price_book import cost_nanousd
 from tenants.access import Access
 from tenants.models import ApiKey, Membership, Scope, Tenant, User
 

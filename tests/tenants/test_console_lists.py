@@ -13,7 +13,7 @@ from core import estimated_paginator, months
 from core.estimated_paginator import EstimatedPaginator
 from metering.ledger import record_events
 from metering.models import LedgerEntry, UsageEvent, UsageMinute
-from metering.version_stats import VersionFigures, version_figures
+from metering.style_usage import VersionFigures, version_figures
 from operations.retention import delete_old
 from tests.tenants.builders import NOW
 

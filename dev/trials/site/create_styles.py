@@ -16,7 +16,7 @@ from django.conf import settings
 
 from adapters import object_store
 from adapters.models import AdapterVersion, BaseModel, Status, Style
-from metering.quota_sync.generations import bump_generations
+from metering.quota_sync.snapshot import bump_generations
 from tenants.models import Tenant
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")

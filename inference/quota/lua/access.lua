@@ -9,7 +9,7 @@ local function denied(workspace_state, key_state, expires_at, now, may_lack_scop
   if expires_s and expires_s * 1000 <= now then return {'denied', 'expired'} end
 end
 
--- Applies a change of a workspace's limits that was known ahead, once it is due (quota_sync/planned_changes.py): nobody
+-- Applies a change of a workspace's limits that was known ahead, once it is due (quota_sync/snapshot.py): nobody
 -- has to publish it then. Returns whether the limits have changed.
 local function apply_due_change(limits_key, coming_at, now)
   local due = tonumber(coming_at)

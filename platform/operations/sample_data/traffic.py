@@ -9,7 +9,7 @@ from uuid import UUID
 from core import months
 from metering.ledger import Event
 from metering.models import UsageEvent
-from metering.pricing import Prices, cost_nanousd
+from metering.price_book import Prices, cost_nanousd
 
 DAY = timedelta(days=1)
 SATURDAY = 5  # as datetime.weekday() counts

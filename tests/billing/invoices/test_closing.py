@@ -6,7 +6,7 @@ import pytest
 
 from accounts.workspaces import create_tenant
 from billing import tasks
-from billing.invoices import closing, invoices
+from billing.invoices import invoices
 from core.money import NANO
 from metering import credits
 from metering.models import Invoice
@@ -44,7 +44,7 @@ def enqueued(monkeypatch):
 
 
 def test_a_month_is_drafted_and_finalized_in_batches(six, enqueued, monkeypatch):
-    monkeypatch.setattr(closing, "BATCH_SIZE", 4)
+    monkeypatch.setattr(tasks, "BATCH_SIZE", 4)
     tasks.draft_invoices(PERIOD)
     assert [len(tenant_ids) for _, tenant_ids in enqueued] == [4, 2]
     assert not Invoice.objects.exists()
@@ -64,7 +64,7 @@ def test_a_month_is_drafted_and_finalized_in_batches(six, enqueued, monkeypatch)
 
 
 def test_a_batch_that_fails_holds_up_no_other_and_comes_again(six, enqueued, monkeypatch):
-    monkeypatch.setattr(closing, "BATCH_SIZE", 2)
+    monkeypatch.setattr(tasks, "BATCH_SIZE", 2)
     tasks.draft_invoices(PERIOD)
     real = invoices.draft_invoice
 

@@ -21,8 +21,7 @@ from core.money import NANO
 from events.models import OutboxEvent
 from metering.ledger import record_events
 from metering.models import Invoice, LedgerEntry, Plan, PlanVersion, Subscription, UsageEvent
-from metering.plans import newest_plan_version
-from metering.proration import FeeShare
+from metering.plans import FeeShare, newest_plan_version
 from metering.reconciliation import compare_usage
 from tenants.models import User
 from tests.billing.builders import CENT, NOVEMBER, OCTOBER, backdate, bill, put_on, use

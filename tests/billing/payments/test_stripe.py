@@ -14,8 +14,7 @@ from billing.invoices import invoices
 from billing.invoices.credit_notes import issue_credit_note
 from billing.models import Payment, PaymentAccount, PaymentEvent
 from billing.payments import auto_top_up, payments
-from billing.payments.backoff import MAX_FAILURES
-from billing.payments.providers import NoSavedCard, ProviderUnavailable
+from billing.payments.providers import MAX_FAILURES, NoSavedCard, ProviderUnavailable
 from billing.payments.stripe_provider import StripeProvider
 from core import months
 from core.money import NANO

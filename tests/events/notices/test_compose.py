@@ -7,7 +7,7 @@ import pytest
 
 from events.models import EventType, NoticeMail
 from events.notices.catalog import ALWAYS_SENT, NOTICES
-from events.notices.compose import compose_mail
+from events.notices.sending import compose_mail
 from tests.events.notices.conftest import EVENTS, INVOICE_ID, TRAINING
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from events.models import EventType, NoticeKind, NoticeMail
-from events.notices import choices, sending
+from events.notices import catalog, sending
 from events.notices.catalog import ALWAYS_SENT, CHOOSABLE
 from tenants.models import Membership
 
@@ -24,7 +24,7 @@ def muted_by(user) -> list[str]:
 @pytest.fixture
 def link(alice_alone, settings) -> str:
     """The path of Alice's link that switches mail about webhooks off."""
-    return choices.unsubscribe_url(alice_alone, NoticeKind.WEBHOOKS).removeprefix(settings.SITE_URL)
+    return catalog.unsubscribe_url(alice_alone, NoticeKind.WEBHOOKS).removeprefix(settings.SITE_URL)
 
 
 def checked(page) -> int:
@@ -95,7 +95,7 @@ def test_mail_programs_unsubscribe_by_one_click_without_session_or_token(alice, 
 
 
 def test_a_click_leaves_other_choices_as_they_are(client, alice_alone, alice, link):
-    choices.choose_kinds(alice_alone, ["webhooks", "usage"])
+    catalog.choose_kinds(alice_alone, ["webhooks", "usage"])
     client.post(link)
     assert set(muted_by(alice)) == {
         "canaries",
@@ -112,10 +112,10 @@ def test_a_click_leaves_other_choices_as_they_are(client, alice_alone, alice, li
 def forged(alice_alone) -> dict[str, str]:
     return {
         "another salt": signing.dumps([alice_alone.pk, "webhooks"]),
-        "another key": signing.dumps([alice_alone.pk, "webhooks"], key="x" * 50, salt=choices.SALT),
-        "nobody": signing.dumps([0, "webhooks"], salt=choices.SALT),
-        "what is always sent": signing.dumps([alice_alone.pk, "keys"], salt=choices.SALT),
-        "no kind": signing.dumps([alice_alone.pk, "everything"], salt=choices.SALT),
+        "another key": signing.dumps([alice_alone.pk, "webhooks"], key="x" * 50, salt=catalog.SALT),
+        "nobody": signing.dumps([0, "webhooks"], salt=catalog.SALT),
+        "what is always sent": signing.dumps([alice_alone.pk, "keys"], salt=catalog.SALT),
+        "no kind": signing.dumps([alice_alone.pk, "everything"], salt=catalog.SALT),
         "no token": "abc",
     }
 

@@ -5,7 +5,7 @@ from django.db import transaction
 
 from accounts.workspaces import suspend_tenant
 from events.models import EventType, NoticeKind, NoticeMail
-from events.notices import choices
+from events.notices import catalog
 from events.notices.catalog import ALWAYS_SENT, NOTICES, Audience, queue_mails
 from tenants.models import Membership, User
 from tests.tenants.builders import issue_key
@@ -65,13 +65,13 @@ def test_admins_hear_what_owners_hear_and_billing_managers_of_money(
 
 def test_a_member_who_switched_a_kind_off_hears_nothing_of_it_and_everything_else(happen, addressed, bob):
     place = Membership.objects.get(user=bob)
-    choices.choose_kinds(place, [kind for kind in NoticeKind if kind != NoticeKind.SHARES])
+    catalog.choose_kinds(place, [kind for kind in NoticeKind if kind != NoticeKind.SHARES])
     assert addressed(happen(EventType.STYLE_SHARED)) == {ALICE}
     assert addressed(happen(EventType.STYLE_OFFER_DECIDED)) == {ALICE, BOB}
 
 
 def test_what_is_about_security_reaches_even_those_who_switched_everything_off(happen, addressed, bob):
-    choices.choose_kinds(Membership.objects.get(user=bob), [])
+    catalog.choose_kinds(Membership.objects.get(user=bob), [])
     for event_type, notice in NOTICES.items():
         is_told = notice.kind in ALWAYS_SENT and notice.audience is not Audience.OWNERS
         assert (BOB in addressed(happen(event_type))) == is_told, event_type

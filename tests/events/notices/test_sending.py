@@ -8,7 +8,7 @@ from django.core import mail
 
 from events import tasks
 from events.models import EventType, NoticeKind, NoticeMail
-from events.notices import choices, sending
+from events.notices import catalog, sending
 from tenants.models import Membership
 from tests.events.notices.conftest import refused, statuses
 from tests.racing import race
@@ -172,7 +172,7 @@ def test_a_person_gets_so_many_of_a_kind_an_hour_and_is_told_of_the_rest(to_alic
 
 def test_what_was_switched_off_meanwhile_is_not_sent(alice_alone, to_alice):
     to_alice()
-    choices.switch(alice_alone, NoticeKind.WEBHOOKS, is_wanted=False)
+    catalog.switch(alice_alone, NoticeKind.WEBHOOKS, is_wanted=False)
     sending.send_due()
     assert statuses() == ["unwanted"]
     assert mail.outbox == []

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from events import tasks
 from events.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
-from events.webhooks import delivery, endpoints, signing
+from events.webhooks import delivery, endpoints
 from events.webhooks.transport import BadUrl, RefusedAddress
 from operations.retention import delete_old
 from tenants.models import AuditEntry
@@ -31,7 +31,7 @@ def test_an_endpoint_is_made_with_a_secret_that_is_stored_unreadable(owner, acme
     endpoint.refresh_from_db()
     assert (endpoint.tenant, endpoint.created_by, endpoint.is_enabled) == (acme, alice, True)
     assert endpoint.event_types == ["key.created", "key.revoked"]
-    assert signing.unseal_secret(endpoint.sealed_secret) == secret
+    assert delivery.unseal_secret(endpoint.sealed_secret) == secret
     assert secret[6:] not in endpoint.sealed_secret
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.actor, entry.tenant) == ("webhook_endpoint.created", alice, acme)

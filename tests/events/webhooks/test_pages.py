@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from events.models import WebhookDelivery, WebhookEndpoint
-from events.webhooks import delivery, endpoints, signing
+from events.webhooks import delivery, endpoints
 from tenants.access import Access
 from tests.events.webhooks.conftest import LIMITS, answering
 
@@ -28,7 +28,7 @@ def test_a_secret_is_shown_once(alice_client, presented):
     page = alice_client.post(address("webhooks"), facts)
     made = WebhookEndpoint.objects.get()
     secret = page.context["secret"]
-    assert secret == signing.unseal_secret(made.sealed_secret)
+    assert secret == delivery.unseal_secret(made.sealed_secret)
     assert secret in page.text
     assert "no-store" in page["Cache-Control"]
     assert (made.url, made.description, made.event_types) == (URL, "Chat", ["version.serving", "key.created"])
@@ -39,7 +39,7 @@ def test_a_secret_is_shown_once(alice_client, presented):
 def test_a_new_secret_is_shown_once_and_the_old_one_is_said_to_live_on(alice_client, endpoint):
     page = alice_client.post(address("rotate_webhook_secret", endpoint.pk))
     endpoint.refresh_from_db()
-    assert page.context["secret"] == signing.unseal_secret(endpoint.sealed_secret)
+    assert page.context["secret"] == delivery.unseal_secret(endpoint.sealed_secret)
     assert "We also sign with the previous secret" in page.text
     assert page.context["secret"] not in alice_client.get(address("webhook", endpoint.pk)).text
 

@@ -22,9 +22,9 @@ from django.db import connection
 from accounts.subscriptions import subscribe_tenant
 from accounts.workspaces import create_tenant, playground_key
 from adapters.routing import style_table
-from billing import adjustments, author_shares, counters, plan_changes
+from billing import author_shares, counters, plan_changes
 from billing import tasks as billing_tasks
-from billing.invoices import closing, invoices
+from billing.invoices import credit_notes, invoices
 from billing.models import PaymentAccount
 from billing.payments import auto_top_up, payments
 from core import months
@@ -36,7 +36,7 @@ from inference.quota import ledger_drain, scripts, settlement
 from inference.quota.admission import CacheMiss, Caller, Grant
 from inference.quota.settlement import sweep_expired_holds
 from labs import fake_stripe
-from metering import credits, hosting, partitions, price_book
+from metering import credits, partitions, price_book
 from metering import tasks as metering_tasks
 from metering.models import (
     CreditBurn,
@@ -50,7 +50,7 @@ from metering.models import (
     StylePrice,
     UsageEvent,
 )
-from metering.quota_sync import planned_changes
+from metering.quota_sync import snapshot
 from metering.quota_sync.snapshot import publish_snapshot
 from tenants.models import Tenant, User
 from tests.inference.builders import (
@@ -151,13 +151,13 @@ def clock(valkey, monkeypatch) -> Clock:
     monkeypatch.setattr(settlement, "SETTLEMENT", with_moved_clock(scripts.SETTLEMENT))
     monkeypatch.setattr(settlement, "EXTEND_LEASE", with_moved_clock(scripts.EXTEND_LEASE))
     # What a dead drain had read is taken over only when the test says so, however slow the machine is.
-    monkeypatch.setattr(planned_changes, "RUN_S", 600)  # likewise
+    monkeypatch.setattr(snapshot, "RUN_S", 600)  # likewise
     patient = partial(ledger_drain.drain_usage, take_over_after_ms=10**9)
     monkeypatch.setattr(ledger_drain, "drain_usage", patient)
     monkeypatch.setattr(
         tasks.current_app, "send_task", lambda _, args, **__: billing_tasks.draft_invoices(*args)
     )
-    monkeypatch.setattr(closing, "BATCH_SIZE", 6)  # several for twenty workspaces
+    monkeypatch.setattr(billing_tasks, "BATCH_SIZE", 6)  # several for twenty workspaces
     for batch in (billing_tasks.draft_batch, billing_tasks.finalize_batch):
         monkeypatch.setattr(batch, "apply_async", lambda args, batch=batch, **_: batch(*args))
     return clock
@@ -268,14 +268,14 @@ class World:
 
     def adjust(self, number: int, amount: int) -> None:
         book = self.books[number]
-        adjustments.adjust_month(book.tenant, amount, reason="As agreed", actor="op")
+        credit_notes.adjust_month(book.tenant, amount, reason="As agreed", actor="op")
         book.adjusted[months.period_of(self.clock.now)] += amount
 
     def host(self, number: int, styles: int) -> None:
         book = self.books[number]
-        hosted = [hosting.Hosted(book.tenant.pk, uuid4(), f"style-{n}") for n in range(styles)]
+        hosted = [price_book.Hosted(book.tenant.pk, uuid4(), f"style-{n}") for n in range(styles)]
         for _ in range(2):  # as every ten minutes
-            hosting.record_hosted(hosted, months.period_of(self.clock.now))
+            price_book.record_hosted(hosted, months.period_of(self.clock.now))
         book.hosted[months.period_of(self.clock.now)] += styles
 
     def save_card(self, number: int) -> None:
@@ -387,7 +387,7 @@ class World:
         sweep_expired_holds(self.store)
         ledger_drain.drain_usage(self.store, "drain")
         self.top_up()
-        planned_changes.publish_planned_changes(self.store, self.clock.now)
+        snapshot.publish_planned_changes(self.store, self.clock.now)
 
     # the books
 

@@ -45,7 +45,7 @@ from inference.quota.admission import Caller, Grant, InFlight, PeriodRollover, P
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import sweep_expired_holds
 from metering.models import LedgerEntry, UsageEvent
-from metering.pricing import cost_nanousd
+from metering.price_book import cost_nanousd
 from tests.inference.builders import (
     open_tables,
     place,

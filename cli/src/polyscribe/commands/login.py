@@ -13,9 +13,8 @@ import typer
 from typer import Argument, BadParameter, Context, Option, Typer
 
 from polyscribe.commands import completion, show
-from polyscribe.commands.choices import Scope
 from polyscribe.commands.factory import Command, Facts
-from polyscribe.commands.session import JsonFlag, session_of
+from polyscribe.commands.session import JsonFlag, Scope, session_of
 from polyscribe.errors import LoginExpired, LoginRefused, NotFound, Object
 from polyscribe.settings import (
     ADDRESS_VARIABLE,

@@ -7,9 +7,15 @@ from typer import Argument, BadParameter, Option, Typer
 
 from polyscribe.client import Client, is_id
 from polyscribe.commands import completion
-from polyscribe.commands.choices import Scope, read_end, read_event_types, read_https
 from polyscribe.commands.factory import Command, Facts, add_commands, option
-from polyscribe.commands.session import StyleArgument, VersionArgument
+from polyscribe.commands.session import (
+    Scope,
+    StyleArgument,
+    VersionArgument,
+    read_end,
+    read_event_types,
+    read_https,
+)
 from polyscribe.commands.show import moment
 from polyscribe.errors import NotFound, Object
 from polyscribe.settings import replace_key

@@ -8,8 +8,7 @@ from typer import BadParameter, Context, Option
 
 from polyscribe.client import Client
 from polyscribe.commands import completion, show
-from polyscribe.commands.choices import read_day, read_groups
-from polyscribe.commands.session import JsonFlag, open_client, session_of
+from polyscribe.commands.session import JsonFlag, open_client, read_day, read_groups, session_of
 from polyscribe.commands.show import clock, count, dollars, moment
 from polyscribe.errors import Object
 

@@ -17,10 +17,9 @@ import httpx
 from typer import BadParameter, Context, Exit, Option, Typer
 
 from polyscribe.commands import show
-from polyscribe.commands.choices import read_local_address
 from polyscribe.commands.factory import add_commands
 from polyscribe.commands.resources import ENDPOINTS, EndpointArgument, EventOption, find_endpoint
-from polyscribe.commands.session import JsonFlag, open_client, session_of
+from polyscribe.commands.session import JsonFlag, open_client, read_local_address, session_of
 from polyscribe.commands.show import clock, parse_time
 from polyscribe.errors import Object
 from polyscribe.transport import USER_AGENT, describe
@@ -29,7 +28,7 @@ POLL_S = 2.0
 # An event is dated before its transaction ends, so it may turn up behind a younger one.
 OVERLAP = timedelta(seconds=60)
 TIMEOUT_S = 10.0  # as deliveries have
-TEST_POLLS = 15  # a test waits behind what the endpoint did not take before
+TEST_POLLS = 15  # a test passes what waits, but other endpoints may have their turn
 
 app = Typer(name="webhooks", help="Manage webhook endpoints.", no_args_is_help=True)
 add_commands(app, *ENDPOINTS)
@@ -53,9 +52,7 @@ def trigger_event(context: Context, endpoint: EndpointArgument, as_json: JsonFla
     elif delivery["attempts"]:
         show.print_note(f"Delivery failed: {delivery['failure']}")
     else:
-        show.print_note(
-            "It is waiting for an earlier event that couldn't be delivered. See the endpoint's deliveries."
-        )
+        show.print_note("The test event hasn't been sent yet. See the endpoint's deliveries.")
     if delivery["status"] != "delivered":
         raise Exit(1)
 

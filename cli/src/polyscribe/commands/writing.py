@@ -12,9 +12,15 @@ from typer import Argument, BadParameter, Context, Exit, Option
 
 from polyscribe.client import Client
 from polyscribe.commands import completion, show
-from polyscribe.commands.choices import read_text, read_version_name
 from polyscribe.commands.factory import Command, Facts
-from polyscribe.commands.session import JsonFlag, StyleArgument, TextArgument, open_client
+from polyscribe.commands.session import (
+    JsonFlag,
+    StyleArgument,
+    TextArgument,
+    open_client,
+    read_text,
+    read_version_name,
+)
 from polyscribe.commands.show import count
 from polyscribe.errors import Object, PolyscribeError
 

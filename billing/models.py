@@ -1,12 +1,18 @@
-"""Payments of workspaces: what was asked of a payment provider, and what came of it. No card data is here."""
+"""Payments, billing details and credit notes. No card data is here.
+
+A payment is what was asked of a payment provider, and what came of it. A credit note corrects a finalized
+invoice; the database refuses to change one.
+"""
 
 from uuid import uuid4
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from core.message_fields import MessageField
+from core.names import validate_name, validate_text
 from metering.models import Invoice
 from tenants.models import Tenant
 
@@ -127,3 +133,103 @@ class PaymentEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"
+
+
+MAX_ADDRESS = 300  # characters
+
+
+class BillingDetails(models.Model):
+    """Name, address and tax id as invoices have them. Each keeps those of the day it was finalized."""
+
+    tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, related_name="billing_details")
+    name = models.CharField(
+        _("billed to"),
+        max_length=100,
+        blank=True,
+        validators=[validate_name],
+        help_text=_("A company or a person. Defaults to the workspace's name."),
+    )
+    address = models.TextField(
+        max_length=MAX_ADDRESS,
+        blank=True,
+        validators=[validate_text],
+        help_text=_("Full postal address."),
+    )
+    tax_id = models.CharField(
+        _("tax id"),
+        max_length=40,
+        blank=True,
+        validators=[validate_name],
+        help_text=_("Such as a VAT number. It's shown on invoices; we don't verify it."),
+    )
+    reference = models.CharField(
+        _("your reference"),
+        max_length=60,
+        blank=True,
+        validators=[validate_name],
+        help_text=_("Such as a purchase order number."),
+    )
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "billing details"
+
+    def __str__(self) -> str:
+        return self.name or str(self.tenant)
+
+    def as_text(self) -> str:
+        """Return the lines that stand on an invoice."""
+        lines = [str(self)]
+        for line in self.address.splitlines():
+            if line.strip():
+                lines.append(line.strip())
+        if self.tax_id:
+            lines.append(gettext_noop("Tax ID {tax_id}").format(tax_id=self.tax_id))
+        if self.reference:
+            lines.append(gettext_noop("Reference {reference}").format(reference=self.reference))
+        return "\n".join(lines)
+
+
+class CreditNote(models.Model):
+    """An amount that is asked no more, or given back, of one finalized invoice, with the reason.
+
+    All notes of an invoice together are at most its total.
+    """
+
+    class Settlement(models.TextChoices):
+        OWED = "owed", _("reduces the amount due")
+        CREDITS = "credits", _("returned as credits")
+        REFUND = "refund", _("refunded")
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="credit_notes")
+    number = models.PositiveIntegerField(unique=True)
+    amount_nanousd = models.BigIntegerField(help_text="In whole cents, more than zero.")
+    settlement = models.CharField(max_length=10, choices=Settlement)
+    reason = models.CharField(max_length=200, help_text="Visible to the customer.")
+    actor = models.CharField(max_length=80)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_nanousd__gt=0), name="credit_notes_are_positive"),
+            # A form that is sent twice credits once.
+            models.UniqueConstraint(
+                fields=["invoice", "reason"],
+                name="one_credit_note_a_reason",
+                violation_error_message=_("This invoice already has a credit note with this reason."),
+            ),
+        ]
+        ordering = ["number"]
+
+    def __str__(self) -> str:
+        return f"CN-{self.number:06d}"
+
+
+class CreditNoteNumber(models.Model):
+    """The last number that a credit note got: one row, locked by who takes the next."""
+
+    last = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.last)

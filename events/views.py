@@ -1,16 +1,17 @@
-"""Pages about webhooks: endpoints, what was sent to them, and what they answered."""
+"""Pages about webhooks: endpoints, what was sent to them, and what they answered; and the page "Notices"."""
 
 import json
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
+from typing import cast
 from uuid import UUID
 
 from django import forms
 from django.contrib import messages
 from django.forms import model_to_dict
 from django.forms.boundfield import BoundWidget
-from django.http import HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.functional import Promise, lazy
@@ -18,17 +19,21 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods
 
 from core.names import validate_text
 from core.page_failures import failures_shown
 from core.page_parts import is_part_wanted, render_page_or_part
-from events.models import EventType, WebhookDelivery, WebhookEndpoint
-from events.models.events import MAX_URL_LENGTH
+from events.models import MAX_URL_LENGTH, EventType, WebhookDelivery, WebhookEndpoint
+from events.notices import catalog
+from events.notices.catalog import ALWAYS_SENT, CHOOSABLE
 from events.webhooks import endpoints
 from events.webhooks.delivery import render_event
+from tenants import current
 from tenants.access import MemberRequest, access_of, member_required
 from tenants.action_view import action_view
+from tenants.models import Membership
 from tenants.roles import Permission, requires
 
 DELIVERIES_SHOWN = 30
@@ -215,3 +220,60 @@ def _deliveries_context(request: MemberRequest, endpoint: WebhookEndpoint) -> di
         "older_than": shown[-2].public_id if len(shown) > DELIVERIES_SHOWN else None,
         "is_on_its_way": rows is newest and soon.exists(),
     }
+
+
+class NoticesForm(forms.Form):
+    """Which kinds of notices a member gets."""
+
+    kinds = forms.MultipleChoiceField(
+        label=_("Email me when"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=[(kind.value, kind.label) for kind in CHOOSABLE],
+        error_messages={"invalid_choice": _("Choose from the notifications below.")},
+    )
+
+
+def _notices_page(request: MemberRequest, form: NoticesForm | None) -> HttpResponse:
+    muted = _own_membership(request).muted_notices
+    wanted = [kind.value for kind in CHOOSABLE if kind not in muted]
+    context = {
+        "form": form or NoticesForm(initial={"kinds": wanted}),
+        "wanted_count": len(wanted),
+        "always": sorted(ALWAYS_SENT),
+    }
+    return render(request, "events/notices.html", context)
+
+
+@action_view(
+    Permission.READ, to_read=Permission.READ, form=NoticesForm, page=_notices_page, to="events:notices"
+)
+def choose_notices(request: MemberRequest, form: NoticesForm) -> str:
+    """Show and change which notices of the workspace a member gets."""
+    catalog.choose_kinds(_own_membership(request), form.cleaned_data["kinds"])
+    return gettext("Saved.")
+
+
+# The token is what lets a person in: mail programs post here without a session (RFC 8058).
+@csrf_exempt
+@never_cache
+@require_http_methods(["GET", "POST"])
+def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
+    """Switch one kind of notices off, or on again. Only a POST changes it: scanners of mail follow links."""
+    try:
+        membership, kind = catalog.read_token(token)
+    except catalog.BadLink as error:
+        raise Http404(error.message) from None
+    if request.method == "POST":
+        catalog.switch(membership, kind, is_wanted=request.POST.get("wanted") == "1")
+    context = {
+        "kind": kind,
+        "workspace": membership.tenant,
+        "is_wanted": kind not in membership.muted_notices,
+        "is_done": request.method == "POST",
+    }
+    return render(request, "events/unsubscribe.html", context)
+
+
+def _own_membership(request: MemberRequest) -> Membership:
+    return cast(Membership, current.current_membership(request))  # `member_required` found it

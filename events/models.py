@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from core.message_fields import MessageField
 from core.messages import MessageDecoder, MessageEncoder
 from core.outgoing import Leased, LeasedQuerySet
-from tenants.models.people import Tenant, User
+from tenants.models.invitations import Invitation
+from tenants.models.people import Membership, Tenant, User
 
 MAX_URL_LENGTH = 500
 
@@ -112,9 +113,9 @@ class WebhookEndpointQuerySet(LeasedQuerySet["WebhookEndpoint"]):
         An endpoint that a worker has leased is left out.
         """
         pending = WebhookDelivery.objects.pending().filter(endpoint=OuterRef("pk"))
-        is_test = Q(event__type=EventType.WEBHOOK_TEST)
-        oldest = Subquery(pending.exclude(is_test).order_by("pk").values("next_attempt_at")[:1])
-        test = Subquery(pending.filter(is_test).order_by("next_attempt_at").values("next_attempt_at")[:1])
+        times = pending.values("next_attempt_at")
+        oldest = Subquery(times.filter(is_test=False).order_by("pk")[:1])
+        test = Subquery(times.filter(is_test=True).order_by("next_attempt_at")[:1])
         next_attempt_at = Least(oldest, test)  # PostgreSQL's passes over NULL
         free = self.free(now).filter(is_enabled=True)
         due = free.annotate(next_attempt_at=next_attempt_at).filter(next_attempt_at__lte=now)
@@ -133,7 +134,7 @@ class WebhookEndpoint(Leased):
     event_types = ArrayField(
         models.CharField(max_length=40), default=list, blank=True, help_text="Empty: all types."
     )
-    # Encrypted, not digested: each delivery is signed with it. events/webhooks/signing.py knows the key.
+    # Encrypted, not digested: each delivery is signed with it. events/webhooks/delivery.py knows the key.
     sealed_secret = models.TextField(editable=False)
     sealed_previous_secret = models.TextField(blank=True, editable=False)
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -182,6 +183,7 @@ class WebhookDelivery(models.Model):
     public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
     endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries")
     event = models.ForeignKey(OutboxEvent, on_delete=models.CASCADE, related_name="deliveries")
+    is_test = models.BooleanField(default=False, db_default=False, help_text="It passes what waits.")
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)
@@ -227,3 +229,88 @@ class ReachedThreshold(models.Model):
 
     def __str__(self) -> str:
         return f"{self.percent} % of {self.measure} in {self.period}"
+
+
+INVITATION = "invitation"  # the kind of a mail to somebody who is no member yet
+
+
+class NoticeKind(models.TextChoices):
+    """What a member gets, or switches off, together."""
+
+    USAGE = "usage", _("Usage reaches 50, 80 or 100% of a month's tokens, budget or credits")
+    UPLOADS = "uploads", _("An uploaded version is rejected or can't be loaded")
+    TRAININGS = "trainings", _("A training of a style finishes or fails")
+    CANARIES = "canaries", _("A canary ends automatically")
+    SHARES = "shares", _("Another workspace shares a style with this one")
+    OFFERS = "offers", _("An offer to the public catalogue is approved or declined")
+    WEBHOOKS = (
+        "webhooks",
+        _("A webhook endpoint is disabled, by operators or after failing for three days"),
+    )
+    INVOICES = "invoices", _("A month's invoice is ready")
+    PAYMENTS = (
+        "payments",
+        _("The plan or a selected style's price changes, or an automatic top-up is declined"),
+    )
+    KEYS = "keys", _("An API key is created, rotated or revoked")
+    WORKSPACE = "workspace", _("The workspace is suspended, reinstated or scheduled for deletion")
+
+
+class NoticeMailQuerySet(LeasedQuerySet["NoticeMail"]):
+    def due(self, now: datetime) -> "NoticeMailQuerySet":
+        """Return mails to send now, those that wait longest first."""
+        unsent = self.free(now).filter(status=NoticeMail.Status.PENDING, next_attempt_at__lte=now)
+        return unsent.order_by("next_attempt_at", "pk")
+
+
+class NoticeMail(Leased):
+    """One mail to a member about an event, with which it goes after 30 days; or one with an invitation."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        SENT = "sent"
+        SKIPPED = "skipped", "Skipped: too many of its kind within an hour"
+        UNWANTED = "unwanted", "Switched off before it was sent"
+        FAILED = "failed"
+
+    # Names the mail itself (Message-ID): a mail that is sent twice is known by it.
+    public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
+    # Empty in rows from before. An invitation's mail stays in its workspace's limit when the invitation ends.
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="mails", null=True, verbose_name="workspace"
+    )
+    event = models.ForeignKey(OutboxEvent, on_delete=models.CASCADE, related_name="mails", null=True)
+    membership = models.ForeignKey(
+        Membership, on_delete=models.CASCADE, related_name="mails", null=True, db_index=False
+    )
+    invitation = models.ForeignKey(Invitation, on_delete=models.SET_NULL, related_name="mails", null=True)
+    kind = models.CharField(max_length=20, choices=[*NoticeKind.choices, (INVITATION, _("Invitation"))])
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, help_text="When it was sent, skipped or abandoned.")
+    failure = models.CharField(max_length=300, blank=True, help_text="Why the last attempt failed.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = NoticeMailQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["event", "membership"], name="one_mail_a_member")]
+        indexes = [
+            models.Index(fields=["membership", "kind", "ended_at"], name="mails_of_a_member"),
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(status="pending"),
+                name="mails_to_send",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} to {self.recipient}: {self.status}"
+
+    @property
+    def recipient(self) -> str:
+        """The address that it goes to: where its member is reached now. Empty once an invitation is gone."""
+        if self.membership:
+            return self.membership.user.email
+        return self.invitation.email if self.invitation else ""

@@ -1,1 +1,0 @@
-"""The studio's pages about a workspace: its API keys, its usage, its beginning."""
