@@ -156,7 +156,7 @@ class BoundedBackend(GuidanceBackend):
 def close_objects(schema: Any) -> dict[str, Any]:
     """Return a schema whose objects have no properties but those that it names, unless it says otherwise.
 
-    A small model would write others until the limit. Its own `x-guidance` goes: those are llguidance's orders.
+    A small model would write others until the limit. Its own `x-guidance` goes: llguidance obeys it.
     """
     if schema is True:
         return {}
