@@ -65,12 +65,13 @@ class BoundedGrammar(GuidanceGrammar):
     def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
         """Follow the tokens. Returns True also for wrong ones: the next token is dropped, and says why."""
         self.left_s += FOLLOW_TOKEN_S * len(tokens)
+        if self.failure:
+            return True
         # vLLM lets anything follow an end, such as the token that `min_tokens` leaves.
-        has_ended = self.ll_matcher.is_stopped() and not self.ll_matcher.is_error()
-        if has_ended:
-            is_valid = self.stop_token_ids.issuperset(tokens)
-        else:
-            is_valid = bool(self.failure) or self._measure(super().accept_tokens, request_id, tokens)
+        has_ended = self.ll_matcher.is_stopped()
+        is_valid = self._measure(super().accept_tokens, request_id, tokens)
+        if has_ended and not self.stop_token_ids.issuperset(tokens):
+            is_valid = False
         if not is_valid and not self.failure:
             self.failure = INVALID_GRAMMAR
         return True
@@ -156,7 +157,7 @@ class BoundedBackend(GuidanceBackend):
 def close_objects(schema: Any) -> dict[str, Any]:
     """Return a schema whose objects have no properties but those that it names, unless it says otherwise.
 
-    A small model would write others until the limit. Its `x-guidance` goes: those are llguidance's orders.
+    A small model would write others until the limit. Its own `x-guidance` goes: llguidance obeys it.
     """
     if schema is True:
         return {}
