@@ -14,9 +14,8 @@ from enum import StrEnum
 from core.sentences import sentence_ends
 from training.corpus.build import Corpus
 from training.corpus.instructions import Instruction, usable_answers
-from training.corpus.keywords import LEAST_KEYWORDS, KeywordIndex
+from training.corpus.names import LEAST_KEYWORDS, Cast, KeywordIndex
 from training.corpus.passages import Passage
-from training.corpus.renaming import Cast
 from training.corpus.sampling import draw
 from training.corpus.shingles import shares_shingle
 from training.text.words import WORD, count_words
