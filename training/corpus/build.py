@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from training.corpus.documents import SourceDocument
 from training.corpus.errors import CorpusTooSmall, NothingHeldOut
 from training.corpus.limits import STANDARD_LIMITS, CorpusLimits
-from training.corpus.passages import Passage, cut_passages, make_passage
+from training.corpus.passages import Passage, cut_passages, draw, make_passage, sample_evenly
 from training.corpus.pieces import Border
-from training.corpus.sampling import draw, sample_evenly
 from training.corpus.worksheet import Run, Use, Worksheet
 
 # What is held out: whole documents if there are enough, otherwise the ends of long ones.

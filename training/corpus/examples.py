@@ -15,8 +15,7 @@ from core.sentences import sentence_ends
 from training.corpus.build import Corpus
 from training.corpus.instructions import Instruction, usable_answers
 from training.corpus.names import LEAST_KEYWORDS, Cast, KeywordIndex
-from training.corpus.passages import Passage
-from training.corpus.sampling import draw
+from training.corpus.passages import Passage, draw
 from training.corpus.shingles import shares_shingle
 from training.text.words import WORD, count_words
 

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from training.corpus.passages import Passage
-from training.corpus.sampling import draw
+from training.corpus.passages import Passage, draw
 from training.corpus.stop_words import EVERYDAY, stop_words
 from training.text.languages import FUNCTION_WORDS
 from training.text.words import WORD, normalize_word
