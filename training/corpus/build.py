@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from training.corpus.documents import SourceDocument
-from training.corpus.errors import CorpusTooSmall, NothingHeldOut
-from training.corpus.limits import STANDARD_LIMITS, CorpusLimits
+from training.corpus.limits import STANDARD_LIMITS, CorpusLimits, CorpusTooSmall, NothingHeldOut
 from training.corpus.passages import Passage, cut_passages, draw, make_passage, sample_evenly
 from training.corpus.pieces import Border
 from training.corpus.worksheet import Run, Use, Worksheet
