@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from lxml import etree
 
-from training.reading.charsets import decode
+from training.reading.cleaning import decode
 from training.reading.drafts import Draft
 from training.reading.limits import ReadingLimits
 from training.reading.markup import ParagraphTarget
