@@ -5,12 +5,32 @@ Cleaning is idempotent: `clean(clean(draft))` has the same paragraphs.
 
 import codecs
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 from training.reading.characters import SOFT_HYPHEN, normalise
 from training.reading.documents import Refused
 from training.reading.drafts import Draft, Paragraph
 from training.reading.lines import Hyphenation, divide_block
+from training.text.words import count_words
+
+# How much of a text is in quotation marks: speech, or other people's words.
+
+# Each from an opening mark to the next closing one: “English”, „German“, «French», »German«, "typed",
+# 「Japanese」. Single marks are left out: they are apostrophes, too.
+QUOTATION = re.compile(r"“[^“”]*”|„[^„“”]*[“”]|«[^«»]*»|»[^«»]*«|\"[^\"]*\"|「[^「」]*」|『[^『』]*』")
+
+
+def quotation_share(paragraphs: Iterable[Paragraph], words: int) -> float:
+    """Return which share of all words is in quotation marks or marked as a quotation, 0 to 1."""
+    quoted = 0
+    for paragraph in paragraphs:
+        if paragraph.is_quoted:
+            quoted += count_words(paragraph.text)
+        else:
+            quoted += sum(map(count_words, QUOTATION.findall(paragraph.text)))
+    return round(quoted / words, 3) if words else 0.0
+
 
 # Bytes → text, for the encodings of people's files: UTF-8, UTF-16, windows-1252 and declared ones.
 
