@@ -10,7 +10,7 @@ from training.reading.documents import Refused
 from training.reading.drafts import Draft
 from training.reading.formats.html import HtmlTarget, read_html
 from training.reading.limits import ReadingLimits
-from training.reading.markup import parse_tree
+from training.reading.lines import parse_tree
 from training.reading.packages import Package
 
 CONTAINER = "META-INF/container.xml"
