@@ -14,8 +14,7 @@ from io import BytesIO, RawIOBase
 from pathlib import PurePosixPath
 from typing import IO
 
-from training.reading.documents import Refused
-from training.reading.limits import MIB, ReadingLimits
+from training.reading.documents import MIB, ReadingLimits, Refused
 from training.reading.packages import check_member
 
 FORMATS = frozenset({"zip", "tar", "tar.gz"})

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from training.reading.documents import Refused
-from training.reading.limits import MIB, ReadingLimits
+from training.reading.documents import MIB, ReadingLimits, Refused
 
 CHUNK_BYTES = 256 * 1024
 ENCRYPTED_FLAG = 0x1

@@ -5,9 +5,15 @@ from typing import Protocol, cast
 
 from training.reading.characters import lost_share
 from training.reading.cleaning import clean, quotation_share
-from training.reading.documents import ReadDocument, Refused, printable_name, refuse_document
+from training.reading.documents import (
+    MIB,
+    ReadDocument,
+    ReadingLimits,
+    Refused,
+    printable_name,
+    refuse_document,
+)
 from training.reading.drafts import Draft
-from training.reading.limits import MIB, ReadingLimits
 from training.text.languages import detect_language
 from training.text.words import count_words
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from training.reading.documents import Refused
+from training.reading.documents import ReadingLimits, Refused
 from training.reading.drafts import Draft
-from training.reading.limits import ReadingLimits
 from training.reading.lines import XmlTarget, parse_xml
 from training.reading.packages import Package
 
