@@ -43,7 +43,7 @@ from training.openai_api.shapes import (
     DeletedFile,
     StoredFile,
 )
-from training.reading.recognition import ENDINGS
+from training.reading.readers import ENDINGS
 
 PREFIX = "file-"
 MAX_FILES = 10_000

@@ -14,7 +14,7 @@ from training.reading.documents import (
     parse_document,
     refuse_document,
 )
-from training.reading.recognition import ENDINGS, ending_of
+from training.reading.readers import ENDINGS, ending_of
 from training.reading.sandbox import run_child
 
 __all__ = ["ENDINGS", "LIMITS", "ReadDocument", "ending_of", "read_document"]
