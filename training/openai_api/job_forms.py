@@ -16,7 +16,7 @@ from training.models import File
 from training.models.trainings import MAX_EPOCHS
 from training.openai_api.errors import NotFineTunable
 from training.openai_api.file_views import find_file
-from training.openai_api.hyperparameters import AUTO, HyperparametersBody, MethodBody
+from training.openai_api.forms import AUTO, HyperparametersBody, MethodBody
 
 BASE = "base"
 MAX_SUFFIX = 64

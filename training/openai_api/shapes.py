@@ -7,7 +7,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
-from training.openai_api.hyperparameters import HyperparametersBody, MethodBody
+from training.openai_api.forms import HyperparametersBody, MethodBody
 
 MODEL = "acme/my-voice@1"
 JOB_ID = "ftjob-8a4d2f4c6a524f0cbb1f3f5a5f7f0a10"
