@@ -20,10 +20,15 @@ from training import actions, file_actions
 from training.actions import Action
 from training.models import Status, Training, TrainingEvent
 from training.openai_api import job_presenters as presenters
-from training.openai_api.base import TrainingView
-from training.openai_api.errors import NoSuchJob
 from training.openai_api.job_forms import JobBody, is_storable, read_job
-from training.openai_api.shapes import FILE_ID, FineTuningCheckpoint, FineTuningEvent, FineTuningJob
+from training.openai_api.shapes import (
+    FILE_ID,
+    FineTuningCheckpoint,
+    FineTuningEvent,
+    FineTuningJob,
+    NoSuchJob,
+    TrainingView,
+)
 
 METADATA = re.compile(r"metadata\[(.{1,64})\]")
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
