@@ -27,6 +27,8 @@ from training.errors import BadDocument
 from training.models import Document, Status, Training
 from training.reading import ENDINGS, ending_of
 from training.views.common import (
+    NameForm,
+    name_language,
     own_document,
     own_training,
     page_of,
@@ -34,8 +36,6 @@ from training.views.common import (
     training_form,
     training_page,
 )
-from training.views.forms import NameForm
-from training.views.language_names import name_language
 
 MAX_SHOWN = 200
 MAX_NAME = 200
