@@ -19,7 +19,7 @@ from core.money import usd
 from metering import trainings as metering
 from metering.models import LedgerEntry, TrainingHold
 from tenants.console import NoDelete
-from training import endings, summary
+from training import results, summary
 from training.models import Document, Training, TrainingEvent
 from training.notes import TrainingFailure
 
@@ -250,4 +250,4 @@ class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
         is_danger=True,
     )
     def stop(self, request: HttpRequest, training: Training, reason: str) -> None:
-        endings.cancel_training(training, TrainingFailure.STOPPED(reason=reason))
+        results.cancel_training(training, TrainingFailure.STOPPED(reason=reason))

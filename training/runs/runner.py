@@ -22,7 +22,7 @@ from django.utils import timezone
 from adapters.errors import NotStored
 from core.errors import DomainError, Unavailable
 from core.messages import Message
-from training import endings, starting, storage
+from training import results, starting, storage
 from training.models import Status, StopRequest, Training, TrainingEvent, TrainingQuerySet
 from training.notes import TrainingFailure, TrainingNote
 from training.results import ADAPTER, FILES
@@ -166,7 +166,7 @@ def _run(training: Training) -> None:
         starting.hold_price(training)  # the process that queued it may have died before
         training.move(before=Status.QUEUED, after=Status.RUNNING, ran_at=timezone.now())
     if training.attempts >= MAX_ATTEMPTS:
-        endings.fail_training(training, TrainingFailure.CRASHED(times=MAX_ATTEMPTS))
+        results.fail_training(training, TrainingFailure.CRASHED(times=MAX_ATTEMPTS))
         logger.error("training %s stopped %d times without a new checkpoint", training.pk, MAX_ATTEMPTS)
         return
     training.attempts += 1
@@ -344,7 +344,7 @@ def _conclude(training: Training, folder: Path, progress: Progress) -> None:
     save(training, folder)
     training.refresh_from_db(fields=["stop_request", "failure"])
     if training.stop_request == StopRequest.CANCEL:
-        endings.end_training(training, before=Status.RUNNING, after=Status.CANCELLED)
+        results.end_training(training, before=Status.RUNNING, after=Status.CANCELLED)
     elif training.stop_request == StopRequest.PAUSE:
         training.move(before=Status.RUNNING, after=Status.PAUSED, stop_request=StopRequest.NONE)
     # Otherwise a worker takes it again: after an evaluation, or because this one is shutting down.
@@ -359,4 +359,4 @@ def _record_crash(training: Training, progress: Progress, error: Exception) -> N
         storage.discard_file(training.pk, storage.CHECKPOINT)
     failure = FAILURES.get(reported.get("code", ""))
     if failure:
-        endings.fail_training(training, failure())
+        results.fail_training(training, failure())
