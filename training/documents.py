@@ -21,7 +21,7 @@ from core import locks, valkey
 from core.errors import Unavailable
 from core.messages import NO_MESSAGE, Message
 from core.sizes import MIB
-from training import storage, storage_quota
+from training import storage
 from training.errors import BadDocument, TrainingMoved
 from training.models import Document, Training
 from training.models import Status as TrainingStatus
@@ -164,7 +164,7 @@ def delete_document(document: Document) -> None:
 
 def _create_documents(training: Training, files: Mapping[str, int]) -> list[Document]:
     with transaction.atomic():
-        storage_quota.require_room(training.tenant, sum(files.values()))
+        storage.require_room(training.tenant, sum(files.values()))
         _lock_open(training)
         _require_room(training, files)
         documents = []
