@@ -11,7 +11,7 @@ from django.db import transaction
 from adapters.models import AdapterVersion, Evaluation
 from adapters.object_store import Upload
 from tenants.access import Access
-from training import documents, endings, enqueue, erasure, evaluations, preparation, starting
+from training import documents, enqueue, erasure, evaluations, preparation, results, starting
 from training.models import Document, Training
 from training.models.trainings import MAX_EPOCHS
 
@@ -143,14 +143,14 @@ def start_training(
 @transaction.atomic
 def pause_training(access: Access, training: Training) -> None:
     """Pause a training after its current step. Repeating it has no effect. Raises TrainingMoved."""
-    if endings.request_pause(training):
+    if results.request_pause(training):
         access.audit("training.paused", training)
 
 
 @transaction.atomic
 def resume_training(access: Access, training: Training) -> None:
     """Resume a paused training. Raises TrainingMoved."""
-    endings.resume_training(training)
+    results.resume_training(training)
     access.audit("training.resumed", training)
     enqueue.enqueue_run()
 
@@ -158,7 +158,7 @@ def resume_training(access: Access, training: Training) -> None:
 @transaction.atomic
 def cancel_training(access: Access, training: Training) -> None:
     """Cancel a training; completed steps are charged. Repeating it has no effect. Raises TrainingMoved."""
-    if endings.cancel_training(training):
+    if results.cancel_training(training):
         access.audit("training.cancelled", training)
 
 

@@ -21,13 +21,13 @@ from core import locks, valkey
 from core.errors import Unavailable
 from core.messages import NO_MESSAGE, Message
 from core.sizes import MIB
-from training import storage, storage_quota
+from training import storage
 from training.errors import BadDocument, TrainingMoved
 from training.models import Document, Training
 from training.models import Status as TrainingStatus
 from training.notes import DocumentFault, TrainingNote
 from training.reading import ENDINGS, ReadDocument, ending_of, read_document
-from training.reading.problems import explain
+from training.reading.documents import explain
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ def delete_document(document: Document) -> None:
 
 def _create_documents(training: Training, files: Mapping[str, int]) -> list[Document]:
     with transaction.atomic():
-        storage_quota.require_room(training.tenant, sum(files.values()))
+        storage.require_room(training.tenant, sum(files.values()))
         _lock_open(training)
         _require_room(training, files)
         documents = []

@@ -15,7 +15,7 @@ from adapters import object_store
 from adapters.errors import StorageUnavailable
 from adapters.models import AdapterVersion, Evaluation
 from tenants.models import Tenant
-from training import endings, storage
+from training import results, storage
 from training.errors import TrainingMoved
 from training.models import Document, Status, Training
 from training.models.trainings import ENDED, OPEN
@@ -127,7 +127,7 @@ def prune_trainings(now: datetime) -> int:
             erase_documents(training)
             pruned += 1
         for training in Training.objects.filter(status=Status.PAUSED, changed_at__lt=now - PAUSES_KEPT):
-            endings.cancel_training(training)  # its hold must not last forever
+            results.cancel_training(training)  # its hold must not last forever
         for training in _old_rows(now)[:BATCH_SIZE]:
             delete_training(training)
             pruned += 1
@@ -141,7 +141,7 @@ def _erase(training: Training) -> None:
     """End a training and delete its texts; those of a running one are deleted after its current step."""
     with suppress(TrainingMoved):  # it is about to become a version, which is erased then
         if not training.is_ended:
-            endings.cancel_training(training)
+            results.cancel_training(training)
         erase_documents(training)
 
 

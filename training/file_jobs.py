@@ -15,7 +15,7 @@ from core.errors import DomainError, Unavailable
 from core.messages import Message
 from inference.public import count_conversation_tokens, refuses_chat
 from metering.quota_sync import training_holds
-from training import endings, preparation, starting, storage
+from training import preparation, results, starting, storage
 from training.corpus import make_canaries, write_canaries
 from training.corpus.canaries import Canary
 from training.errors import TooManyTrainings, TooManyWords
@@ -99,7 +99,7 @@ def _prepare(training: Training) -> None:
         validation = Tally()
         _write_lines(training, storage.VALIDATE, _list_lines(training, validation, is_held_out=True))
     except UnusableFile as error:
-        endings.end_training(training, before=Status.PREPARING, after=Status.FAILED, failure=error.failure)
+        results.end_training(training, before=Status.PREPARING, after=Status.FAILED, failure=error.failure)
         return
     training.move(
         before=Status.PREPARING,
@@ -127,7 +127,7 @@ def _start(training: Training) -> None:
         raise
     except DomainError as error:
         failure = _describe_refusal(error)
-        endings.end_training(training, before=Status.READY, after=Status.FAILED, failure=failure)
+        results.end_training(training, before=Status.READY, after=Status.FAILED, failure=failure)
 
 
 def _describe_refusal(error: DomainError) -> Message:

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from training import actions
-from training.views import cost, drafts, evaluations, progress, review, texts
+from training.views import cost, drafts, progress, review, texts
 
 app_name = "training"
 
@@ -13,7 +13,7 @@ DOCUMENT = f"{TRAINING}documents/<uuid:document_id>/"
 urlpatterns = [
     path("", drafts.list_trainings, name="list"),
     path("new/", drafts.new, name="new"),
-    path("versions/<uuid:version_id>/check/", evaluations.create, name="new_evaluation"),
+    path("versions/<uuid:version_id>/check/", texts.create, name="new_evaluation"),
     path(TRAINING, drafts.show, name="show"),
     path(f"{TRAINING}rename/", texts.rename, name="rename"),
     path(f"{TRAINING}delete/", drafts.delete, name="delete"),
@@ -31,8 +31,8 @@ urlpatterns = [
     path(f"{TRAINING}review/leave-out/", review.leave_out_passages, name="leave_out_passages"),
     path(f"{TRAINING}cost/", cost.show, name="cost"),
     path(f"{TRAINING}start/", cost.start, name="start"),
-    path(f"{TRAINING}check/", evaluations.show_start, name="check"),
-    path(f"{TRAINING}evaluate/", evaluations.evaluate, name="evaluate"),
+    path(f"{TRAINING}check/", texts.show_start, name="check"),
+    path(f"{TRAINING}evaluate/", texts.evaluate, name="evaluate"),
     path(f"{TRAINING}progress/", progress.show, name="progress"),
     path(f"{TRAINING}progress/live/", progress.show_live, name="live"),
     path(f"{TRAINING}pause/", progress.act, {"action": actions.pause_training}, name="pause"),

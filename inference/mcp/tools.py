@@ -180,7 +180,7 @@ CHAT = "/v1/chat/completions"
 MODELS = "/v1/models"
 CHECKS = "/v1/content_provenance_checks"
 RECEIPTS = "/v1/receipts"
-# One of the wordings that styles are trained with: training/corpus/templates.py.
+# One of the wordings that styles are trained with: training/corpus/examples.py.
 REWRITE = "Rewrite the following in my style."
 
 type Report = Callable[[int], Awaitable[None]]

@@ -5,7 +5,7 @@ import random
 from uuid import UUID
 
 from adapters import object_store
-from training import documents, storage, writing
+from training import documents, preparation, storage
 
 WORDS = ("river", "stone", "morning", "window", "paper", "garden", "letter", "shadow", "summer", "winter")
 
@@ -39,7 +39,7 @@ def answer_for_the_base(monkeypatch) -> None:
     def answer(prompts, *, max_tokens):
         return ["Dear neighbour, I would be glad if the nights were quiet."] * len(prompts)
 
-    monkeypatch.setattr(writing, "write_with_base", answer)
+    monkeypatch.setattr(preparation, "write_with_base", answer)
 
 
 def list_stored(training_id: UUID) -> list[str]:

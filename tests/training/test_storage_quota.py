@@ -6,7 +6,7 @@ from django.urls import reverse
 from core.sizes import MIB
 from metering.models import PlanVersion
 from tests.training.builders import read_all
-from training import actions, storage_quota
+from training import actions, storage
 from training.errors import StorageFull
 from training.files import store
 from training.models import Document, File
@@ -21,22 +21,22 @@ def training(access, base_model, valkey):
 
 def test_a_document_counts_as_posted_then_as_text_until_it_is_deleted(acme, access, training):
     [(announced, _)] = actions.add_documents(access, training, {"chapter.docx": 3 * MIB})
-    assert storage_quota.count_stored_bytes(acme) == 3 * MIB
+    assert storage.count_stored_bytes(acme) == 3 * MIB
     actions.delete_document(access, announced)
     text = actions.add_text(access, training, "letter.txt", "Dear Anna, the river had risen. " * 40)
     read_all()
     text.refresh_from_db()
     assert text.status == Document.Status.READ
-    assert storage_quota.count_stored_bytes(acme) == text.text_bytes > 0
+    assert storage.count_stored_bytes(acme) == text.text_bytes > 0
     actions.delete_document(access, text)
-    assert storage_quota.count_stored_bytes(acme) == 0
+    assert storage.count_stored_bytes(acme) == 0
 
 
 def test_a_refused_document_does_not_count(acme, access, training):
     actions.add_text(access, training, "broken.docx", "no archive")
     read_all()
     assert training.documents.get().status == Document.Status.REFUSED
-    assert storage_quota.count_stored_bytes(acme) == 0
+    assert storage.count_stored_bytes(acme) == 0
 
 
 def test_files_and_documents_share_what_the_plan_has(acme, access, training):

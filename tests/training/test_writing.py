@@ -9,7 +9,7 @@ import pytest
 from adapters.models import AdapterVersion, Engine, Style
 from labs.fake_vllm import answers
 from labs.fake_vllm.control_side import FakeVllm
-from training import actions, pipeline, preparation, storage, writing
+from training import actions, pipeline, preparation, storage
 from training.corpus.canaries import CANARIES
 from training.models import Status, Training
 
@@ -107,8 +107,8 @@ def test_without_an_engine_it_waits_and_says_so(access, draft, writer):
 
 
 def test_what_was_written_is_kept_between_turns_and_asked_for_once(access, draft, writer, vllm, monkeypatch):
-    monkeypatch.setattr(writing, "BATCH", 4)
-    monkeypatch.setattr(writing, "TURN_S", 0)
+    monkeypatch.setattr(preparation, "BATCH", 4)
+    monkeypatch.setattr(preparation, "TURN_S", 0)
     waiting = prepare(access, draft)
     turns = 1
     assert waiting.status == Status.PREPARING
@@ -118,9 +118,9 @@ def test_what_was_written_is_kept_between_turns_and_asked_for_once(access, draft
         waiting.refresh_from_db()
         turns += 1
     asked = len(vllm.asked)
-    assert asked == len(json.loads(storage.read_file(waiting.pk, writing.ANSWERS)))
+    assert asked == len(json.loads(storage.read_file(waiting.pk, preparation.ANSWERS)))
     assert turns >= asked / 4
-    monkeypatch.setattr(writing, "TURN_S", 30)
+    monkeypatch.setattr(preparation, "TURN_S", 30)
     left_out = preparation.list_passages(waiting)[0]["id"]
     actions.leave_out_passages(access, waiting, [left_out])
     pipeline.advance_training(waiting)
@@ -138,7 +138,7 @@ def test_a_prompt_that_a_healthy_engine_refuses_gets_keywords(access, draft, wri
 
 
 def test_no_more_is_written_than_a_training_may_have(access, draft, writer, vllm, monkeypatch):
-    monkeypatch.setattr(writing, "MAX_ANSWERS", 3)
+    monkeypatch.setattr(preparation, "MAX_ANSWERS", 3)
     ready = prepare(access, draft)
     assert ready.status == Status.READY
     assert len(vllm.asked) == 3

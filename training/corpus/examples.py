@@ -6,21 +6,188 @@ learned has other names (`renaming.py`). Some examples are everyday instructions
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from training.corpus.beginnings import split_beginning
-from training.corpus.briefs import usable_brief, usable_draft
+from core.sentences import sentence_ends
 from training.corpus.build import Corpus
 from training.corpus.instructions import Instruction, usable_answers
-from training.corpus.keywords import LEAST_KEYWORDS, KeywordIndex
-from training.corpus.passages import Passage
-from training.corpus.renaming import Cast
-from training.corpus.sampling import draw
+from training.corpus.names import LEAST_KEYWORDS, Cast, KeywordIndex
+from training.corpus.passages import Passage, draw
 from training.corpus.shingles import shares_shingle
-from training.corpus.templates import VARIANTS, fill, join_keywords, wordings
-from training.text.words import count_words
+from training.text.words import WORD, count_words
+
+# Where a passage is divided into a beginning, which is given, and a rest, which is learned.
+
+# A third is enough to continue in the same tone; beyond a half, little is left to learn.
+BEGINNING_PERCENT = 30
+LEAST_BEGINNING_PERCENT = 15
+MOST_BEGINNING_PERCENT = 45
+
+
+def split_beginning(text: str) -> tuple[str, str]:
+    """Return the beginning and the rest of a passage.
+
+    They are divided after a sentence or, if none ends nearby, before a word. Neither is empty if the passage
+    has at least two words.
+    """
+    starts = [match.start() for match in WORD.finditer(text)]
+    wanted = starts[len(starts) * BEGINNING_PERCENT // 100 or 1]
+    earliest = starts[len(starts) * LEAST_BEGINNING_PERCENT // 100]
+    latest = starts[len(starts) * MOST_BEGINNING_PERCENT // 100]
+    ends = [end for end in sentence_ends(text) if earliest < end <= latest]
+    cut = min(ends, key=lambda end: abs(end - wanted)) if ends else wanted
+    return text[:cut].strip(), text[cut:].strip()
+
+
+# Whether a writer's answer can be used as a brief or a draft.
+
+LEAST_BRIEF_WORDS = 5
+MOST_BRIEF_WORDS = 60
+# A draft that is much shorter or longer than its passage was cut off, or is about something else.
+LEAST_DRAFT_PERCENT = 50
+MOST_DRAFT_PERCENT = 200
+WHITE_SPACE = re.compile(r"\s+")
+
+
+def usable_brief(answer: str | None, passage: str) -> str | None:
+    """Return a brief in one line and at most 60 words; None if it is missing, empty or quotes the passage."""
+    if answer is None:
+        return None
+    brief = _cut_brief(WHITE_SPACE.sub(" ", answer).strip())
+    if count_words(brief) < LEAST_BRIEF_WORDS or shares_shingle(brief, passage):
+        return None
+    return brief
+
+
+def usable_draft(answer: str | None, passage: str) -> str | None:
+    """Return a draft, or None if it is missing, of another length than the passage, or quotes it."""
+    if answer is None:
+        return None
+    draft = answer.strip()
+    percent = count_words(draft) * 100 // max(1, count_words(passage))
+    if not LEAST_DRAFT_PERCENT <= percent <= MOST_DRAFT_PERCENT or shares_shingle(draft, passage):
+        return None
+    return draft
+
+
+def _cut_brief(brief: str) -> str:
+    """Return at most 60 words of a brief, up to the end of a sentence if one ends in their second half."""
+    words = list(WORD.finditer(brief))
+    if len(words) <= MOST_BRIEF_WORDS:
+        return brief
+    cut = words[MOST_BRIEF_WORDS - 1].end()
+    half = words[MOST_BRIEF_WORDS // 2].end()
+    ends = [end for end in sentence_ends(brief) if half <= end <= cut + 2]
+    return brief[: ends[-1] if ends else cut]
+
+
+# The wordings of the three tasks: several each, so that a style answers what people really type.
+#
+# `{words}` is the length of the answer in words, rounded; a style learns to follow it.
+
+
+@dataclass(frozen=True)
+class Wordings:
+    """The prompts of one language."""
+
+    brief: tuple[str, ...]
+    keywords: tuple[str, ...]
+    draft: tuple[str, ...]
+    continuation: tuple[str, ...]
+
+
+ENGLISH = Wordings(
+    brief=(
+        "{brief}",
+        "Write this for me: {brief}",
+        "Write a passage based on this brief.\n\n{brief}",
+        "Write about {words} words.\n\n{brief}",
+        "Here's what I need: {brief}",
+        "Please write the passage described here: {brief}",
+    ),
+    keywords=(
+        "Write a passage about {keywords}.",
+        "Write a passage that includes the following: {keywords}.",
+        "Write about {words} words on {keywords}.",
+        "Keywords: {keywords}. Turn them into a passage.",
+        "Write this up from my notes: {keywords}.",
+        "Please write something about {keywords}.",
+    ),
+    draft=(
+        "Rewrite this as I would:\n\n{draft}",
+        "Put this in my own voice.\n\n{draft}",
+        "Rewrite the following in my style.\n\n{draft}",
+        "Here's a draft. Make it sound like me.\n\n{draft}",
+        "{draft}\n\nRewrite this in my style.",
+        "This is too plain. Rewrite it the way I write.\n\n{draft}",
+    ),
+    continuation=(
+        "Continue this:\n\n{beginning}",
+        "Continue from here.\n\n{beginning}",
+        "{beginning}\n\nWhat comes next?",
+        "Here's how it begins. Keep going.\n\n{beginning}",
+        "Carry on with this text for about {words} words:\n\n{beginning}",
+        "Write what follows:\n\n{beginning}",
+    ),
+)
+GERMAN = Wordings(
+    brief=(
+        "{brief}",
+        "Schreib das für mich: {brief}",
+        "Schreiben Sie einen Text nach dieser Vorgabe.\n\n{brief}",
+        "Schreib etwa {words} Wörter.\n\n{brief}",
+        "Das brauche ich: {brief}",
+        "Bitte formuliere diese Stelle aus: {brief}",
+    ),
+    keywords=(
+        "Schreib einen Text über {keywords}.",
+        "Schreiben Sie eine Passage, in der das vorkommt: {keywords}.",
+        "Schreib etwa {words} Wörter zu {keywords}.",
+        "Stichwörter: {keywords}. Schreib daraus eine Passage.",
+        "Mach aus diesen Notizen einen Text: {keywords}.",
+        "Bitte schreib etwas über {keywords}.",
+    ),
+    draft=(
+        "Schreib das so um, wie ich es schreiben würde:\n\n{draft}",
+        "Formuliere das in meinem Ton.\n\n{draft}",
+        "Schreiben Sie den folgenden Text in meinem Stil um.\n\n{draft}",
+        "Hier ist ein Entwurf. Lass ihn nach mir klingen.\n\n{draft}",
+        "{draft}\n\nSchreib das in meinem Stil um.",
+        "Das ist zu nüchtern. Schreib es um, wie ich schreibe.\n\n{draft}",
+    ),
+    continuation=(
+        "Schreib weiter:\n\n{beginning}",
+        "Mach hier weiter.\n\n{beginning}",
+        "{beginning}\n\nWie geht es weiter?",
+        "So fängt es an. Führ es fort.\n\n{beginning}",
+        "Führen Sie diesen Text mit etwa {words} Wörtern fort:\n\n{beginning}",
+        "Schreib, was darauf folgt:\n\n{beginning}",
+    ),
+)
+VARIANTS = 6  # of each prompt in each language
+ROUND_TO_WORDS = 50
+
+
+def wordings(language: str) -> Wordings:
+    """Return the prompts for a language (ISO 639-1): German for German, else English."""
+    return GERMAN if language == "de" else ENGLISH
+
+
+def fill(template: str, *, words: int, **text: str) -> str:
+    """Return a prompt. Braces in the inserted text stay as they are."""
+    rounded = max(ROUND_TO_WORDS, (words + ROUND_TO_WORDS // 2) // ROUND_TO_WORDS * ROUND_TO_WORDS)
+    return template.format(words=rounded, **text)
+
+
+def join_keywords(keywords: tuple[str, ...], language: str) -> str:
+    """Return keywords as a list in a sentence: "rain, platform and train"."""
+    if len(keywords) < 2:
+        return "".join(keywords)
+    conjunction = "und" if wordings(language) is GERMAN else "and"
+    return f"{', '.join(keywords[:-1])} {conjunction} {keywords[-1]}"
 
 
 class Task(StrEnum):

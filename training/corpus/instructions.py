@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.sentences import sentence_ends
-from training.corpus.sampling import draw
+from training.corpus.passages import draw
 from training.text.words import count_words
 
 PERCENT = 15  # of the examples of passages

@@ -16,7 +16,7 @@ from adapters import object_store
 from adapters.errors import StorageUnavailable
 from core.sizes import MIB
 from tenants.models import Tenant
-from training import storage_quota
+from training import storage
 from training.errors import FileInUse, FileTooLarge
 from training.models import File, Status, Training
 
@@ -35,7 +35,7 @@ def begin_file(tenant: Tenant, *, purpose: File.Purpose, name: str, size_bytes: 
     if size_bytes > MAX_FILE_BYTES:
         raise FileTooLarge(limit=MAX_FILE_BYTES // MIB)
     with transaction.atomic():
-        storage_quota.require_room(tenant, size_bytes)
+        storage.require_room(tenant, size_bytes)
         return File.objects.create(tenant=tenant, purpose=purpose, name=name[:200], size_bytes=size_bytes)
 
 

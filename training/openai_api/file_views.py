@@ -31,8 +31,6 @@ from training import file_actions
 from training.errors import FileTooLarge
 from training.files import store
 from training.models import File
-from training.openai_api.base import TrainingView
-from training.openai_api.errors import NoSuchFile, TooManyUploads
 from training.openai_api.forms import Form
 from training.openai_api.shapes import (
     ANCHOR,
@@ -41,9 +39,12 @@ from training.openai_api.shapes import (
     SECONDS,
     SHORTEST_EXPIRY_S,
     DeletedFile,
+    NoSuchFile,
     StoredFile,
+    TooManyUploads,
+    TrainingView,
 )
-from training.reading.recognition import ENDINGS
+from training.reading.readers import ENDINGS
 
 PREFIX = "file-"
 MAX_FILES = 10_000

@@ -14,9 +14,9 @@ from tenants.access import Access
 from training.file_actions import JobRequest
 from training.models import File
 from training.models.trainings import MAX_EPOCHS
-from training.openai_api.errors import NotFineTunable
 from training.openai_api.file_views import find_file
-from training.openai_api.hyperparameters import AUTO, HyperparametersBody, MethodBody
+from training.openai_api.forms import AUTO, HyperparametersBody, MethodBody
+from training.openai_api.shapes import NotFineTunable
 
 BASE = "base"
 MAX_SUFFIX = 64

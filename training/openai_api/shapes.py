@@ -2,12 +2,61 @@
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db import models
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
+from rest_framework.request import Request
 
-from training.openai_api.hyperparameters import HyperparametersBody, MethodBody
+from core.errors import Invalid, NotFound, Unavailable
+from inference.openai_views.base import OpenAiView
+from inference.public import FieldError, UnknownPath
+from training.openai_api.forms import HyperparametersBody, MethodBody
+
+# What the views of files and jobs share.
+
+
+class TrainingView(OpenAiView):
+    """A view of files or jobs, which are there only where the service trains."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Answer as any unknown address where this service trains nothing."""
+        if not settings.TRAINING:
+            raise UnknownPath
+        super().initial(request, *args, **kwargs)
+
+
+# What only this API refuses.
+
+
+class NoSuchFile(FieldError, NotFound):
+    """No such File object: {id}"""
+
+    code = "not_found"
+
+
+class NoSuchJob(FieldError, NotFound):
+    """Could not find fine-tune: {id}"""
+
+    code = "fine_tune_not_found"
+
+
+class NotFineTunable(FieldError, Invalid):
+    """The model `{model}` can't be fine-tuned. Use `base`."""
+
+    code = "model_not_available"
+
+
+class UploadTooSlow(Invalid):
+    """The file came too slowly, at less than {rate} KiB per second. Check your connection and try again."""
+
+
+class TooManyUploads(Unavailable):
+    """Too many files are being uploaded at the moment. Try again shortly."""
+
+    code = "server_is_overloaded"
+
 
 MODEL = "acme/my-voice@1"
 JOB_ID = "ftjob-8a4d2f4c6a524f0cbb1f3f5a5f7f0a10"

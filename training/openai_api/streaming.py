@@ -13,7 +13,7 @@ from django.http import UnreadablePostError
 
 from core.errors import DomainError
 from inference.public import http_errors
-from training.openai_api.errors import TooManyUploads, UploadTooSlow
+from training.openai_api.shapes import TooManyUploads, UploadTooSlow
 
 type Message = Mapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]

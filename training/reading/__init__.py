@@ -5,9 +5,16 @@ The child (`child.py`) imports this package, too: nothing here may import Django
 
 import json
 
-from training.reading.documents import ReadDocument, Refused, parse_document, refuse_document
-from training.reading.limits import LIMITS, MIB, ReadingLimits
-from training.reading.recognition import ENDINGS, ending_of
+from training.reading.documents import (
+    LIMITS,
+    MIB,
+    ReadDocument,
+    ReadingLimits,
+    Refused,
+    parse_document,
+    refuse_document,
+)
+from training.reading.readers import ENDINGS, ending_of
 from training.reading.sandbox import run_child
 
 __all__ = ["ENDINGS", "LIMITS", "ReadDocument", "ending_of", "read_document"]

@@ -13,9 +13,15 @@ import time
 from dataclasses import asdict
 from typing import NoReturn
 
-from training.reading import archives, confinement, readers, recognition
-from training.reading.documents import ReadDocument, Refused, parse_document, refuse_document
-from training.reading.limits import MIB, ReadingLimits
+from training.reading import archives, confinement, readers
+from training.reading.documents import (
+    MIB,
+    ReadDocument,
+    ReadingLimits,
+    Refused,
+    parse_document,
+    refuse_document,
+)
 
 PIPE_BYTES = 256 * 1024
 STDOUT = 1
@@ -36,7 +42,7 @@ def read_file(name: str, content: bytes, limits: ReadingLimits) -> list[ReadDocu
     """Return the documents of a file."""
     format_name = ""
     try:
-        format_name = recognition.recognise(name, content)
+        format_name = readers.recognise(name, content)
         if format_name in archives.FORMATS:
             return _read_archive(format_name, content, limits)
         readers.load(format_name)
@@ -82,7 +88,7 @@ def _read_member(member: archives.Member, limits: ReadingLimits) -> ReadDocument
     format_name = ""
     try:
         content = member.read()
-        format_name = recognition.recognise(member.name, content)
+        format_name = readers.recognise(member.name, content)
         if format_name in archives.FORMATS:
             raise Refused("archive_nested")
         return _read_apart(member.name, format_name, content, limits)

@@ -7,6 +7,7 @@ worker continues with the same losses.
 """
 
 import logging
+import tarfile
 import threading
 import time
 from collections import deque
@@ -18,13 +19,14 @@ from django.conf import settings
 from django.db.models import F, Max, OuterRef, Subquery
 from django.utils import timezone
 
+from adapters.errors import NotStored
 from core.errors import DomainError, Unavailable
 from core.messages import Message
-from training import endings, starting, storage
+from training import results, starting, storage
 from training.models import Status, StopRequest, Training, TrainingEvent, TrainingQuerySet
 from training.notes import TrainingFailure, TrainingNote
 from training.results import ADAPTER, FILES
-from training.runs import checkpoints, evaluator
+from training.runs import evaluator
 from training.runs.child import (
     ChildDied,
     ChildEvent,
@@ -35,6 +37,43 @@ from training.runs.child import (
     write_job,
 )
 from training.runs.job_folder import job_folder
+
+# Checkpoints: copied between a job's folder and the storage, as one file that is replaced each time.
+
+FOLDER = "checkpoint"  # in the job's folder, as engine/train.py writes it
+
+
+def save(training: Training, folder: Path) -> bool:
+    """Store the checkpoint that a job has written; return False if there is none.
+
+    Raises StorageUnavailable.
+    """
+    packed = folder / storage.CHECKPOINT
+    try:
+        with tarfile.open(packed, "w") as archive:
+            archive.add(folder / FOLDER, arcname=FOLDER)
+    except FileNotFoundError:  # there is none, or the child is just replacing it: the next event follows
+        return False
+    storage.put_file(training.pk, storage.CHECKPOINT, packed)
+    packed.unlink()
+    return True
+
+
+def restore(training: Training, folder: Path) -> bool:
+    """Unpack the stored checkpoint into a job's folder; return False if there is none.
+
+    Raises StorageUnavailable.
+    """
+    packed = folder / storage.CHECKPOINT
+    try:
+        packed.write_bytes(storage.read_file(training.pk, storage.CHECKPOINT))
+    except NotStored:
+        return False
+    with tarfile.open(packed) as archive:
+        archive.extractall(folder, filter="data")
+    packed.unlink()
+    return True
+
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +166,7 @@ def _run(training: Training) -> None:
         starting.hold_price(training)  # the process that queued it may have died before
         training.move(before=Status.QUEUED, after=Status.RUNNING, ran_at=timezone.now())
     if training.attempts >= MAX_ATTEMPTS:
-        endings.fail_training(training, TrainingFailure.CRASHED(times=MAX_ATTEMPTS))
+        results.fail_training(training, TrainingFailure.CRASHED(times=MAX_ATTEMPTS))
         logger.error("training %s stopped %d times without a new checkpoint", training.pk, MAX_ATTEMPTS)
         return
     training.attempts += 1
@@ -153,7 +192,7 @@ def _write_folder(training: Training, folder: Path) -> None:
     write_job(folder, _job_settings(training))
     for name in (storage.LEARN, storage.VALIDATE):
         (folder / name).write_bytes(storage.read_file(training.pk, name))
-    checkpoints.restore(training, folder)
+    restore(training, folder)
 
 
 def _job_settings(training: Training) -> JobSettings:
@@ -199,7 +238,7 @@ def _record_event(training: Training, folder: Path, progress: Progress, event: C
             training.validation_loss = event["loss"]
             _add_point(training, validation_loss=event["loss"])
         case "checkpoint":
-            if checkpoints.save(training, folder):
+            if save(training, folder):
                 training.attempts = 0
                 _add_point(training, is_checkpoint=True)
         case "stopped":
@@ -302,10 +341,10 @@ def _conclude(training: Training, folder: Path, progress: Progress) -> None:
         return
     if not progress.has_stopped:
         raise ChildDied("it ended without a result")
-    checkpoints.save(training, folder)
+    save(training, folder)
     training.refresh_from_db(fields=["stop_request", "failure"])
     if training.stop_request == StopRequest.CANCEL:
-        endings.end_training(training, before=Status.RUNNING, after=Status.CANCELLED)
+        results.end_training(training, before=Status.RUNNING, after=Status.CANCELLED)
     elif training.stop_request == StopRequest.PAUSE:
         training.move(before=Status.RUNNING, after=Status.PAUSED, stop_request=StopRequest.NONE)
     # Otherwise a worker takes it again: after an evaluation, or because this one is shutting down.
@@ -320,4 +359,4 @@ def _record_crash(training: Training, progress: Progress, error: Exception) -> N
         storage.discard_file(training.pk, storage.CHECKPOINT)
     failure = FAILURES.get(reported.get("code", ""))
     if failure:
-        endings.fail_training(training, failure())
+        results.fail_training(training, failure())

@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Concatenate
+from typing import Any, Concatenate
 from uuid import UUID
 
+from django import forms
 from django.conf import settings
+from django.conf.locale import LANG_INFO
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.text import slugify
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -19,6 +23,78 @@ from django.views.decorators.http import require_GET, require_POST
 from tenants.access import MemberRequest, member_required
 from tenants.roles import Permission, requires
 from training.models import Document, Status, Training
+from training.models.trainings import MAX_EPOCHS
+
+# Forms of trainings.
+
+MAX_SLUG = 40
+
+
+class NameForm(forms.Form):
+    """A style's name, and its short name for programs, which is made from the name by default."""
+
+    name = forms.CharField(
+        label=_("Name of the style"),
+        max_length=60,
+        widget=forms.TextInput(attrs={"placeholder": _("My voice"), "autocomplete": "off"}),
+        error_messages={"required": _("Give the style a name, such as My voice.")},
+    )
+    slug = forms.CharField(
+        label=_("Short name"),
+        max_length=MAX_SLUG,
+        required=False,
+        widget=forms.TextInput(
+            attrs={
+                "class": "mono",
+                "placeholder": "my-voice",
+                "autocapitalize": "none",
+                "autocomplete": "off",
+                "spellcheck": "false",
+            }
+        ),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Make the short name from the name if it is missing."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not cleaned.get("slug"):
+            cleaned["slug"] = slugify(cleaned.get("name", ""))[:MAX_SLUG].strip("-")
+        return cleaned
+
+
+class NewTrainingForm(NameForm):
+    """The names of a style, and the most passes over its texts, which only a link sets."""
+
+    epochs = forms.IntegerField(required=False, min_value=1, max_value=MAX_EPOCHS, widget=forms.HiddenInput)
+
+    def clean_epochs(self) -> int:
+        """Return the most passes over the texts."""
+        return self.cleaned_data["epochs"] or MAX_EPOCHS
+
+
+class StartForm(forms.Form):
+    """The consent to a training."""
+
+    rights = forms.BooleanField(
+        required=False,
+        label=_("These texts are mine, or I have the right to train on them."),
+    )
+    keeps_documents = forms.BooleanField(
+        required=False,
+        label=_("Keep my texts after the training, until I delete them."),
+    )
+
+
+# Names of languages, for people.
+
+
+def name_language(code: str) -> str:
+    """Return a language's name in the active language; the code itself where it is not known."""
+    if not code:
+        return gettext("unclear")
+    known = LANG_INFO.get(code, {})
+    return gettext(str(known["name"])) if "name" in known else code
+
 
 type MemberView[**P] = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponseBase]

@@ -16,8 +16,7 @@ from training import actions, erasure, starting
 from training.errors import RightsNotStated
 from training.models import Status, Training
 from training.runs.runner import count_ahead
-from training.views.common import own_training, page_of, page_steps, training_form, training_page
-from training.views.forms import StartForm
+from training.views.common import StartForm, own_training, page_of, page_steps, training_form, training_page
 
 CENT = NANO // 100
 # The page that resolves what prevents a start, by the error's code.

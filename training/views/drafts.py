@@ -14,13 +14,13 @@ from tenants.access import MemberRequest, access_of
 from training import actions
 from training.models import Training
 from training.views.common import (
+    NewTrainingForm,
     own_training,
     page_of,
     training_form,
     training_page,
     training_page_with_form,
 )
-from training.views.forms import NewTrainingForm
 
 MAX_SHOWN = 100
 ONE_PASS = "1"

@@ -17,13 +17,13 @@ from training import actions, preparation
 from training.corpus import STANDARD_LIMITS
 from training.models import Status, Training
 from training.views.common import (
+    name_language,
     own_training,
     page_of,
     page_steps,
     training_form,
     training_page,
 )
-from training.views.language_names import name_language
 
 PER_PAGE = 6
 MANY_QUOTATIONS_PERCENT = 30

@@ -12,21 +12,24 @@ from django.conf import settings
 from django.contrib import messages
 from django.db.models import Q, Sum
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext, ngettext_lazy
 
+from adapters.models import AdapterVersion
 from adapters.object_store import Upload
 from core.errors import DomainError
 from core.page_failures import failures_shown
 from core.sizes import MIB
 from tenants.access import Access, MemberRequest, access_of
-from training import actions, documents
+from training import actions, documents, erasure
 from training.corpus import STANDARD_LIMITS
 from training.errors import BadDocument
 from training.models import Document, Status, Training
 from training.reading import ENDINGS, ending_of
 from training.views.common import (
+    NameForm,
+    name_language,
     own_document,
     own_training,
     page_of,
@@ -34,8 +37,43 @@ from training.views.common import (
     training_form,
     training_page,
 )
-from training.views.forms import NameForm
-from training.views.language_names import name_language
+
+# Evaluations: begun for a version with texts by its author, or once more with the texts of a training.
+
+
+@training_form
+def create(request: MemberRequest, version_id: UUID) -> HttpResponse:
+    """Create a draft whose texts will check a version of the workspace's own, and ask for the texts."""
+    versions = AdapterVersion.objects.select_related("style__owner")
+    version = get_object_or_404(versions, pk=version_id, style__owner=request.tenant)
+    with failures_shown(request):
+        return redirect(page_of(actions.create_evaluation(access_of(request), version)))
+    return redirect("adapters:style", owner=version.style.owner.slug, slug=version.style.slug)
+
+
+@training_page
+def show_start(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Show what the check measures, and the button that starts it."""
+    training = own_training(request, training_id)
+    if training.status != Status.READY or not training.is_evaluation:
+        return redirect(page_of(training))
+    context = {
+        "training": training,
+        "version": training.evaluated_version,
+        "steps": page_steps(training, "check"),
+        "kept_days": erasure.DOCUMENTS_KEPT.days,
+    }
+    return render(request, "training/check.html", context)
+
+
+@training_form
+def evaluate(request: MemberRequest, training_id: UUID) -> HttpResponse:
+    """Check a version with a training's texts: for the first time, or once more."""
+    training = own_training(request, training_id)
+    with failures_shown(request):
+        actions.request_evaluation(access_of(request), training)
+    return redirect(page_of(training))
+
 
 MAX_SHOWN = 200
 MAX_NAME = 200

@@ -27,9 +27,8 @@ from training.corpus import (
     without,
     writer_prompt,
 )
-from training.corpus.examples import complete
+from training.corpus.examples import ENGLISH, GERMAN, VARIANTS, complete, fill, join_keywords
 from training.corpus.shingles import shares_shingle
-from training.corpus.templates import ENGLISH, GERMAN, VARIANTS, fill, join_keywords
 from training.text.words import count_words
 
 BRIEF = "Tell of a quarrel between two brothers about the mill, and let neither of them be right."

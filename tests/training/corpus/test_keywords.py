@@ -4,7 +4,7 @@ import pytest
 
 from tests.training.corpus.corpora import make_text
 from training.corpus import Passage
-from training.corpus.keywords import KeywordIndex
+from training.corpus.names import KeywordIndex
 from training.corpus.stop_words import stop_words
 from training.text.words import count_words
 

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from tests.profiles import examples
 from tests.training.corpus.corpora import make_text
 from training.corpus import Passage
-from training.corpus.common_names import COMMON_NAMES, Kind
-from training.corpus.names import NameIndex
-from training.corpus.renaming import Cast
+from training.corpus.names import COMMON_NAMES, Cast, Kind, NameIndex
 from training.text.words import count_words
 
 ENGLISH = """

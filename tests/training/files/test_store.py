@@ -9,7 +9,7 @@ from adapters import object_store
 from core.money import NANO
 from metering.credits import grant_credit
 from tenants.models import Tenant
-from training import file_actions, file_jobs, storage_quota
+from training import file_actions, file_jobs, storage
 from training.errors import FileInUse
 from training.files import store
 from training.models import File
@@ -33,9 +33,9 @@ def is_stored(file: File) -> bool:
 
 
 def test_what_is_stored_counts_until_it_is_deleted(acme, file):
-    assert storage_quota.count_stored_bytes(acme) == 1000
+    assert storage.count_stored_bytes(acme) == 1000
     store.delete_file(file)
-    assert storage_quota.count_stored_bytes(acme) == 0
+    assert storage.count_stored_bytes(acme) == 0
     assert not is_stored(file)
     assert not File.objects.exists()
 

@@ -21,8 +21,8 @@ from tests.waiting import eventually
 from training.files import store
 from training.models import File
 from training.openai_api import streaming
-from training.openai_api.errors import UploadTooSlow
 from training.openai_api.forms import READ_BYTES, Form
+from training.openai_api.shapes import UploadTooSlow
 from training.openai_api.streaming import Uploads
 
 MIB = 1024**2

@@ -10,7 +10,7 @@ from tests.training.reading import builders
 from training.reading import LIMITS
 from training.reading.archives import FORMATS, list_members
 from training.reading.documents import Refused
-from training.reading.recognition import recognise
+from training.reading.readers import recognise
 
 CHANGES = 400
 TAR = builders.make_tar({"a.txt": b"one " * 90, "b.txt": b"two " * 200})

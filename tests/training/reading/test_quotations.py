@@ -2,8 +2,8 @@
 
 import pytest
 
+from training.reading.cleaning import quotation_share
 from training.reading.drafts import Paragraph
-from training.reading.quotations import quotation_share
 from training.text.words import count_words
 
 

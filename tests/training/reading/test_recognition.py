@@ -4,8 +4,7 @@ import pytest
 
 from training.reading import ENDINGS
 from training.reading.documents import Refused
-from training.reading.readers import MODULES
-from training.reading.recognition import OTHER_ENDINGS, TEXT_ENDINGS, recognise
+from training.reading.readers import MODULES, OTHER_ENDINGS, TEXT_ENDINGS, recognise
 
 TEXT = b"Dear Ann,"
 

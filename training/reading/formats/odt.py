@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-from training.reading.documents import Refused
+from training.reading.archives import Package
+from training.reading.documents import ReadingLimits, Refused
 from training.reading.drafts import Draft
-from training.reading.limits import ReadingLimits
-from training.reading.markup import XmlTarget, parse_xml
-from training.reading.packages import Package
+from training.reading.lines import XmlTarget, parse_xml
 
 CONTENT = "content.xml"
 MANIFEST = "META-INF/manifest.xml"
