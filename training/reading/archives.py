@@ -15,7 +15,8 @@ from pathlib import PurePosixPath
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from training.reading.documents import MIB, ReadingLimits, Refused
+from training.reading.documents import Refused
+from training.reading.limits import MIB, ReadingLimits
 
 # ZIP files with a document inside: .docx, .odt, .epub.
 

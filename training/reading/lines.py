@@ -10,8 +10,9 @@ from itertools import pairwise
 from lxml import etree
 
 from training.reading.characters import collapse_spaces
-from training.reading.documents import MIB, ReadingLimits, Refused
+from training.reading.documents import Refused
 from training.reading.drafts import Draft, Paragraph
+from training.reading.limits import MIB, ReadingLimits
 
 # XML and HTML → paragraphs, event by event. No tree is built, so a deep or endless file only costs time.
 #

@@ -7,8 +7,9 @@ import posixpath
 from collections.abc import Mapping
 
 from training.reading.archives import Package
-from training.reading.documents import ReadingLimits, Refused
+from training.reading.documents import Refused
 from training.reading.drafts import Draft
+from training.reading.limits import ReadingLimits
 from training.reading.lines import XmlTarget, parse_tree, parse_xml
 
 RELATIONSHIPS = "_rels/.rels"

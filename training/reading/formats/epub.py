@@ -7,9 +7,10 @@ import posixpath
 from urllib.parse import unquote, urlsplit
 
 from training.reading.archives import Package
-from training.reading.documents import ReadingLimits, Refused
+from training.reading.documents import Refused
 from training.reading.drafts import Draft
 from training.reading.formats.html import HtmlTarget, read_html
+from training.reading.limits import ReadingLimits
 from training.reading.lines import parse_tree
 
 CONTAINER = "META-INF/container.xml"

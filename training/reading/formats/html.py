@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from lxml import etree
 
 from training.reading.cleaning import decode
-from training.reading.documents import ReadingLimits
 from training.reading.drafts import Draft
+from training.reading.limits import ReadingLimits
 from training.reading.lines import ParagraphTarget
 
 BLOCK_NAMES = (

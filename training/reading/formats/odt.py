@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from training.reading.archives import Package
-from training.reading.documents import ReadingLimits, Refused
+from training.reading.documents import Refused
 from training.reading.drafts import Draft
+from training.reading.limits import ReadingLimits
 from training.reading.lines import XmlTarget, parse_xml
 
 CONTENT = "content.xml"
