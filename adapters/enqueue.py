@@ -42,7 +42,7 @@ def enqueue_erasure(erasure_id: int) -> None:
     transaction.on_commit(partial(enqueue, ERASE, str(erasure_id)), robust=True)
 
 
-def enqueue_reconcile(engine: Engine, *, expires_s: int | None = None) -> None:
+def enqueue_reconcile(engine: Engine, *, expires_s: float | None = None) -> None:
     """Enqueue a pass beside one engine, on the queue of the worker there."""
     enqueue(RECONCILE, engine.name, queue=engine.queue, expires_s=expires_s)
 
@@ -64,7 +64,7 @@ def enqueue(
     task: str,
     *args: str,
     queue: str | None = None,
-    expires_s: int | None = None,
+    expires_s: float | None = None,
     max_queued: int | None = None,
 ) -> None:
     """Send a task by its name, unless its queue holds `max_queued` messages already.

@@ -23,12 +23,10 @@ from adapters.releases import aliases
 from adapters.routing import publisher
 from adapters.uploads import pipeline, sessions
 from core import locks
+from core.queues import interval_s
 
-SWEEP_INTERVAL_S = 5
-RECONCILE_INTERVAL_S = 2
-ERASE_EXPIRES_S = (
-    60  # longer than beat's interval: its queue also has examinations of uploads, which take long
-)
+# Longer than beat's interval: its queue also has examinations of uploads, which take long.
+ERASE_EXPIRES_S = 60
 
 
 @shared_task
@@ -54,7 +52,7 @@ def advance_all() -> None:
     sessions.abandon_old_uploads()
     for version_id, status in AdapterVersion.objects.in_work().values_list("pk", "status"):
         max_queued = MAX_QUEUED_UPLOADS if status == Status.UPLOADED else None
-        enqueue(ADVANCE, str(version_id), max_queued=max_queued, expires_s=SWEEP_INTERVAL_S)
+        enqueue(ADVANCE, str(version_id), max_queued=max_queued, expires_s=interval_s(advance_all.name))
 
 
 @shared_task
@@ -83,7 +81,7 @@ def reconcile(engine_name: str) -> None:
 def reconcile_all() -> None:
     """Enqueue every engine."""
     for engine in Engine.objects.filter(is_gone=False):
-        enqueue_reconcile(engine, expires_s=RECONCILE_INTERVAL_S)
+        enqueue_reconcile(engine, expires_s=interval_s(reconcile_all.name))
 
 
 @shared_task
@@ -107,7 +105,7 @@ def erase(erasure_id: str) -> None:
     """Take the next steps of one erasure."""
     erasure = Erasure.objects.select_related("version__style__owner").get(pk=erasure_id)
     for engine in workflow.advance_erasure(erasure):
-        enqueue_reconcile(engine, expires_s=SWEEP_INTERVAL_S)
+        enqueue_reconcile(engine, expires_s=interval_s(erase_all.name))
 
 
 @shared_task

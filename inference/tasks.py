@@ -7,6 +7,7 @@ from celery import current_app, shared_task
 from django.utils import timezone
 
 from core import months, valkey
+from core.queues import interval_s
 from inference.quota import ledger_drain, month_turn, refusal_log, settlement
 
 
@@ -30,7 +31,6 @@ def sweep() -> None:
 
 
 MONTHS_BACK = 3  # a month whose closing failed is tried again in the next ones
-CLOSE_INTERVAL_S = 3600
 # Named, not imported: a gateway process would load what only workers and pages need.
 DRAFT_INVOICES = "billing.tasks.draft_invoices"
 
@@ -45,7 +45,7 @@ def close_month() -> None:
     for _ in range(MONTHS_BACK):
         period = months.before(period)
         if period not in open_periods:
-            current_app.send_task(DRAFT_INVOICES, (period,), expires=CLOSE_INTERVAL_S)
+            current_app.send_task(DRAFT_INVOICES, (period,), expires=interval_s(close_month.name))
 
 
 @shared_task

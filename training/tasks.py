@@ -6,12 +6,11 @@ from django.utils import timezone
 
 from adapters.models import Evaluation
 from adapters.public import enqueue
+from core.queues import interval_s
 from training import documents, erasure, pipeline
 from training.enqueue import ADVANCE, ERASE, MAX_QUEUED, READ, RUN
 from training.models import Document, Training
 from training.runs import evaluator, runner
-
-SWEEP_INTERVAL_S = 5
 
 
 @shared_task
@@ -42,15 +41,16 @@ def run() -> None:
 @shared_task
 def advance_all() -> None:
     """Enqueue the reader, and every training that has a step to take."""
+    until_next_s = interval_s(advance_all.name)
     for training_id in pipeline.to_advance().values_list("pk", flat=True):
-        enqueue(ADVANCE, str(training_id), expires_s=SWEEP_INTERVAL_S)
+        enqueue(ADVANCE, str(training_id), expires_s=until_next_s)
     if Document.objects.to_read().exists():
-        enqueue(READ, expires_s=SWEEP_INTERVAL_S)
+        enqueue(READ, expires_s=until_next_s)
     now = timezone.now()
     if runner.waiting(now).exists() or Evaluation.objects.waiting().free(now).exists():
-        enqueue(RUN, expires_s=SWEEP_INTERVAL_S)
+        enqueue(RUN, expires_s=until_next_s)
     if erasure.to_erase().exists():
-        enqueue(ERASE, expires_s=SWEEP_INTERVAL_S)
+        enqueue(ERASE, expires_s=until_next_s)
     pipeline.note_waiting()
 
 
