@@ -384,7 +384,7 @@ def test_a_document_that_needs_more_memory_than_it_may_have_is_refused():
 def test_one_hostile_member_leaves_the_rest_of_an_archive():
     slow = REFUSED["brackets in .md"][1]()
     packed = make_zip({"slow.md": slow, "crash.pdf": bomb_pdf(), "a.txt": PROSE})
-    limits = replace(HASTY, document_cpu_s=3)  # the PDF takes up to 1.2 s of processor time until it is refused
+    limits = replace(HASTY, document_cpu_s=3)  # the PDF takes up to 1.2 s until it is refused
     documents = read_document("a.zip", packed, limits)
     assert [code_of(document) for document in documents] == ["too_slow", "damaged", HARMLESS]
 
