@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 
-from accounts.free_plan import require_for_owners as require_free_plan
 from accounts.subscriptions import cancel_scheduled, record_plan_change, scheduled_change, subscribe_tenant
+from accounts.subscriptions import require_for_owners as require_free_plan
 from adapters.public import count_holdings
 from billing.models import Payment
 from billing.plan_text import describe_refusals

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 
 from core.rest.bodies import StrictSerializer, TextField, choice_query
-from core.rest.messages import MessageText
+from core.rest.objects import MessageText
 from events.models import EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
 from events.models.events import MAX_URL_LENGTH
 from events.outbox import payload_of

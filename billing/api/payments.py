@@ -11,8 +11,7 @@ from billing.models import Payment, PaymentAccount
 from billing.payments import auto_top_up, backoff, payments
 from core.money import dollars
 from core.rest.bodies import StrictSerializer
-from core.rest.messages import MessageText
-from core.rest.objects import AmountField, DollarsField, present
+from core.rest.objects import AmountField, DollarsField, MessageText, present
 from metering.models import CreditGrant
 from tenants.access import Access
 from tenants.models import Scope

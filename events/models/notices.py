@@ -10,8 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.outgoing import Leased, LeasedQuerySet
 from events.models.events import OutboxEvent
-from tenants.models.invitations import Invitation
-from tenants.models.people import Membership, Tenant
+from tenants.models.people import Invitation, Membership, Tenant
 
 INVITATION = "invitation"  # the kind of a mail to somebody who is no member yet
 

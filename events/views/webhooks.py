@@ -21,8 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from core.names import validate_text
-from core.page_failures import failures_shown
-from core.page_parts import is_part_wanted, render_page_or_part
+from core.pages import failures_shown, is_part_wanted, render_page_or_part
 from events.models import EventType, WebhookDelivery, WebhookEndpoint
 from events.models.events import MAX_URL_LENGTH
 from events.webhooks import endpoints

@@ -15,7 +15,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
-from core.public_ids import read_id
+from core.names import read_id
 from inference.errors import (
     ConversationFull,
     NoSuchConversation,

@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from adapters.models import AdapterVersion
-from core.page_failures import failures_shown
+from core.pages import failures_shown
 from tenants.access import MemberRequest, access_of
 from training import actions, erasure
 from training.models import Status
