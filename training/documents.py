@@ -27,7 +27,7 @@ from training.models import Document, Training
 from training.models import Status as TrainingStatus
 from training.notes import DocumentFault, TrainingNote
 from training.reading import ENDINGS, ReadDocument, ending_of, read_document
-from training.reading.documents import explain
+from training.reading.problems import explain
 
 logger = logging.getLogger(__name__)
 

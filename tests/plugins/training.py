@@ -16,7 +16,7 @@ from tests.training.builders import make_text, read_all
 from training import actions
 from training.models import Training
 from training.reading import child, readers
-from training.reading.documents import ReadingLimits
+from training.reading.limits import ReadingLimits
 from training.reading.sandbox import Answer
 
 TRAINER = Path(__file__).parents[1] / "training" / "fake_trainer.py"

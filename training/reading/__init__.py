@@ -5,15 +5,8 @@ The child (`child.py`) imports this package, too: nothing here may import Django
 
 import json
 
-from training.reading.documents import (
-    LIMITS,
-    MIB,
-    ReadDocument,
-    ReadingLimits,
-    Refused,
-    parse_document,
-    refuse_document,
-)
+from training.reading.documents import ReadDocument, Refused, parse_document, refuse_document
+from training.reading.limits import LIMITS, MIB, ReadingLimits
 from training.reading.readers import ENDINGS, ending_of
 from training.reading.sandbox import run_child
 

@@ -14,14 +14,8 @@ from dataclasses import asdict
 from typing import NoReturn
 
 from training.reading import archives, confinement, readers
-from training.reading.documents import (
-    MIB,
-    ReadDocument,
-    ReadingLimits,
-    Refused,
-    parse_document,
-    refuse_document,
-)
+from training.reading.documents import ReadDocument, Refused, parse_document, refuse_document
+from training.reading.limits import MIB, ReadingLimits
 
 PIPE_BYTES = 256 * 1024
 STDOUT = 1

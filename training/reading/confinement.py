@@ -8,7 +8,7 @@ import os
 import resource
 from contextlib import suppress
 
-from training.reading.documents import ReadingLimits
+from training.reading.limits import ReadingLimits
 
 STANDARD_DESCRIPTORS = 3
 PIPE_DESCRIPTORS = 2

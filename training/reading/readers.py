@@ -10,15 +10,9 @@ from zipfile import ZipFile
 from training.reading.archives import damage_refused
 from training.reading.characters import lost_share
 from training.reading.cleaning import clean, quotation_share
-from training.reading.documents import (
-    MIB,
-    ReadDocument,
-    ReadingLimits,
-    Refused,
-    printable_name,
-    refuse_document,
-)
+from training.reading.documents import ReadDocument, Refused, printable_name, refuse_document
 from training.reading.drafts import Draft
+from training.reading.limits import MIB, ReadingLimits
 from training.text.languages import detect_language
 from training.text.words import count_words
 

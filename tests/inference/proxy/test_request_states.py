@@ -96,6 +96,8 @@ class Script:
 class Attempt:
     """An engine, its queue and its answer: sends so many parts, and ends as its script says."""
 
+    is_complete = False
+
     def __init__(self, script, end, parts):
         self.script = script
         self.end = end

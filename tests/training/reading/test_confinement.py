@@ -14,7 +14,7 @@ PROBE = """
 import json, os, resource, socket, subprocess, sys
 sys.path.insert(0, sys.argv[1])
 from training.reading import confinement
-from training.reading.documents import LIMITS
+from training.reading.limits import LIMITS
 
 def attempt(action):
     try:

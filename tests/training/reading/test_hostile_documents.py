@@ -27,7 +27,7 @@ from tests.training.reading.builders import (
     word_paragraph,
 )
 from training.reading import LIMITS, ReadDocument, read_document
-from training.reading.documents import ReadingLimits
+from training.reading.limits import ReadingLimits
 
 MIB = 1024 * 1024
 MOST_S = 5.0

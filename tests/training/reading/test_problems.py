@@ -7,7 +7,8 @@ from string import Formatter
 from django.utils.translation import override
 
 import training.reading
-from training.reading.documents import ReadingFix, ReadingProblem, Refusal, explain
+from training.reading.documents import Refusal
+from training.reading.problems import ReadingFix, ReadingProblem, explain
 
 SOURCES = Path(training.reading.__file__).parent
 REFUSED = re.compile(r'Refused\(\s*"([a-z_]+)"(?: if [^"]+ else "([a-z_]+)")?')

@@ -6,10 +6,11 @@ Not python-docx: it builds the whole document as a tree, which takes a gigabyte 
 import posixpath
 from collections.abc import Mapping
 
-from training.reading.archives import Package
-from training.reading.documents import ReadingLimits, Refused
+from training.reading.documents import Refused
 from training.reading.drafts import Draft
-from training.reading.lines import XmlTarget, parse_tree, parse_xml
+from training.reading.limits import ReadingLimits
+from training.reading.markup import XmlTarget, parse_tree, parse_xml
+from training.reading.packages import Package
 
 RELATIONSHIPS = "_rels/.rels"
 MAIN_DOCUMENT = (

@@ -6,11 +6,12 @@ Not EbookLib, which is under the AGPL.
 import posixpath
 from urllib.parse import unquote, urlsplit
 
-from training.reading.archives import Package
-from training.reading.documents import ReadingLimits, Refused
+from training.reading.documents import Refused
 from training.reading.drafts import Draft
 from training.reading.formats.html import HtmlTarget, read_html
-from training.reading.lines import parse_tree
+from training.reading.limits import ReadingLimits
+from training.reading.markup import parse_tree
+from training.reading.packages import Package
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"

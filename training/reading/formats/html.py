@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from lxml import etree
 
 from training.reading.cleaning import decode
-from training.reading.documents import ReadingLimits
 from training.reading.drafts import Draft
-from training.reading.lines import ParagraphTarget
+from training.reading.limits import ReadingLimits
+from training.reading.markup import ParagraphTarget
 
 BLOCK_NAMES = (
     "address article aside blockquote body caption center dd details div dl dt figcaption "

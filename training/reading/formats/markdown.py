@@ -7,9 +7,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from training.reading.cleaning import decode
-from training.reading.documents import ReadingLimits
 from training.reading.drafts import Draft, Paragraph
 from training.reading.formats.plain import check_size
+from training.reading.limits import ReadingLimits
 
 # As Jekyll, Hugo and Obsidian have it: YAML or TOML before the text.
 FRONT_MATTER = re.compile(

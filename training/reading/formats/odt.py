@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from training.reading.archives import Package
-from training.reading.documents import ReadingLimits, Refused
+from training.reading.documents import Refused
 from training.reading.drafts import Draft
-from training.reading.lines import XmlTarget, parse_xml
+from training.reading.limits import ReadingLimits
+from training.reading.markup import XmlTarget, parse_xml
+from training.reading.packages import Package
 
 CONTENT = "content.xml"
 MANIFEST = "META-INF/manifest.xml"

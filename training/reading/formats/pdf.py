@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import pypdfium2.raw as pdfium
 
 from training.reading.characters import SOFT_HYPHEN
-from training.reading.documents import MIB, ReadingLimits, Refused
+from training.reading.documents import Refused
 from training.reading.drafts import Draft
 from training.reading.formats.pdf_layout import Line, join_pages
+from training.reading.limits import MIB, ReadingLimits
 
 # A line ends with one of these; the second is PDFium's mark for a hyphen there, which it takes away.
 LINE_ENDS = re.compile("\r\n|[\n\r]|\ufffe|\x02")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from training.reading.drafts import Draft, Paragraph
-from training.reading.lines import Hyphenation, find_edge_lines
+from training.reading.lines import Hyphenation
+from training.reading.pages import find_edge_lines
 
 # Parts of a letter's size.
 INDENT = 0.4

@@ -2,9 +2,10 @@
 
 from training.reading.characters import LINE_ENDS, collapse_spaces, normalise
 from training.reading.cleaning import REPLY_MARK, decode
-from training.reading.documents import MIB, ReadingLimits, Refused
+from training.reading.documents import Refused
 from training.reading.drafts import Draft, Paragraph
-from training.reading.lines import find_edge_lines
+from training.reading.limits import MIB, ReadingLimits
+from training.reading.pages import find_edge_lines
 
 PAGE_BREAK = "\f"
 

@@ -8,8 +8,9 @@ import codecs
 import re
 from dataclasses import dataclass, replace
 
-from training.reading.documents import MIB, ReadingLimits, Refused
+from training.reading.documents import Refused
 from training.reading.drafts import Draft, Paragraph
+from training.reading.limits import MIB, ReadingLimits
 
 TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?"  # a control word and its number
