@@ -38,7 +38,7 @@ from core.console import (
 )
 from metering.console import AmountsInDollars
 from metering.quota_sync import snapshot
-from tenants import impersonation
+from tenants import current
 from tenants.console import NoDelete, ReadOnly, SuperusersOnly
 from tenants.models import Membership, Tenant, User
 from tenants.persons import keep_former_members
@@ -119,7 +119,7 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
     def impersonate(self, request: HttpRequest, tenant_id: UUID) -> HttpResponse:
         """Ask why, then open the workspace to read. Raises Http404 and PermissionDenied."""
         tenant = get_object_or_404(Tenant, pk=tenant_id, deleted_at=None)
-        if not request.user.has_perm(impersonation.PERMISSION):
+        if not request.user.has_perm(current.PERMISSION):
             raise PermissionDenied
         form = IMPERSONATE.form(request, [tenant])
         if not form.is_valid():
@@ -127,8 +127,8 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
                 self.admin_site, request, page=IMPERSONATE, form=form, rows=[tenant], action="look"
             )
         with transaction.atomic():
-            impersonation.end_impersonation(request, reason="Another session was started.")
-            begun = impersonation.begin_impersonation(request, tenant)
+            current.end_impersonation(request, reason="Another session was started.")
+            begun = current.begin_impersonation(request, tenant)
             facts = {"until": begun.until.isoformat()}
             reason = form.cleaned_data["why"]
             self.admin_site.record(
@@ -138,7 +138,7 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
 
     def end_impersonation(self, request: HttpRequest) -> HttpResponse:
         """Close the workspace that the operator looked at, and go back to its page."""
-        tenant = impersonation.end_impersonation(request)
+        tenant = current.end_impersonation(request)
         if tenant is None:
             return redirect("admin:index")
         return redirect("admin:tenants_tenant_change", tenant.pk)

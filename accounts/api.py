@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts import invitations, members
+from accounts import members
 from core.rest.bodies import StrictSerializer
 from core.rest.objects import PersonField
 from tenants.api.viewsets import WorkspaceViewSet, described, post
@@ -126,15 +126,15 @@ class InvitationViewSet(WorkspaceViewSet):
     def create(self, body: dict[str, Any]) -> Invitation:
         """Email a single-use link that is valid for seven days and only for that address. Only owners and
         keys with `admin` can invite owners. A key can't grant a role above its creator's."""
-        return invitations.invite(body["email"], body["role"], by=self.access)
+        return members.invite(body["email"], body["role"], by=self.access)
 
     @described(name="withdraw", summary="Withdraw an invitation")
     def destroy(self, invitation: Invitation) -> None:
         """Withdraw an invitation. Its link stops working."""
-        invitations.withdraw(invitation, by=self.access)
+        members.withdraw(invitation, by=self.access)
 
     @post("Resend an invitation")
     def resend(self, invitation: Invitation) -> Invitation:
         """Email a new link, valid for seven days, and invalidate the old one. At most once in two minutes."""
-        invitations.resend(invitation, by=self.access)
+        members.resend(invitation, by=self.access)
         return invitation

@@ -6,10 +6,16 @@ law wants kept stays: invoices, credit notes, the ledger they are made of, and t
 stay for a month, so that its people read what happened.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.subscriptions import assign_plan
 from core.errors import Conflict
@@ -19,7 +25,8 @@ from metering import plans
 from metering.quota_sync import snapshot
 from tenants.access import Access
 from tenants.audit import record_audit
-from tenants.models import ApiKey, Invitation, Scope, Tenant
+from tenants.models import GONE_DOMAIN, ApiKey, Invitation, Membership, Scope, Tenant, User
+from tenants.persons import end_memberships
 from tenants.roles import Permission
 
 STOPPABLE_FOR = timedelta(hours=24)
@@ -161,3 +168,118 @@ def _stop_paying(tenant: Tenant, now: datetime) -> None:
     """End the plan; what was used until now is still invoiced. A suspended workspace is not topped up."""
     if plans.plan_version_at(tenant, now).plan_id != plans.FREE:
         assign_plan(tenant, plans.newest_plan_version(plans.FREE), now=now)
+
+
+# Delete a person's account.
+#
+# It keeps its row, since logs and ledgers name it; all that says who the person was goes.
+
+
+class OwnsSharedWorkspaces(Conflict):
+    """You're the only owner of workspaces that others use: {names}. Transfer ownership first."""
+
+
+@dataclass(frozen=True)
+class AccountPlan:
+    """What the deletion of an account does to the person's workspaces."""
+
+    deleted: list[Tenant]  # the person is alone there
+    left: list[Tenant]  # somebody else owns them
+    to_transfer: list[Tenant]  # others work there, and nobody else owns them
+
+
+def plan_account_deletion(user: User) -> AccountPlan:
+    """Return what becomes of a person's workspaces with the account."""
+    plan = AccountPlan(deleted=[], left=[], to_transfer=[])
+    for own in Membership.objects.open_to(user):
+        others = Membership.objects.filter(tenant=own.tenant_id).exclude(user=user)
+        is_owner = own.role == Membership.Role.OWNER
+        if is_owner and not others.exists():
+            plan.deleted.append(own.tenant)
+        elif is_owner and not others.filter(role=Membership.Role.OWNER).exists():
+            plan.to_transfer.append(own.tenant)
+        else:
+            plan.left.append(own.tenant)
+    return plan
+
+
+def delete_account(user: User, *, address: str | None) -> AccountPlan:
+    """Delete a person's account with the workspaces that nobody else works in; return what was done.
+
+    Raises OwnsSharedWorkspaces and NotDeletable.
+    """
+    with transaction.atomic():
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        # Roles can't change meanwhile: who changes them locks the workspace.
+        own = Tenant.objects.filter(memberships__user=user).order_by("pk")
+        list(own.select_for_update(no_key=True, of=("self",)))
+        plan = plan_account_deletion(user)
+        if plan.to_transfer:
+            names = ", ".join(tenant.name for tenant in plan.to_transfer)
+            raise OwnsSharedWorkspaces(names=names)
+        for tenant in plan.deleted:
+            delete_at_once(_owner_access(user, tenant, address))
+        for tenant in plan.left:
+            membership = Membership.objects.get(user=user, tenant=tenant)
+            role = membership.role
+            Access(tenant=tenant, user=user, role=role, address=address).audit(
+                "member.left", membership, before={"role": role}
+            )
+        record_audit(user, action="account.deleted", row=user, name=f"account {user.pk}", address=address)
+        _forget_person(user)
+    return plan
+
+
+def _owner_access(user: User, tenant: Tenant, address: str | None) -> Access:
+    return Access(tenant=tenant, user=user, role=Membership.Role.OWNER, address=address)
+
+
+def _forget_person(user: User) -> None:
+    """Take away all that says who a person was, and all that lets them in."""
+    end_memberships(Membership.objects.filter(user=user))
+    EmailAddress.objects.filter(user=user).delete()
+    Authenticator.objects.filter(user=user).delete()
+    for session in UserSession.objects.filter(user=user):
+        session.end()
+    user.email = f"deleted-{user.pk}@{GONE_DOMAIN}"
+    user.first_name = ""
+    user.last_name = ""
+    user.is_active = False
+    user.is_staff = False
+    user.is_superuser = False
+    user.person = ""
+    user.default_workspace = None
+    user.set_unusable_password()
+    user.save()
+
+
+# Deleted workspaces: which ones still have styles to erase, and who may read how far that is.
+#
+# Apart from deletion.py, which needs billing and payments: other packages and gateways import this.
+
+STAYS = _(
+    "Invoices, credit notes, payments, the usage ledger and the audit log are kept for as long as the "
+    "law requires. Nothing else in the workspace can be accessed."
+)
+
+
+def mark_erased(tenant: Tenant) -> None:
+    """Note that the last file of a deleted workspace's styles is gone."""
+    Tenant.objects.filter(pk=tenant.pk, erased_at=None).update(erased_at=timezone.now())
+
+
+def list_to_erase() -> list[Tenant]:
+    """Return the deleted workspaces whose styles are not all erased yet, the oldest first."""
+    return list(Tenant.objects.filter(erased_at=None).exclude(deleted_at=None).order_by("deleted_at"))
+
+
+def find_deleted_workspace(user: User, tenant_id: UUID) -> Tenant | None:
+    """Return a deleted workspace for the report to one of its owners, or None."""
+    own = Tenant.objects.filter(memberships__user=user, memberships__role=Membership.Role.OWNER)
+    return own.exclude(deleted_at=None).filter(pk=tenant_id).first()
+
+
+def list_deleted(user: User) -> list[Tenant]:
+    """Return the deleted workspaces that a person was in, the newest deletion first, for a month at least."""
+    own = Tenant.objects.filter(memberships__user=user).exclude(deleted_at=None)
+    return list(own.select_related("deletion_asked_by").order_by("-deleted_at"))

@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts import invitations, members
+from accounts import members
 from accounts.forms import InviteForm, RoleForm
-from accounts.free_plan import FreePlanTaken, FreePlanUsed
+from accounts.subscriptions import FreePlanTaken, FreePlanUsed
 from events.models import NoticeMail
 from tenants import current
 from tenants.access import MemberRequest, access_of, member_required
@@ -68,7 +68,7 @@ def list_members(request: MemberRequest) -> HttpResponse:
 )
 def invite(request: MemberRequest, form: InviteForm) -> str:
     """Invite somebody by mail."""
-    invitation = invitations.invite(**form.cleaned_data, by=access_of(request))
+    invitation = members.invite(**form.cleaned_data, by=access_of(request))
     done = gettext("{invitation} was invited. The link is valid for seven days.")
     return done.format(invitation=invitation.email)
 
@@ -140,7 +140,7 @@ def leave(request: MemberRequest) -> HttpResponse:
 def resend_invitation(request: MemberRequest, invitation_id: UUID) -> str:
     """Mail an invitation again, with a new link."""
     invitation = _find_invitation(request, invitation_id)
-    invitations.resend(invitation, by=access_of(request))
+    members.resend(invitation, by=access_of(request))
     done = gettext("{invitation} was sent a new link. The old one no longer works.")
     return done.format(invitation=invitation.email)
 
@@ -149,7 +149,7 @@ def resend_invitation(request: MemberRequest, invitation_id: UUID) -> str:
 def withdraw_invitation(request: MemberRequest, invitation_id: UUID) -> str:
     """End an invitation."""
     invitation = _find_invitation(request, invitation_id)
-    invitations.withdraw(invitation, by=access_of(request))
+    members.withdraw(invitation, by=access_of(request))
     return gettext("The invitation for {invitation} was withdrawn.").format(invitation=invitation.email)
 
 
@@ -159,8 +159,8 @@ def withdraw_invitation(request: MemberRequest, invitation_id: UUID) -> str:
 def show_invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Show who invites to what; a POST of the invited person joins."""
     try:
-        invitation = invitations.find_by_token(token)
-    except invitations.InvitationOver as error:
+        invitation = members.find_by_token(token)
+    except members.InvitationOver as error:
         return render(request, "accounts/invitation_over.html", {"sentence": error.message}, status=404)
     user = request.user
     if request.method == "POST" and isinstance(user, User):
@@ -172,17 +172,17 @@ def show_invitation(request: HttpRequest, token: str) -> HttpResponse:
         "invitation": invitation,
         "label": Role(invitation.role).label,
         "description": DESCRIPTIONS[invitation.role],
-        "is_for_user": isinstance(user, User) and invitations.is_for(invitation, user),
+        "is_for_user": isinstance(user, User) and members.is_for(invitation, user),
     }
     return render(request, "accounts/invitation.html", context)
 
 
 def _join(request: HttpRequest, invitation: Invitation, user: User) -> HttpResponse:
     try:
-        membership = invitations.accept(invitation, user, address=request.META.get("REMOTE_ADDR") or None)
-    except invitations.OtherAddress as error:
+        membership = members.accept(invitation, user, address=request.META.get("REMOTE_ADDR") or None)
+    except members.OtherAddress as error:
         raise PermissionDenied(error.message) from error
-    except invitations.InvitationOver as error:
+    except members.InvitationOver as error:
         return render(request, "accounts/invitation_over.html", {"sentence": error.message}, status=404)
     except (FreePlanTaken, FreePlanUsed) as error:  # who was invited as an owner
         messages.error(request, error.message)

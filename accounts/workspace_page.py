@@ -19,7 +19,7 @@ from metering import plans, trainings
 from metering.ledger import usage_of
 from metering.models import CreditGrant, Invoice, Subscription
 from metering.unpaid import sum_rests
-from tenants import impersonation
+from tenants import current
 from tenants.admin import name_action
 from tenants.models import ApiKey, AuditEntry, Membership, Tenant
 
@@ -92,7 +92,7 @@ def _list_of(tenant: Tenant, page: str, **filters: str) -> str:
 
 
 def _actions(request: HttpRequest, tenant: Tenant) -> Iterator[tuple[str, str]]:
-    if request.user.has_perm(impersonation.PERMISSION):
+    if request.user.has_perm(current.PERMISSION):
         if not tenant.deleted_at:
             yield "View as owner", reverse("admin:tenants_tenant_look", args=[tenant.pk])
         yield "Export data", reverse("admin:workspace_export", args=[tenant.pk])

@@ -12,7 +12,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.text import slugify
 
-from accounts import free_plan
+from accounts import subscriptions
 from accounts.models import Founding
 from accounts.subscriptions import subscribe_tenant
 from core import locks, names
@@ -104,7 +104,7 @@ def create_own_tenant(user: User, *, name: str, address: str | None = None) -> T
     """
     with transaction.atomic():
         # A form that is sent twice comes twice, and a person may have several accounts.
-        free_plan.lock(user)
+        subscriptions.lock(user)
         own = Tenant.objects.filter(
             memberships__user__person=user.person, memberships__role=Membership.Role.OWNER, deleted_at=None
         ).distinct()
@@ -112,7 +112,7 @@ def create_own_tenant(user: User, *, name: str, address: str | None = None) -> T
             raise SameName(name=name, field="workspace")
         if own.count() >= MAX_OWNED:
             raise TooManyWorkspaces(most=MAX_OWNED, field="workspace")
-        free_plan.require_unused(user)
+        subscriptions.require_unused(user)
         now = timezone.now()
         _require_seldom(user.person, now)
         founding = Founding(person=user.person)

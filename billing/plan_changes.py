@@ -15,8 +15,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.free_plan import require_for_owners as require_free_plan
 from accounts.subscriptions import cancel_scheduled, record_plan_change, scheduled_change, subscribe_tenant
+from accounts.subscriptions import require_for_owners as require_free_plan
 from adapters.public import Holdings, count_holdings
 from billing.models import Payment
 from core import locks, months

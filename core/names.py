@@ -4,10 +4,26 @@ import json
 import unicodedata
 from functools import cache
 from importlib.resources import files
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.utils.text import slugify
 from django.utils.translation import gettext
+
+# Ids of rows as programs know them: a prefix and 32 hexadecimal digits, such as `conv_8a4d…`.
+
+
+def read_id(written: str, prefix: str) -> UUID | None:
+    """Return the key of a row that programs know with a prefix; None if it can't be one."""
+    digits = written.removeprefix(prefix)
+    is_hex = len(digits) == 32 and digits.isascii() and digits.isalnum() and digits == digits.lower()
+    if digits == written or not is_hex:
+        return None
+    try:
+        return UUID(hex=digits)
+    except ValueError:
+        return None
+
 
 # Unicode categories: control, format (zero-width and bidirectional marks), private, surrogate, unassigned,
 # line and paragraph breaks.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from core import valkey
-from core.rest.errors import TooManyRequests
+from core.errors import TooManyRequests
 
 # The gateway counts by the same function, in a script that does more in the same call.
 COUNT_IN_MINUTE = """

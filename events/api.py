@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 
 from core.rest.bodies import StrictSerializer, TextField, choice_query
-from core.rest.messages import MessageText
+from core.rest.objects import MessageText
 from events.models import MAX_URL_LENGTH, EventType, OutboxEvent, WebhookDelivery, WebhookEndpoint
 from events.outbox import payload_of
 from events.webhooks import endpoints

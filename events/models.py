@@ -14,8 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from core.message_fields import MessageField
 from core.messages import MessageDecoder, MessageEncoder
 from core.outgoing import Leased, LeasedQuerySet
-from tenants.models.invitations import Invitation
-from tenants.models.people import Membership, Tenant, User
+from tenants.models.people import Invitation, Membership, Tenant, User
 
 MAX_URL_LENGTH = 500
 

@@ -23,8 +23,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
 from core.names import validate_text
-from core.page_failures import failures_shown
-from core.page_parts import is_part_wanted, render_page_or_part
+from core.pages import failures_shown, is_part_wanted, render_page_or_part
 from events.models import MAX_URL_LENGTH, EventType, WebhookDelivery, WebhookEndpoint
 from events.notices import catalog
 from events.notices.catalog import ALWAYS_SENT, CHOOSABLE

@@ -2,7 +2,7 @@
 
 Pages, the API, the log-in of a command line and the console call these actions; each is one transaction.
 
-A secret is returned once and stored nowhere (tenants/key_secrets.py).
+A secret is returned once and stored nowhere (tenants/models/keys.py).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,8 +22,8 @@ from events.models import EventType
 from events.outbox import record_event
 from metering.quota_sync import snapshot
 from tenants.access import Access
-from tenants.key_secrets import PREFIX, digest_key, new_secret
 from tenants.models import ApiKey, Scope, Tenant, default_scopes
+from tenants.models.keys import PREFIX, digest_key, new_secret
 from tenants.roles import NEEDED_TO_GRANT, Permission, describe_allowed
 
 # Each change of a key publishes all of them to Valkey, so their number is bounded.

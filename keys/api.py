@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from adapters.public import find_style_choices
 from core import rates
-from core.addresses import network_of
+from core.http import network_of
 from core.money import NANO
 from core.names import validate_name
 from core.rest.bodies import StrictSerializer, TextField

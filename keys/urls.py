@@ -2,17 +2,17 @@
 
 from django.urls import path
 
-from keys.views import connect, keys
+from keys import views
 
 app_name = "keys"
 
 urlpatterns = [
-    path("keys/", keys.list_keys, name="keys"),
-    path("keys/reviewed/", keys.end_review, name="keys_reviewed"),
-    path("keys/issue/", keys.issue_key, name="issue_key"),
-    path("keys/<uuid:key_id>/limits/", keys.limit_key, name="limit_key"),
-    path("keys/<uuid:key_id>/rotate/", keys.rotate_key, name="rotate_key"),
-    path("keys/<uuid:key_id>/revoke/", keys.revoke_key, name="revoke_key"),
-    path("connect/", connect.show_login, name="connect"),
-    path("connect/decide/", connect.decide_login, name="decide_login"),
+    path("keys/", views.list_keys, name="keys"),
+    path("keys/reviewed/", views.end_review, name="keys_reviewed"),
+    path("keys/issue/", views.issue_key, name="issue_key"),
+    path("keys/<uuid:key_id>/limits/", views.limit_key, name="limit_key"),
+    path("keys/<uuid:key_id>/rotate/", views.rotate_key, name="rotate_key"),
+    path("keys/<uuid:key_id>/revoke/", views.revoke_key, name="revoke_key"),
+    path("connect/", views.show_login, name="connect"),
+    path("connect/decide/", views.decide_login, name="decide_login"),
 ]

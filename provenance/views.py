@@ -6,9 +6,8 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from core import rates
-from core.addresses import network_of
-from core.errors import DomainError, NotFound
-from core.rest.errors import TooManyRequests
+from core.errors import DomainError, NotFound, TooManyRequests
+from core.http import network_of
 from provenance.checks import ENOUGH_WORDS, check_provenance
 from provenance.forms import VerifyForm
 from provenance.receipts import issue_receipt, list_public_keys

@@ -20,7 +20,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import NotAllowed
-from core.page_parts import is_part_wanted
+from core.pages import is_part_wanted
 from tenants import current
 from tenants.audit import record_audit
 from tenants.models import ApiKey, Membership, Scope, Tenant, User

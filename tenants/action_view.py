@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_http_methods
 
-from core.page_failures import failures_shown
+from core.pages import failures_shown
 from tenants.access import MemberRequest, member_required
 from tenants.roles import Permission, requires
 

@@ -18,8 +18,7 @@ from django.utils.safestring import SafeString
 from core.console import ListAdmin
 from core.spreadsheets import csv_text
 from tenants.audit import BY_COMMAND
-from tenants.audit_log import read_cell
-from tenants.audit_words import describe_action
+from tenants.audit_log import describe_action, read_cell
 from tenants.console import MomentFilter, ReadOnly, ValueFilter
 from tenants.models import AuditEntry, Tenant
 

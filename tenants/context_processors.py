@@ -3,7 +3,7 @@
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from tenants import current, impersonation
+from tenants import current
 from tenants.models import Membership, Tenant
 from tenants.roles import Permission, allows
 
@@ -22,9 +22,9 @@ def tenant(request: HttpRequest) -> dict[str, object]:
     }
 
 
-def _find_impersonation(request: HttpRequest) -> impersonation.Impersonation | None:
+def _find_impersonation(request: HttpRequest) -> current.Impersonation | None:
     """Return the impersonation of an owner by an operator, which each page says; no query."""
-    begun = impersonation.read_impersonation(request)
+    begun = current.read_impersonation(request)
     return None if begun is None or begun.is_over else begun
 
 

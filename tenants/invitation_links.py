@@ -9,7 +9,7 @@ from core.grammar import within_sentence
 from tenants.models import Invitation, Membership, Tenant
 from tenants.roles import DESCRIPTIONS
 
-SIGNER = signing.Signer(salt="accounts.invitations", sep=".")  # not ":", which addresses quote
+SIGNER = signing.Signer(salt="accounts.members", sep=".")  # not ":", which addresses quote
 LOOKS_LIKE_ADDRESS = re.compile(r"[/:@]|\.\w")
 
 

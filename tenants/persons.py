@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from django.utils.crypto import salted_hmac
 from django.utils.encoding import punycode
 
-from core.addresses import network_of
 from core.errors import Invalid
+from core.http import network_of
 from tenants.models import FormerMember, Membership, User
 
 SALT = "tenants.persons"  # never changed: digests are stored

@@ -1,8 +1,7 @@
 """What the management APIs of all apps are built from. It loads REST framework."""
 
-from tenants.api.authentication import BadKey, KeyAuthentication
 from tenants.api.schema import IDEMPOTENCY_KEY, describe_handler
-from tenants.api.views import WorkspaceView, idempotent, repeatable
+from tenants.api.views import BadKey, KeyAuthentication, WorkspaceView, idempotent, repeatable
 from tenants.api.viewsets import WorkspaceViewSet, delete, described, get, post, put
 
 __all__ = [

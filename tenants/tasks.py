@@ -2,10 +2,10 @@
 
 from celery import shared_task
 
-from tenants.audit import chain
+from tenants import audit
 
 
 @shared_task
 def link_audit() -> None:
     """Link entries of the audit log whose own process did not."""
-    chain.link_all()
+    audit.link_all()

@@ -1,22 +1,45 @@
 """The page with what was done in the workspace, and the same as a table to download."""
 
 from datetime import date
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
+from django import forms
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from core.money import usd
-from core.page_parts import render_page_or_part
+from core.pages import render_page_or_part
 from tenants import audit_log
 from tenants.access import MemberRequest, member_required
-from tenants.audit_words import describe_action
-from tenants.forms import AuditFilterForm
+from tenants.audit_log import describe_action
 from tenants.models import AuditEntry
 from tenants.roles import Permission, requires
+
+# The form that filters the audit log.
+
+
+class AuditFilterForm(forms.Form):
+    """Which entries of the audit log to show."""
+
+    action = forms.ChoiceField(label=_("Action"), required=False)
+    person = forms.CharField(label=_("Member or key"), required=False, max_length=100)
+    first_day = forms.DateField(
+        label=_("From (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    last_day = forms.DateField(
+        label=_("To (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+
+    def __init__(self, *args: Any, actions: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = cast(forms.ChoiceField, self.fields["action"])
+        field.choices = [("", gettext("All")), *[(action, describe_action(action)) for action in actions]]
+
 
 ENTRIES_SHOWN = 50
 NANOUSD = "_nanousd"  # the unit of a field's name; people read dollars

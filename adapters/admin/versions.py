@@ -14,8 +14,8 @@ from adapters.admin.rows import ReadOnly
 from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Placement
 from adapters.placement import transitions
-from core.code_marks import mark_code
 from core.console import OperatorAdmin, operator_action, state_column
+from core.grammar import mark_code
 
 
 class PlacementInline(ReadOnly, TabularInline):

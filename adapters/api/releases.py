@@ -18,8 +18,7 @@ from adapters.quality.cards import StyleCard, style_card_of
 from adapters.releases import canary_analysis, diff, pairs
 from adapters.releases.canary_analysis import CanaryComparison
 from core.rest.bodies import StrictSerializer, choice_query
-from core.rest.messages import MessageText
-from core.rest.objects import PersonField
+from core.rest.objects import MessageText, PersonField
 from metering.style_usage import VersionFigures, version_figures
 from tenants.rest import delete, get, post, put
 

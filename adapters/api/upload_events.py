@@ -17,7 +17,7 @@ from rest_framework.renderers import JSONRenderer
 from adapters.api.upload_object import present_upload
 from adapters.models import AdapterVersion
 from core import valkey
-from core.rest.errors import TooManyRequests
+from core.errors import TooManyRequests
 
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT = ": still here\n\n"  # a comment: clients skip it, proxies see that the stream lives

@@ -12,7 +12,7 @@ from adapters.object_store import StoredPart, Upload
 from adapters.uploads import progress
 from adapters.uploads.parts import PartUrl, count_parts
 from adapters.uploads.sessions import ABANDONED_AFTER
-from core.rest.messages import MessageText
+from core.rest.objects import MessageText
 
 METHODS = ("post", "multipart")
 STEP_STATES = ("done", "current", "next", "failed")

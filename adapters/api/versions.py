@@ -26,8 +26,7 @@ from adapters.quality.cards import StyleCard
 from adapters.uploads import conversions
 from adapters.uploads.upload_request import QUANTISATIONS, StyleDescription
 from core.rest.bodies import StrictSerializer, TextField, choice_query
-from core.rest.messages import MessageText
-from core.rest.objects import PersonField
+from core.rest.objects import MessageText, PersonField
 from tenants.rest import described, get, post
 
 MAX_FILES = 10  # more than are ever taken, so that each that is not is named

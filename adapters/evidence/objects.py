@@ -8,7 +8,7 @@ from rest_framework import serializers
 from adapters import gate
 from adapters.evidence.figures import Figures
 from adapters.models import Evaluation, EvaluationStatus, Style
-from core.rest.messages import MessageText
+from core.rest.objects import MessageText
 from tenants.access import Access
 from tenants.models import Scope
 from tenants.roles import Permission

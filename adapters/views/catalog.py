@@ -14,7 +14,7 @@ from adapters.catalog import browse, favourites, queries
 from adapters.errors import TooManyFavourites
 from adapters.models import Style
 from adapters.views.common import changes_styles
-from core.page_parts import is_part_wanted
+from core.pages import is_part_wanted
 from tenants.access import MemberRequest, access_of, member_required
 from tenants.roles import Permission, requires
 

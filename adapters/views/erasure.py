@@ -18,7 +18,7 @@ from adapters.erasure.report import STAYS, erasure_report
 from adapters.errors import StillUsed
 from adapters.models import AdapterVersion, Erasure, Style
 from adapters.views.common import changes_styles, own_style, own_version
-from core.page_parts import render_page_or_part
+from core.pages import render_page_or_part
 from tenants.access import MemberRequest, access_of, member_required
 from tenants.roles import Permission, requires
 

@@ -15,7 +15,7 @@ from adapters.errors import BadShare
 from adapters.models import Status, Style
 from adapters.releases import aliases, canary_analysis
 from adapters.views.common import changes_styles, own_style, own_version, page_of
-from core.page_failures import failures_shown
+from core.pages import failures_shown
 from tenants.access import MemberRequest, access_of, member_required
 
 MOVES_SHOWN = 20

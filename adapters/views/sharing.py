@@ -22,7 +22,7 @@ from adapters.errors import (
 from adapters.models import Share, Style
 from adapters.views.common import changes_styles, own_style, page_of
 from adapters.views.style import settings_page, sharing_page
-from core.page_failures import failures_shown
+from core.pages import failures_shown
 from tenants.access import MemberRequest, access_of
 
 CATALOGUE_ACTIONS = {

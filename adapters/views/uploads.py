@@ -21,7 +21,7 @@ from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import strict_json
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES, WEIGHTS_LIMIT
 from adapters.views.common import changes_styles, own_version, page_of, steps_context
-from core.page_failures import failures_shown
+from core.pages import failures_shown
 from tenants.access import MemberRequest, access_of, member_required
 from tenants.roles import Permission, requires
 

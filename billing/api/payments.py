@@ -14,8 +14,7 @@ from billing.payments.auto_top_up import list_credits_left
 from core import months
 from core.money import dollars
 from core.rest.bodies import StrictSerializer, TextField
-from core.rest.messages import MessageText
-from core.rest.objects import AmountField, DollarsField, present
+from core.rest.objects import AmountField, DollarsField, MessageText, present
 from metering.models import CreditGrant
 from tenants.access import Access
 from tenants.models import Scope

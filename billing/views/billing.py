@@ -24,13 +24,13 @@ from billing.payments.stripe_provider import BadSignature, verify_event
 from billing.views.usage import usage_context
 from core import months
 from core.money import usd, usd_at_a_glance
-from core.page_failures import failures_shown
+from core.pages import failures_shown
 from metering import plans
 from metering.allowance import allowance_of
 from metering.models import CreditGrant
 from tenants.access import MemberRequest, access_of, member_required
 from tenants.action_view import action_view
-from tenants.impersonation import read_impersonation
+from tenants.current import read_impersonation
 from tenants.roles import Permission, requires
 
 

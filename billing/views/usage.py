@@ -15,7 +15,7 @@ from billing.forms import MAX_NAME, RequestFilterForm
 from core import months
 from core.errors import Conflict
 from core.money import usd, usd_at_a_glance
-from core.page_parts import render_page_or_part
+from core.pages import render_page_or_part
 from metering import request_log, trainings, usage_report
 from metering.forms import MILLION
 from tenants.access import MemberRequest, member_required

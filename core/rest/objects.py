@@ -6,6 +6,16 @@ from rest_framework import serializers
 
 from core.money import dollars
 
+# Messages in the objects of the API.
+
+
+class MessageText(serializers.CharField):
+    """A stored message: a text to callers of the API. Events keep its code and facts, for mails."""
+
+    def to_representation(self, value: Any) -> Any:
+        """Return the message, which JSON writes as its sentence."""
+        return value
+
 
 def present(shape: type[serializers.Serializer[Any]], row: object) -> dict[str, Any]:
     """Return a row as the API shows it."""

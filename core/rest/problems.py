@@ -14,7 +14,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from core import errors
-from core.rest.errors import PreconditionFailed, TooManyRequests
+from core.errors import PreconditionFailed, TooManyRequests
 
 logger = logging.getLogger(__name__)
 

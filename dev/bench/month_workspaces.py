@@ -20,8 +20,8 @@ from adapters.models import Selection, Style  # noqa: E402
 from core import months, valkey  # noqa: E402
 from inference.quota import month_turn  # noqa: E402
 from labs.fake_vllm.prepared_bytes import INSTANT  # noqa: E402
-from tenants.key_secrets import digest_by_peppers, new_secret  # noqa: E402
 from tenants.models import ApiKey, Tenant  # noqa: E402
+from tenants.models.keys import digest_by_peppers, new_secret  # noqa: E402
 
 BATCH_SIZE = 1000
 

@@ -7,9 +7,7 @@ from collections.abc import Awaitable, Callable
 from django.conf import settings
 
 from core import valkey
-from core.addresses import network_of
-from core.disconnects import DISCONNECT, Disconnects
-from core.request_ids import new_request_id
+from core.http import DISCONNECT, Disconnects, network_of, new_request_id
 from inference.api import cors
 from inference.api.endpoints import BESIDE_V1
 from inference.contract.http_errors import Headers

@@ -2,8 +2,7 @@
 
 import json
 
-from core.errors import DomainError
-from core.rest.errors import TooManyRequests
+from core.errors import DomainError, TooManyRequests
 from inference import errors
 from inference.contract.route import NEAREST
 from inference.facts import AdapterTier

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 
 from accounts.workspaces import NoTenant, playground_key
 from core.errors import DomainError
-from core.request_ids import new_request_id
+from core.http import new_request_id
 from inference import telemetry
 from inference.api.exchange import STREAM_HEADERS
 from inference.api.refusal_counts import count_refusal

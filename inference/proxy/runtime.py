@@ -37,7 +37,7 @@ from inference.quota.settlement import Settlement
 from inference.wire.http_client import HttpClient
 from inference.wire.valkey_client import ValkeyClient
 from metering.quota_sync.snapshot import find_owner, is_published, publish_snapshot
-from tenants.key_secrets import digest_by_peppers, is_well_formed
+from tenants.models.keys import digest_by_peppers, is_well_formed
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
-from core.public_ids import read_id
+from core.names import read_id
 from inference.contract.dialects.common import join_texts
 from inference.contract.dialects.openai_responses import TEXT_TYPES, translate_input
 from inference.errors import (

@@ -6,8 +6,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from core.addresses import network_of
-from core.disconnects import DISCONNECT
+from core.http import DISCONNECT, network_of
 from core.lazy_event import LazyEvent
 from inference.server.request import STATUS_LINES, Request, Scope
 

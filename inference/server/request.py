@@ -1,4 +1,4 @@
-"""One request and its answer, as the app sees them: ASGI's `receive` and `send`, and `core.disconnects`."""
+"""One request and its answer, as the app sees them: ASGI's `receive` and `send`, and `core.http`."""
 
 import asyncio
 import logging

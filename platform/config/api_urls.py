@@ -5,12 +5,12 @@ from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.api import InvitationViewSet, MemberViewSet
-from core.request_ids import new_request_id
+from core.http import new_request_id
 from core.rest.problems import CONTENT_TYPE
 from events.api import DeliveryViewSet, EndpointViewSet, EventViewSet
 from keys.api import KeyViewSet, LoginViewSet
 from metering.api import RequestViewSet, UsageViewSet
-from website.api.workspace import AuditViewSet, CurrentWorkspaceViewSet
+from website.api import AuditViewSet, CurrentWorkspaceViewSet
 
 app_name = "api"
 

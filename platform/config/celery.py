@@ -12,7 +12,7 @@ from operations.settings_checks import refuse_half_configured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-app = Celery("polyscribe", task_cls="operations.monitoring.task_counts:CountedTask")
+app = Celery("polyscribe", task_cls="operations.monitoring.background_tasks:CountedTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

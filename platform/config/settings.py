@@ -71,19 +71,19 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.static_files.StaticFilesMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "website.privacy.private_pages",
+    "website.middleware.private_pages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "operations.console.operators.operator_sessions",
-    "website.languages.choose_language",
-    "operations.console.impersonation.read_only_looks",
+    "website.middleware.choose_language",
+    "operations.console.operators.read_only_looks",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "website.wrong_method.explain_wrong_method",
+    "website.middleware.explain_wrong_method",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -101,18 +101,13 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "tenants.context_processors.tenant",
-                "website.legal_pages.legal_links",
+                "website.pages.legal_links",
                 "training.views.context.training",
             ],
             # Nearly every template says something to people, shows icons, and when something was.
             "builtins": [
                 "django.templatetags.i18n",
-                "website.templatetags.amounts",
-                "website.templatetags.icons",
-                "website.templatetags.times",
-                "website.templatetags.texts",
-                "website.templatetags.support",
-                "website.templatetags.social",
+                "website.templatetags.site",
             ],
         },
     }
@@ -145,7 +140,7 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "accounts.passwords.StrengthValidator"},
+    {"NAME": "accounts.adapter.StrengthValidator"},
 ]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -175,7 +170,7 @@ ACCOUNT_RATE_LIMITS = {  # counted in the cache, so for all processes together
     "change_password": "5/m/user",
     "reauthenticate": "10/m/user",
 }
-MFA_ADAPTER = "accounts.mfa.MFAAdapter"
+MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE  # passkeys on http://localhost

@@ -3,17 +3,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from website import (
-    api_schema,
-    guides,
-    js_catalog,
-    legal_pages,
-    mailbox,
-    member_home,
-    pages,
-    status_page,
-    welcome,
-)
+from website import api_schema, guides, js_catalog, mailbox, member_home, pages, welcome
 
 handler404 = "website.programs.not_found"
 handler500 = "website.pages.server_error"
@@ -46,9 +36,9 @@ urlpatterns = [
     path("docs/<slug:name>/", guides.show_guide, name="guide"),
     re_path(r"^docs/(?P<name>[\w./-]+\.\w+)$", guides.show_file, name="guide_file"),
     path("words/<slug:language>.js", js_catalog.show_words, name="script_words"),
-    path("status/", status_page.show_status, name="status"),
-    path("terms/", legal_pages.show_terms, name="terms"),
-    path("privacy/", legal_pages.show_privacy, name="privacy"),
+    path("status/", pages.show_status, name="status"),
+    path("terms/", pages.show_terms, name="terms"),
+    path("privacy/", pages.show_privacy, name="privacy"),
     path("console/", admin.site.urls),
     path("styles/", include("adapters.urls")),
     path("trainings/", include("training.urls")),

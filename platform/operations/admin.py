@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from core.console import OperatorAdmin, operator_action
 from operations.models import FailedTask
-from operations.monitoring import failed_tasks
+from operations.monitoring import background_tasks
 from operations.monitoring.running_checks import queue_names
 
 
@@ -74,4 +74,4 @@ class FailedTaskAdmin(OperatorAdmin):
         permissions=["retry"],
     )
     def retry(self, request: HttpRequest, failed: FailedTask, reason: str) -> None:
-        failed_tasks.retry_task(failed)
+        background_tasks.retry_task(failed)

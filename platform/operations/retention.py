@@ -28,7 +28,7 @@ from inference.public import prune_consumers, prune_responses, prune_totals
 from metering.models import RefusedRequest, UsageMinute
 from metering.quota_sync.snapshot import prune_snapshots
 from operations.models import FailedTask, ServiceSample
-from tenants.audit.pruning import prune_log as prune_audit_log
+from tenants.audit import prune_log as prune_audit_log
 from tenants.models import CachedAnswer, FormerMember, Invitation, Membership, User
 from tenants.persons import end_memberships
 from training.public import prune_files, prune_trainings

@@ -36,8 +36,8 @@ from operations.models import SampleData
 from operations.sample_data.seeding import add_sample_data
 from tenants.access import access_of_person
 from tenants.audit import record_command
-from tenants.key_secrets import verify_key
 from tenants.models import Scope, Tenant, User
+from tenants.models.keys import verify_key
 
 SHIPPED = settings.BASE_DIR / "engine" / "styles"
 EMAIL = "writer@polyscribe.example"

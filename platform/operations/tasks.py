@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from adapters.public import take_engine_samples
 from core import valkey
-from operations import retention, workspace_erasure
+from operations import retention, workspace_data
 from operations.monitoring import series
 
 
@@ -19,7 +19,7 @@ def sample_service() -> None:
 @shared_task
 def erase_workspaces() -> None:
     """Begin what deleted workspaces have to erase, and note those that are done."""
-    workspace_erasure.erase_deleted_workspaces()
+    workspace_data.erase_deleted_workspaces()
 
 
 @shared_task

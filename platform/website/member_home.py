@@ -7,22 +7,62 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from accounts.onboarding import Onboarding, hide_steps, onboarding_of
 from adapters.public import engine_readiness, newest_uploads, styles_in_use
 from billing.public import latest_requests, monthly_report
+from keys import snippets
+from keys.snippets import FIRST_PROMPT
 from metering.request_log import RefusedLately
 from operations.sample_data.removal import has_sample_data
 from tenants.access import MemberRequest, member_required
 from tenants.action_view import action_view
 from tenants.models import Membership
 from tenants.roles import Permission
-from website import snippets
-from website.remedies import Remedy, find_remedy
-from website.welcome import FIRST_PROMPT
+
+# What to do about a refused request: one link for each error code that has a page to go to.
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Where a person mends the cause of a refusal."""
+
+    label: str | Promise
+    address_name: str
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """The page's address."""
+        return reverse(self.address_name, args=self.arguments)
+
+
+_API_GUIDE = Remedy(_("Read the API reference"), "guide", ("api",))
+_STATUS = Remedy(_("Check the service status"), "status")
+_KEYS = Remedy(_("Open API keys"), "keys:keys")
+
+REMEDIES = {
+    "insufficient_quota": Remedy(_("See your remaining limits"), "billing:usage"),
+    "rate_limit_exceeded": Remedy(_("See the limits of your plan"), "billing:plan"),
+    "too_many_sequences": Remedy(_("See the limits of your plan"), "billing:plan"),
+    "model_not_found": Remedy(_("View your styles"), "adapters:catalogue"),
+    "insufficient_scope": _KEYS,
+    "invalid_api_key": _KEYS,
+    "server_is_overloaded": _STATUS,
+    "engine_stopped": _STATUS,
+    "request_failed": _STATUS,
+}
+
+
+def find_remedy(code: str) -> Remedy:
+    """Return what to do about an error code; of a code without a page of its own, the API's guide."""
+    return REMEDIES.get(code, _API_GUIDE)
+
 
 SHOWN_REQUESTS = 5
 

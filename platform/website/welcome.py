@@ -10,13 +10,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters.public import choose_style, engine_readiness, find_to_try, styles_to_try, try_styles
+from keys.snippets import FIRST_PROMPT
 from tenants.access import MemberRequest, access_of, member_required
 from tenants.action_view import action_view
 from tenants.roles import Permission, requires
 
 TRIED_STYLES = "tried_styles"  # a key of the session: what was selected to be tried, and nothing else
 MAX_PROMPT_CHARACTERS = 2_000  # of the address that carries it on
-FIRST_PROMPT = "Describe a morning in the city."
 ANSWER_TOKENS = 120
 
 

@@ -22,7 +22,7 @@ from rest_framework import serializers
 
 from core.money import dollars
 from core.rest.bodies import StrictSerializer
-from core.rest.messages import MessageText
+from core.rest.objects import MessageText
 from core.rest.pages import DEFAULT_LIMIT, MAX_LIMIT
 from core.rest.problems import CONTENT_TYPE
 from tenants.api import idempotency
@@ -151,7 +151,7 @@ class ApiSchema(AutoSchema):
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the document names authentication by key."""
 
-    target_class = "tenants.api.authentication.KeyAuthentication"
+    target_class = "tenants.api.views.KeyAuthentication"
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
@@ -162,7 +162,7 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 class StudioScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the document names authentication by the studio's session."""
 
-    target_class = "tenants.api.authentication.StudioAuthentication"
+    target_class = "tenants.api.views.StudioAuthentication"
     name = "session"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:

@@ -1,30 +1,122 @@
 """What every view of the management API has: access, a rate limit, scopes, ETags, a request id."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ClassVar, cast
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
-from rest_framework import exceptions
+from rest_framework import authentication, exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from core import rates
-from core.request_ids import new_request_id
+from core.errors import NotAllowed, PreconditionFailed, TooManyRequests
+from core.http import network_of, new_request_id
 from core.rest.bodies import StrictParser, StrictSerializer
-from core.rest.errors import TooManyRequests
-from core.rest.etags import etag_of, require_match
 from core.rest.pages import CursorPages
 from core.rest.problems import CONTENT_TYPE, answer_failure
 from tenants.access import Access
 from tenants.api import idempotency
-from tenants.api.authentication import KeyAuthentication, StudioAuthentication
-from tenants.models import Scope
+from tenants.current import current_membership
+from tenants.models import Scope, User
+from tenants.models.keys import find_live_key
 from tenants.roles import Permission, needed_by_scope
+
+# Authentication: an API key, or the studio's session.
+
+UNKNOWN_KEYS_PER_MINUTE = 60  # from one address
+
+
+class BadKey(exceptions.AuthenticationFailed):
+    """The key is unknown, or no longer valid."""
+
+    default_code = "invalid_api_key"
+    default_detail = "The API key is missing, malformed, expired or revoked. Create one on the API keys page."
+
+
+class Suspended(NotAllowed):
+    """This workspace is suspended. The operators of this site can say why."""
+
+    code = "workspace_suspended"
+    names_support = True
+
+
+class WithoutWorkspace(NotAllowed):
+    """You don't have a workspace yet. Create one on the site first."""
+
+    code = "no_workspace"
+
+
+class KeyAuthentication(authentication.BaseAuthentication):
+    """`Authorization: Bearer sk-ps-…`. The key is looked up each time: a revoke holds from then on."""
+
+    def authenticate(self, request: Request) -> tuple[User | None, Access] | None:
+        """Return (None, access), or None for a request without the header. Raises BadKey, Suspended."""
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        if not scheme:
+            return None
+        address = request.META.get("REMOTE_ADDR") or None
+        stranger = f"api:stranger:{network_of(address or '')}"
+        key = find_live_key(secret.strip()) if scheme.lower() == "bearer" else None
+        if key is None:
+            rates.take(stranger, UNKNOWN_KEYS_PER_MINUTE)
+            raise BadKey
+        if key.tenant.suspended_at:
+            raise Suspended
+        return None, Access(tenant=key.tenant, key=key, address=address)
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge of a 401."""
+        return "Bearer"
+
+
+class StudioAuthentication(authentication.SessionAuthentication):
+    """The session of a person who is logged in to the studio; changes need the CSRF token."""
+
+    def authenticate(self, request: Request) -> tuple[object, Access] | None:
+        """Return (user, access), or None without a session. Raises WithoutWorkspace, Suspended."""
+        session = super().authenticate(request)
+        if session is None:
+            return None
+        user = session[0]
+        membership = current_membership(request._request)
+        if membership is None:
+            raise WithoutWorkspace
+        tenant = membership.tenant
+        if tenant.suspended_at:
+            raise Suspended
+        address = request.META.get("REMOTE_ADDR") or None
+        return user, Access(tenant=tenant, user=user, role=membership.role, address=address)
+
+
+# Strong ETags: they tell whether an object is still as a client read it.
+
+# What is shown once, or changes by use: an edit that read it before is still of the same object.
+NOT_COMPARED = ("secret", "upload", "last_used_at")
+
+
+def etag_of(data: Mapping[str, object]) -> str:
+    """Return the ETag of an object as the API shows it."""
+    compared = {name: value for name, value in data.items() if name not in NOT_COMPARED}
+    encoder = JSONEncoder(sort_keys=True, separators=(",", ":"))
+    return f'"{hashlib.sha256(encoder.encode(compared).encode()).hexdigest()[:32]}"'
+
+
+def require_match(request: Request, data: Mapping[str, object]) -> None:
+    """Raise PreconditionFailed if the request names an ETag in `If-Match` that the object does not have."""
+    wanted = request.headers.get("If-Match")
+    if wanted is None or wanted.strip() == "*":
+        return
+    named = {one.strip() for one in wanted.split(",")}
+    if etag_of(data) not in named:
+        raise PreconditionFailed
+
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 METHODS = {"get", "head", "post", "put", "patch", "delete"}

@@ -1,9 +1,15 @@
 from tenants.models.audit import AuditCheckpoint, AuditEntry
 from tenants.models.idempotency import CachedAnswer
-from tenants.models.invitations import Invitation
 from tenants.models.keys import ApiKey, Scope, default_scopes
-from tenants.models.people import GONE_DOMAIN, RESPONSE_DAYS, Membership, Tenant, User
-from tenants.models.persons import FormerMember
+from tenants.models.people import (
+    GONE_DOMAIN,
+    RESPONSE_DAYS,
+    FormerMember,
+    Invitation,
+    Membership,
+    Tenant,
+    User,
+)
 
 __all__ = [
     "GONE_DOMAIN",

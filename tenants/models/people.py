@@ -1,5 +1,6 @@
 """Users, tenants and their members."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -268,3 +269,61 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.tenant}"
+
+
+# What is kept of a person apart from the account, so that the free plan is once a person and month.
+#
+# A person is named by a digest of a normalised address (metering/persons.py), never by the address itself.
+
+
+class FormerMember(models.Model):
+    """A person who is no longer a member of a workspace. Authors' shares of that month look here.
+
+    So does the free plan, for owners of workspaces that were deleted.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="former_members")
+    person = models.CharField(max_length=64)
+    was_owner = models.BooleanField(default=False, db_default=False)
+    left_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["left_at"], name="former_members_oldest")]
+
+    def __str__(self) -> str:
+        return f"{self.person} until {self.left_at:%Y-%m-%d}"
+
+
+# Invitations to a workspace. An open one is a row; joining and withdrawing delete it.
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def open(self, now: datetime) -> "InvitationQuerySet":
+        """Return those that can be accepted at a moment."""
+        return self.filter(expires_at__gt=now, tenant__deleted_at=None)
+
+
+class Invitation(models.Model):
+    """A place in a workspace, reserved for the owner of an email address."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField("e-mail")
+    role = models.CharField(max_length=10, choices=Membership.Role, default=Membership.Role.MEMBER)
+    invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    mailed_at = models.DateTimeField(
+        null=True, editable=False, help_text="Empty: not accepted by the mail server yet."
+    )
+    expires_at = models.DateTimeField()
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("tenant", Lower("email"), name="one_invitation_per_address"),
+        ]
+        indexes = [models.Index(fields=["expires_at"], name="invitation_end")]
+
+    def __str__(self) -> str:
+        return self.email

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.passwords import StrengthValidator
+from accounts.adapter import StrengthValidator
 from core import valkey as names
 from operations.retention import delete_old
 from tenants.models import Invitation, Tenant, User

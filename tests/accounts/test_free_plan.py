@@ -6,9 +6,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import account_deletion, deletion, invitations, members, workspaces
-from accounts.free_plan import FreePlanTaken, FreePlanUsed, OwnsOtherFreeWorkspace
-from accounts.subscriptions import subscribe_tenant
+from accounts import deletion, members, workspaces
+from accounts.subscriptions import FreePlanTaken, FreePlanUsed, OwnsOtherFreeWorkspace, subscribe_tenant
 from billing.plan_changes import change_plan
 from core import months
 from metering import plans
@@ -81,7 +80,7 @@ def test_a_deleted_workspace_counts_until_the_month_ends_if_it_was_used(owner, a
 def test_a_new_account_for_the_same_mailbox_has_no_new_month(acme, alice):
     used(acme)
     email = alice.email
-    account_deletion.delete_account(alice, address=None)
+    deletion.delete_account(alice, address=None)
     with pytest.raises(FreePlanUsed):
         found(User.objects.create_user(email))
 
@@ -113,9 +112,9 @@ def test_who_has_a_free_workspace_becomes_no_owner_of_another(owner, acme, bobs,
 def test_an_invitation_as_owner_is_refused_and_stays_open(owner, acme):
     dora = User.objects.create_user("dora@example.org")
     found(dora, "Dora's")
-    invitation = invitations.invite(dora.email, "owner", by=owner)
+    invitation = members.invite(dora.email, "owner", by=owner)
     with pytest.raises(FreePlanTaken, match="Dora's"):
-        invitations.accept(invitation, dora, address=None)
+        members.accept(invitation, dora, address=None)
     assert Invitation.objects.get() == invitation
     assert not Membership.objects.filter(tenant=acme, user=dora).exists()
 
@@ -123,7 +122,7 @@ def test_an_invitation_as_owner_is_refused_and_stays_open(owner, acme):
 def test_the_page_of_an_invitation_says_why_its_owner_to_be_can_not_join(owner, acme):
     dora = User.objects.create_user("dora@example.org")
     found(dora, "Dora's")
-    invitation = invitations.invite(dora.email, "owner", by=owner)
+    invitation = members.invite(dora.email, "owner", by=owner)
     page = reverse("accounts:join", args=[token_of(invitation)])
     answer = browser_of(dora).post(page, follow=True)
     assert answer.status_code == 200

@@ -10,7 +10,7 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import invitations
+from accounts import members
 from events.models import NoticeMail
 from events.notices import sending
 from operations.retention import delete_old
@@ -31,7 +31,7 @@ def invite(owner):
     """Invites an address and returns the path of the link that a worker mailed."""
 
     def make(email: str, role: str = Role.MEMBER) -> str:
-        invitations.invite(email, role, by=owner)
+        members.invite(email, role, by=owner)
         assert sending.send_due() == 1
         return LINK.search(mail.outbox[-1].body).group(1)
 
@@ -70,11 +70,11 @@ def test_a_forged_link_opens_nothing(invite, client):
 
 
 def test_a_mail_that_waits_brings_the_newest_link_and_none_once_it_is_withdrawn(owner, invite, clock):
-    invitations.invite("dora@example.org", Role.MEMBER, by=owner)
-    invitations.invite("eve@example.org", Role.MEMBER, by=owner)
-    invitations.withdraw(Invitation.objects.get(email="eve@example.org"), by=owner)
+    members.invite("dora@example.org", Role.MEMBER, by=owner)
+    members.invite("eve@example.org", Role.MEMBER, by=owner)
+    members.withdraw(Invitation.objects.get(email="eve@example.org"), by=owner)
     clock.move(minutes=3)
-    invitations.resend(Invitation.objects.get(), by=owner)
+    members.resend(Invitation.objects.get(), by=owner)
     assert sending.send_due() == 1
     [letter] = mail.outbox
     assert letter.to == ["dora@example.org"]
@@ -144,7 +144,7 @@ def test_the_link_confirms_no_other_address_and_ties_up_none(invite, valkey, cli
 
 def test_a_link_that_was_withdrawn_meanwhile_confirms_no_address(invite, owner, valkey, client):
     client.get(invite("dora@example.org"))
-    invitations.withdraw(Invitation.objects.get(), by=owner)
+    members.withdraw(Invitation.objects.get(), by=owner)
     client.post(reverse("account_signup"), SIGN_UP)
     assert not EmailAddress.objects.get(email="dora@example.org").verified
 
@@ -164,12 +164,12 @@ def test_a_link_that_ended_opens_nothing(invite, owner, acme, ending):
     path = invite("dora@example.org")
     invitation = Invitation.objects.get()
     if ending == "withdrawn":
-        invitations.withdraw(invitation, by=owner)
+        members.withdraw(invitation, by=owner)
     elif ending == "expired":
         Invitation.objects.update(expires_at=timezone.now())
     elif ending == "resent":
         Invitation.objects.update(expires_at=timezone.now() + timedelta(days=3))
-        invitations.resend(invitation, by=owner)
+        members.resend(invitation, by=owner)
     else:
         type(acme).objects.update(deleted_at=timezone.now())
     dora = browser_of(User.objects.create_user("dora@example.org"))
@@ -179,31 +179,31 @@ def test_a_link_that_ended_opens_nothing(invite, owner, acme, ending):
 
 
 def test_mail_is_bounded_whatever_becomes_of_the_invitations(invite, owner, monkeypatch):
-    monkeypatch.setattr(invitations, "MAX_MAILS_A_DAY", 2)
+    monkeypatch.setattr(members, "MAX_MAILS_A_DAY", 2)
     for _ in range(2):
         owner.audit("invitation.created", owner.tenant)  # what the log says is no mail
     invite("a@example.org")
-    with pytest.raises(invitations.MailedJustNow):
-        invitations.resend(Invitation.objects.get(), by=owner)
+    with pytest.raises(members.MailedJustNow):
+        members.resend(Invitation.objects.get(), by=owner)
     invite("b@example.org")
     Invitation.objects.all().delete()  # withdrawing gives no mail back
-    with pytest.raises(invitations.TooManyMails):
-        invitations.invite("c@example.org", Role.MEMBER, by=owner)
+    with pytest.raises(members.TooManyMails):
+        members.invite("c@example.org", Role.MEMBER, by=owner)
 
 
 def test_members_and_the_invited_are_not_invited_again(invite, owner, bob):
-    with pytest.raises(invitations.AlreadyMember):
-        invitations.invite("BOB@example.org", Role.MEMBER, by=owner)
+    with pytest.raises(members.AlreadyMember):
+        members.invite("BOB@example.org", Role.MEMBER, by=owner)
     invite("dora@example.org")
-    with pytest.raises(invitations.AlreadyInvited):
-        invitations.invite("Dora@example.org", Role.MEMBER, by=owner)
+    with pytest.raises(members.AlreadyInvited):
+        members.invite("Dora@example.org", Role.MEMBER, by=owner)
 
 
 def test_only_an_owner_invites_owners(acme, bob):
     admin = Access(tenant=acme, user=bob, role=Role.ADMIN)
     with pytest.raises(RoleNotAllowed):
-        invitations.invite("dora@example.org", Role.OWNER, by=admin)
-    assert invitations.invite("dora@example.org", Role.ADMIN, by=admin).role == Role.ADMIN
+        members.invite("dora@example.org", Role.OWNER, by=admin)
+    assert members.invite("dora@example.org", Role.ADMIN, by=admin).role == Role.ADMIN
 
 
 def test_no_request_waits_for_the_mail_server_and_the_page_says_how_far_an_invitation_is(

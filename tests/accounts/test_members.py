@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts import invitations, members
+from accounts import members
 from tenants.access import Access, InsufficientScope, RoleAboveMaker
 from tenants.models import AuditEntry, Membership
 from tenants.roles import Role, RoleNotAllowed
@@ -45,11 +45,11 @@ def test_a_key_assigns_no_role_above_the_one_that_its_maker_has_now(acme, alice,
     Membership.objects.filter(pk=bobs.pk).update(role=Role.ADMIN)
     key, _ = issue_key(acme, name="hr", by=bob, scopes=["members:write"])
     access = Access(tenant=acme, key=key)
-    invitations.invite("dora@example.org", Role.ADMIN, by=access)
+    members.invite("dora@example.org", Role.ADMIN, by=access)
     Membership.objects.filter(pk=bobs.pk).update(role=Role.VIEWER)
     for role in (Role.ADMIN, Role.MEMBER):
         with pytest.raises(RoleAboveMaker):
-            invitations.invite("eve@example.org", role, by=access)
+            members.invite("eve@example.org", role, by=access)
         with pytest.raises(RoleAboveMaker):
             members.change_role(bobs, role, by=access)
     # Nor does the key of an owner who left make owners, or take an admin out.
@@ -60,8 +60,8 @@ def test_a_key_assigns_no_role_above_the_one_that_its_maker_has_now(acme, alice,
     with pytest.raises(RoleAboveMaker):
         members.remove_member(bobs, by=departed)
     with pytest.raises(RoleAboveMaker):
-        invitations.invite("eve@example.org", Role.OWNER, by=departed)
-    invitations.invite("eve@example.org", Role.MEMBER, by=departed)
+        members.invite("eve@example.org", Role.OWNER, by=departed)
+    members.invite("eve@example.org", Role.MEMBER, by=departed)
 
 
 def test_the_workspace_is_handed_over(alice_client, alices, bobs):

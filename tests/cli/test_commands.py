@@ -15,8 +15,8 @@ from metering.ledger import record_events
 from metering.request_log import Refusal
 from polyscribe import settings
 from stack.folders import ROOT
-from tenants.key_secrets import verify_key
 from tenants.models import ApiKey
+from tenants.models.keys import verify_key
 from tests.cli.service import BASE_URL, problem
 from tests.tenants.builders import issue_key, make_event
 

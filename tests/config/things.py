@@ -13,7 +13,7 @@ from core.money import NANO
 from events.models import OutboxEvent, WebhookDelivery, WebhookEndpoint
 from metering.ledger import record_events
 from metering.models import Invoice, RefusedRequest
-from tenants.audit.log import record_audit
+from tenants.audit import record_audit
 from tenants.models import Invitation, Membership, Tenant, User
 from tests.adapters.evidence.cases import lay_evaluation
 from tests.tenants.builders import issue_key, make_event

@@ -1,6 +1,6 @@
 import pytest
 
-from core.cached_result import CachedResult
+from operations.monitoring.health import CachedResult
 
 
 def test_a_result_is_computed_anew_once_it_is_too_old():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.code_marks import mark_code
+from core.grammar import mark_code
 
 
 @pytest.mark.parametrize(

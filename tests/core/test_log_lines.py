@@ -5,7 +5,7 @@ import logging
 
 from core import log_lines
 from inference.telemetry import EventLogger
-from tenants.key_secrets import new_secret
+from tenants.models.keys import new_secret
 
 
 def line_of(record: logging.LogRecord) -> dict:

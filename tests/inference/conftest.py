@@ -10,7 +10,7 @@ from inference.contract import base_model
 from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
 from labs.fake_vllm.data_side import FakeVllm
-from tenants.key_secrets import digest_by_peppers, new_secret
+from tenants.models.keys import digest_by_peppers, new_secret
 from tests.inference.builders import Account, open_tables, read_before_each_request
 from tests.inference.fakes import Client
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from core.request_ids import new_request_id
+from core.http import new_request_id
 from inference.api.app import app
 from inference.contract.requests import ParsedRequest, parse_request
 from inference.proxy.request import GatewayAnswer, relay_request

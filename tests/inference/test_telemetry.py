@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from core.request_ids import new_request_id
+from core.http import new_request_id
 from inference import telemetry
 from inference.contract.usage import Usage
 from inference.errors import EngineDied, EngineUnavailable, FailingRequest

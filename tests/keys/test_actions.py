@@ -9,9 +9,9 @@ from accounts.workspaces import WatermarkRequired, playground_key
 from core.valkey import key_key, owner_key
 from keys import actions
 from metering.quota_sync.snapshot import find_owner
-from tenants import key_secrets
 from tenants.access import Access, InsufficientScope
 from tenants.models import ApiKey, AuditEntry, Membership
+from tenants.models import keys as key_secrets
 from tenants.roles import RoleNotAllowed
 from tests.tenants.builders import issue_key, owner_of
 

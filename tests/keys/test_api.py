@@ -12,8 +12,8 @@ from django.utils import timezone
 from core import valkey as valkey_names
 from keys import actions
 from operations.retention import delete_old
-from tenants import key_secrets
 from tenants.models import ApiKey, AuditEntry, CachedAnswer
+from tenants.models import keys as key_secrets
 from tests.tenants.api.builders import problem
 from tests.tenants.builders import issue_key
 

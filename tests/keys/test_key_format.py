@@ -3,7 +3,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenants import key_secrets
+from tenants.models import keys as key_secrets
 
 BODIES = st.text(key_secrets.BASE62, min_size=30, max_size=30)
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 from core import valkey
 from keys import device_logins
 from keys.api import BEGUN_PER_MINUTE, POLLS_PER_MINUTE
-from tenants.key_secrets import verify_key
 from tenants.models import ApiKey, AuditEntry, Membership, Tenant
+from tenants.models.keys import verify_key
 from tests.tenants.api.builders import problem
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey", "documented_answers")]

@@ -21,8 +21,8 @@ from keys import actions
 from keys.forms import LimitsForm
 from metering.forms import DollarsField
 from metering.ledger import record_events
-from tenants import key_secrets
 from tenants.models import ApiKey, Tenant, User
+from tenants.models import keys as key_secrets
 from tests.tenants.builders import issue_key
 
 KNOWN_STYLES = queries.style_choices

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.workspaces import playground_key
 from adapters.models import BaseModel, Engine
-from core.request_ids import new_request_id
+from core.http import new_request_id
 from metering.ledger import Event, record_events
 from tenants.models import Tenant, User
 

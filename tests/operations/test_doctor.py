@@ -24,7 +24,7 @@ from core.sizes import GIB
 from events.models import OutboxEvent, WebhookDelivery, WebhookEndpoint
 from metering.ledger import record_events
 from operations import settings_checks
-from operations.monitoring import running_checks, setup_checks, task_counts
+from operations.monitoring import background_tasks, running_checks, setup_checks
 from operations.monitoring.findings import words_of_seconds
 from operations.monitoring.health import CHECKS
 from tenants.models import ApiKey
@@ -52,7 +52,7 @@ def working(valkey, monkeypatch) -> None:
     """Workers did all tasks just now; what other tests sent, and nobody took, is not seen."""
     monkeypatch.setattr(running_checks, "read_queues", lambda names: dict.fromkeys(names, (0, None)))
     for task in ("inference.tasks.drain", "adapters.tasks.advance", "events.tasks.deliver_webhooks"):
-        task_counts.count_task(valkey, task, is_success=True, busy_s=0)
+        background_tasks.count_task(valkey, task, is_success=True, busy_s=0)
 
 
 def test_an_installation_that_is_well_has_no_fault_and_one_that_is_not_exits_with_1(

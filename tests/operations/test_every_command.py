@@ -14,7 +14,7 @@ from adapters.models import BaseModel, Style
 from adapters.placement import registering
 from core import months
 from operations import seeding
-from operations.backup.manifest import Manifest
+from operations.backup import Manifest
 from operations.management.commands import backup, restore
 from tenants.audit import record_command
 from tenants.models import AuditEntry

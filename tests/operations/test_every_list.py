@@ -11,8 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from core.console import ListAdmin
-from core.estimated_paginator import MAX_COUNTED
+from core.console import MAX_COUNTED, ListAdmin
 from metering.console import LongList
 from tenants.models import ApiKey
 from tests.operations.console_rows import Rows

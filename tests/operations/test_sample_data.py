@@ -19,8 +19,8 @@ from metering.models import AuthorEarning, Invoice, LedgerEntry, UsageDaily, Usa
 from operations import seeding
 from operations.models import SampleData
 from operations.sample_data.seeding import DOMAIN, NotADemo, add_sample_data
-from tenants.key_secrets import verify_key
 from tenants.models import ApiKey, AuditEntry, Membership, Tenant, User
+from tenants.models.keys import verify_key
 from tests.operations.builders import used
 from tests.tenants.builders import browser_of, issue_key
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from metering.ledger import record_events
-from tenants.audit.log import record_audit
+from tenants.audit import record_audit
 from tests.pages import scene
 from tests.pages.walking import Axe, assert_no_faults, check_state, enter
 from tests.tenants.builders import make_event

@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-from tenants.audit_words import describe_action
+from tenants.audit_log import describe_action
 
 ROOT = Path(__file__).parents[2]
 APPS = (

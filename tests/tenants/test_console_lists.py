@@ -9,8 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from core import estimated_paginator, months
-from core.estimated_paginator import EstimatedPaginator
+from core import console, months
+from core.console import EstimatedPaginator
 from metering.ledger import record_events
 from metering.models import LedgerEntry, UsageEvent, UsageMinute
 from metering.style_usage import VersionFigures, version_figures
@@ -87,7 +87,7 @@ def test_lists_are_read_by_an_index(operator_client, long):
 def test_a_long_list_is_as_long_as_postgresql_estimates_and_a_short_one_is_counted(long, monkeypatch):
     rows = UsageEvent.objects.order_by("-admitted_at")
     assert EstimatedPaginator(rows, 100).count == EVENTS
-    monkeypatch.setattr(estimated_paginator, "MAX_COUNTED", 100)
+    monkeypatch.setattr(console, "MAX_COUNTED", 100)
     assert EVENTS * 0.8 < EstimatedPaginator(rows, 100).count < EVENTS * 1.2
     assert EstimatedPaginator(rows.filter(request_id="event-7"), 100).count == 1
 

@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from metering.models import TrainingHold
-from operations.console.jobs import jobs_context
-from operations.monitoring import service_metrics
+from operations.console.menu import jobs_context
+from operations.monitoring import exporter
 from tenants.models import AuditEntry, User
 from tests.training.builders import make_text
 from training import summary
@@ -49,7 +49,7 @@ def stuck_addresses() -> dict[str, str]:
 
 def metrics() -> dict[tuple[str, ...], float]:
     found = {}
-    for family in service_metrics.collect_trainings():
+    for family in exporter.collect_trainings():
         for sample in family.samples:
             found[(sample.name, *sample.labels.values())] = sample.value
     return found

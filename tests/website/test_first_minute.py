@@ -19,6 +19,7 @@ from adapters.catalog import home_styles, sharing
 from adapters.engines import readiness
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.public import found_workspace
+from keys import snippets
 from metering.models import Invoice
 from metering.plans import newest_plan_version
 from metering.request_log import Refusal, record_refusals
@@ -27,7 +28,7 @@ from tests.adapters.builders import known
 from tests.adapters.routes import routes_of
 from tests.operations.builders import used
 from tests.tenants.builders import issue_key
-from website import remedies, snippets
+from website import member_home
 
 HOME = "/home/"
 QUOTES = "Don't say \"rain\" or \\ and 'é'."
@@ -200,8 +201,8 @@ def test_home_says_what_was_refused_today_why_and_where_to_mend_it(alice_client,
 
 
 def test_every_remedy_leads_to_a_page(alice_client, acme):
-    for code in (*remedies.REMEDIES, "some_other_code"):
-        assert alice_client.get(remedies.find_remedy(code).address).status_code == 200, code
+    for code in (*member_home.REMEDIES, "some_other_code"):
+        assert alice_client.get(member_home.find_remedy(code).address).status_code == 200, code
 
 
 def test_the_next_steps_are_read_from_rows_and_can_be_hidden(alice_client, bob_client, acme, alice, poetry):

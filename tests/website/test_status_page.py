@@ -10,7 +10,7 @@ from adapters.errors import StorageUnavailable
 from adapters.models import BaseModel, Engine
 from core.valkey import usage_key
 from operations.monitoring import health, running_checks
-from website.status_page import read_status
+from website.pages import read_status
 
 
 @pytest.fixture(autouse=True)

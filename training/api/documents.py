@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from core.rest.bodies import StrictSerializer, TextField
-from core.rest.messages import MessageText
+from core.rest.objects import MessageText
 from tenants.rest import described, post
 from training import actions
 from training.api.trainings import TrainingApiViewSet, TrainingObject

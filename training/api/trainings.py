@@ -15,8 +15,7 @@ from adapters.evidence import EvaluationObject, present_evaluation, reads_texts
 from adapters.models import AdapterVersion
 from core.money import dollars
 from core.rest.bodies import StrictSerializer, TextField, choice_query
-from core.rest.messages import MessageText
-from core.rest.objects import PersonField
+from core.rest.objects import MessageText, PersonField
 from metering.trainings import price_at
 from tenants.models import Scope
 from tenants.rest import WorkspaceViewSet, described, get, post

@@ -19,7 +19,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.public_ids import read_id
+from core.names import read_id
 from core.sizes import MIB
 from core.streaming import StreamedResponse
 from inference.openai_views.base import unix_time

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from adapters.errors import StyleRefused
-from core.public_ids import read_id
+from core.names import read_id
 from inference.openai_views.base import unix_time
 from inference.openai_views.schema import AFTER, limit_of, operation
 from inference.public import BadRequest

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 
 from adapters.models import Style
-from core.page_failures import failures_shown
+from core.pages import failures_shown
 from tenants.access import MemberRequest, access_of
 from training import actions
 from training.models import Training

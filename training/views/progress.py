@@ -17,7 +17,7 @@ from adapters.evidence import evidence_card_of
 from adapters.models import Status as VersionStatus
 from core.charts import LineChart, draw_lines
 from core.money import usd
-from core.page_failures import failures_shown
+from core.pages import failures_shown
 from metering.trainings import charge_of, price_at
 from tenants.access import MemberRequest, access_of
 from training import actions, erasure

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 
 from adapters.errors import NotStored, StorageUnavailable
-from core.page_failures import failures_shown
+from core.pages import failures_shown
 from tenants.access import MemberRequest, access_of
 from training import actions, preparation
 from training.corpus import STANDARD_LIMITS

@@ -19,7 +19,7 @@ from django.utils.translation import gettext, ngettext, ngettext_lazy
 from adapters.models import AdapterVersion
 from adapters.object_store import Upload
 from core.errors import DomainError
-from core.page_failures import failures_shown
+from core.pages import failures_shown
 from core.sizes import MIB
 from tenants.access import Access, MemberRequest, access_of
 from training import actions, documents, erasure

@@ -1,17 +1,55 @@
 """Sessions of operators: a second factor before the console, and eight hours at most."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from allauth.account.authentication import get_authentication_records
 from allauth.core.internal.httpkit import add_query_params
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.contrib.auth import logout
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
 from django.urls import reverse
+from django.utils.decorators import sync_and_async_middleware
+from django.utils.translation import gettext_lazy as _
 
-from core.guards import guarded_by
+from tenants.current import end_impersonation, read_impersonation
+
+# Middleware that answers instead of a page, written once for threads and for the event loop.
+
+type Guard = Callable[[HttpRequest], HttpResponseBase | None]
+
+
+def guarded_by(guard: Guard) -> Callable[[Callable[[HttpRequest], Any]], Callable[[HttpRequest], Any]]:
+    """Return middleware that asks a guard about each request of a session, and answers with what it returns.
+
+    The guard may use the database. Visitors have no session, and a thread costs time: they pass.
+    """
+
+    @sync_and_async_middleware
+    def middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+        if iscoroutinefunction(get_response):
+
+            async def answer_async(request: HttpRequest) -> HttpResponseBase:
+                has_session = settings.SESSION_COOKIE_NAME in request.COOKIES
+                answer = await sync_to_async(guard, thread_sensitive=True)(request) if has_session else None
+                return answer or await get_response(request)
+
+            return answer_async
+
+        def answer(request: HttpRequest) -> HttpResponseBase:
+            has_session = settings.SESSION_COOKIE_NAME in request.COOKIES
+            response: HttpResponseBase = (guard(request) if has_session else None) or get_response(request)
+            return response
+
+        return answer
+
+    return middleware
+
 
 SESSION_S = 8 * 60 * 60
 SESSION_ENDS_AT = "operator_until"  # a key of the session: seconds since the epoch
@@ -51,3 +89,53 @@ def _end_old_session(request: HttpRequest) -> None:
 
 
 operator_sessions = guarded_by(_end_old_session)  # it stands after AuthenticationMiddleware
+
+
+# While an operator looks at a workspace as its owner sees it, nothing outside the console is changed.
+
+READS = ("GET", "HEAD", "OPTIONS")
+REFUSED = _("You're viewing this workspace as its owner, so nothing can be changed. Stop viewing first.")
+CLOSED = _("This is not available while you view a workspace as its owner: it's for the owner only.")
+
+
+def _refuse_changes(request: HttpRequest) -> HttpResponse | None:
+    """Return the refusal of what would change something during a look; end one that is over."""
+    look = read_impersonation(request)
+    if look is None:
+        return None
+    if look.is_over or not has_second_factor(request):
+        reason = "Time expired." if look.is_over else "The second factor was removed."
+        end_impersonation(request, reason=reason)
+        return None
+    if request.path == reverse("account_logout") and request.method == "POST":
+        end_impersonation(request, reason="Logged out.")
+    if request.path.startswith(_open_paths()):
+        return None
+    if request.method not in READS:
+        return _refuse(request, str(REFUSED))
+    if request.path.startswith(_closed_paths()):
+        return _refuse(request, str(CLOSED))
+    return None
+
+
+def _refuse(request: HttpRequest, sentence: str) -> HttpResponse:
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        return JsonResponse({"errors": {"__all__": [sentence]}}, status=403)
+    return render(request, "looking.html", {"refused": sentence}, status=403)
+
+
+def _open_paths() -> tuple[str, ...]:
+    """Return where forms work all the same: the console, and the log-out."""
+    return reverse("admin:index"), reverse("account_logout")
+
+
+def _closed_paths() -> tuple[str, ...]:
+    """Return where reading gives away too much.
+
+    Addresses of webhooks are as good as passwords, the API signs uploads, and the portal opens an account
+    at the payment provider's.
+    """
+    return "/api/", reverse("events:webhooks"), reverse("billing:payment_portal")
+
+
+read_only_looks = guarded_by(_refuse_changes)  # it stands after the middleware of sessions

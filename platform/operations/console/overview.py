@@ -19,7 +19,7 @@ from core.console import Figure, Level, list_address
 from core.money import usd, usd_about
 from metering.models import Invoice
 from metering.unpaid import sum_rests
-from operations.console.jobs import LEVELS, rows_address
+from operations.console.menu import LEVELS, rows_address
 from operations.monitoring import series
 from operations.monitoring.findings import Finding, words_of_seconds, worst
 from operations.monitoring.health import CHECKS

@@ -24,8 +24,7 @@ from unfold.sites import UnfoldAdminSite
 from operations.console import operators
 from operations.console.menu import JOBS, MARGINS, WATERMARK, PageOfOurs
 from operations.console.overview import overview_context
-from operations.workspace_erasure import workspace_report
-from operations.workspace_export import show_export
+from operations.workspace_data import show_export, workspace_report
 from tenants.audit import record_audit
 from tenants.models import Tenant, User
 

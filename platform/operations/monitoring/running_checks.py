@@ -25,8 +25,8 @@ from events.models import NoticeMail, WebhookEndpoint
 from inference.public import epoch_of, lacks_key, read_backlog
 from metering.models import UsageEvent
 from operations.models import FailedTask
-from operations.monitoring import gateway_metrics, task_counts
-from operations.monitoring.broker import ping_broker, read_queues
+from operations.monitoring import background_tasks, gateway_metrics
+from operations.monitoring.background_tasks import ping_broker, read_queues
 from operations.monitoring.findings import Finding, Level, fault, judge, note, ok, words_of_seconds
 from tenants.models import AuditEntry, Tenant
 from training.public import find_silent, find_unserved
@@ -131,7 +131,7 @@ class Queue:
 def read_all_queues() -> list[Queue]:
     """Return every queue, the longest first. Raises redis.RedisError, DatabaseError."""
     last_s: dict[str, int] = {}
-    for task, counts in task_counts.read_counts(valkey.client()).items():
+    for task, counts in background_tasks.read_counts(valkey.client()).items():
         if counts.last_s is not None:
             name = queue_of(task)
             last_s[name] = max(counts.last_s, last_s.get(name, 0))
@@ -192,12 +192,12 @@ class ScheduledTask:
 
 def read_schedule() -> list[ScheduledTask]:
     """Return beat's schedule, what is late first. Raises redis.RedisError."""
-    counts = task_counts.read_counts(valkey.client())
+    counts = background_tasks.read_counts(valkey.client())
     now_s = time.time()
     lines = []
     for planned in settings.CELERY_BEAT_SCHEDULE.values():
         task = str(planned["task"])
-        count = counts.get(task) or task_counts.TaskCounts()
+        count = counts.get(task) or background_tasks.TaskCounts()
         lines.append(
             ScheduledTask(
                 task=task,

@@ -24,7 +24,7 @@ from core import valkey
 from core.sizes import GIB
 from operations import settings_checks
 from operations.monitoring.findings import Finding, Level, fault, judge, note, ok
-from tenants.key_secrets import peppers_in_use
+from tenants.models.keys import peppers_in_use
 
 OLDEST_POSTGRESQL = 150_000
 CLOCK_OFF_S = 2.0

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import account_deletion, deletion
+from accounts import deletion
 from adapters.models import Style
 from core.errors import Conflict, NotFound
 from operations.models import SampleData
@@ -43,6 +43,6 @@ def remove_sample_data(by: Access) -> None:
     # It was never anybody's own, so nobody reads of its deletion for a month.
     end_memberships(Membership.objects.filter(tenant=by.tenant))
     for user in User.objects.filter(pk__in=sample.user_ids):
-        account_deletion.delete_account(user, address=by.address)
+        deletion.delete_account(user, address=by.address)
     sample.removed_at = timezone.now()
     sample.save(update_fields=["removed_at"])

@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand, CommandError
 
-from tenants.audit import chain
+from tenants import audit
 
 
 class Command(BaseCommand):
@@ -23,8 +23,8 @@ class Command(BaseCommand):
 
     def handle(self, *, expect: str, **_: object) -> None:
         """Print the head, or fail with the first fault."""
-        chain.link_all()
-        found = chain.verify_log(_parse_head(expect))
+        audit.link_all()
+        found = audit.verify_log(_parse_head(expect))
         if found.fault is None:
             self.stdout.write(f"{found.entries} entries, whole. Head: {found.head}")
             return
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         raise CommandError(f"{where}: {found.fault.problem}")
 
 
-def _parse_head(text: str) -> chain.Head | None:
+def _parse_head(text: str) -> audit.Head | None:
     if not text:
         return None
     match = re.fullmatch(r"(\d+):([0-9a-f]{64})", text)
@@ -41,4 +41,4 @@ def _parse_head(text: str) -> chain.Head | None:
         raise CommandError(
             f"{text!r} is not a head. It must be a position, a colon and 64 hexadecimal digits."
         )
-    return chain.Head(int(match[1]), match[2])
+    return audit.Head(int(match[1]), match[2])

@@ -11,7 +11,7 @@ from events.models import WebhookEndpoint
 from events.webhooks import endpoints
 from events.webhooks.delivery import deliver_due
 from keys.actions import revoke_by_operator
-from tenants.key_secrets import verify_key
+from tenants.models.keys import verify_key
 from tests.events.webhooks.conftest import LIMITS
 from tests.tenants.builders import issue_key
 

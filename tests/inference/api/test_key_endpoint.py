@@ -10,9 +10,8 @@ from jsonschema import Draft202012Validator
 
 from core import months
 from core import valkey as names
-from core.errors import Invalid
+from core.errors import Invalid, TooManyRequests
 from core.money import NANO
-from core.rest.errors import TooManyRequests
 from inference.api import key_endpoint
 from inference.contract import http_errors
 from inference.contract.openapi import data_plane_paths, data_plane_schemas

@@ -10,7 +10,7 @@ import pytest
 from core import months
 from core import valkey as names
 from inference.proxy.bodies import BODY_MAX_BYTES
-from tenants.key_secrets import digest_by_peppers, new_secret
+from tenants.models.keys import digest_by_peppers, new_secret
 from tests.inference.builders import Account
 from tests.inference.fakes import chat, eventually
 from tests.inference.mcp.conftest import connect

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from core import months
 from core import valkey as names
-from core.request_ids import new_request_id
+from core.http import new_request_id
 from inference.errors import DomainError
 from inference.proxy import failover
 from inference.proxy import runtime as gateway_module

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from core import valkey as names
-from core.addresses import network_of
+from core.http import network_of
 from inference.api import idempotency
 from inference.contract import tokenizer
 from inference.contract.prompt_length import Size
@@ -18,7 +18,7 @@ from inference.proxy import runtime as gateway_module
 from inference.proxy.bodies import BODY_MAX_BYTES, BodyMemory, decompress
 from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
-from tenants.key_secrets import digest_by_peppers, new_secret
+from tenants.models.keys import digest_by_peppers, new_secret
 from tests.inference.fakes import Client, chat, refusals_written
 
 KEY = {"idempotency-key": "k"}

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvloop
 
-from core.disconnects import DISCONNECT
+from core.http import DISCONNECT
 from inference.server.connection import READ_BYTES, HttpConnection
 from inference.server.limits import Limits
 from inference.server.server import Server

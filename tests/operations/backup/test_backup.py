@@ -29,9 +29,18 @@ from core import valkey as names
 from inference.contract.route import Provenance
 from inference.public import drain_usage
 from metering.models import UsageEvent
-from operations.backup import database, restore_backup, write_backup
-from operations.backup import manifest as manifests
-from operations.backup.errors import Damaged, FolderNotEmpty, ForeignBackup, NoBackup, NotEmpty, ProgramFailed
+from operations import backup
+from operations import backup as manifests
+from operations.backup import (
+    Damaged,
+    FolderNotEmpty,
+    ForeignBackup,
+    NoBackup,
+    NotEmpty,
+    ProgramFailed,
+    restore_backup,
+    write_backup,
+)
 from stack import template_database
 from stack.folders import ROOT
 from tenants.audit import record_audit
@@ -46,7 +55,7 @@ SCRATCH_DATABASE = 11  # of Valkey: nothing else uses it
 class Elsewhere:
     """An empty installation beside this one: a database, a bucket and a Valkey of its own."""
 
-    database: str
+    backup: str
     store: redis.Redis
     variables: dict[str, str]
 
@@ -262,7 +271,7 @@ def test_a_backup_opens_no_session_and_repeats_no_kept_answer(client, alice, acm
     folder = tmp_path / "backup"
     write_backup(folder, lambda _: None)
     with (tmp_path / "dump.sql").open("xb") as out:
-        command = [database.BINARIES / "pg_restore", "--file=-", folder / manifests.DATABASE]
+        command = [backup.BINARIES / "pg_restore", "--file=-", folder / manifests.DATABASE]
         subprocess.run(command, stdout=out, check=True)
     written = (tmp_path / "dump.sql").read_bytes()
     assert alice.email.encode() in written
@@ -291,7 +300,7 @@ def test_every_column_that_sounds_like_a_secret_is_left_out_or_known_to_be_safe(
         f"{model._meta.db_table}.{field.column}"
         for model in apps.get_models(include_auto_created=True)
         for field in model._meta.local_concrete_fields
-        if model._meta.db_table not in database.SECRET_TABLES
+        if model._meta.db_table not in backup.SECRET_TABLES
         and not field.is_relation
         and SOUNDS_SECRET.search(field.column)
     }
@@ -325,7 +334,7 @@ def test_a_backup_is_restored_with_the_peppers_of_its_day_only(folder, settings)
 
 
 def test_a_dump_that_fails_says_why_and_leaves_no_backup(acme, valkey, monkeypatch, tmp_path):
-    monkeypatch.setattr(database, "export_snapshot", lambda: "00000000-1")
+    monkeypatch.setattr(backup, "export_snapshot", lambda: "00000000-1")
     with pytest.raises(ProgramFailed, match=r"pg_dump failed: .*snapshot .* does not exist"):
         write_backup(tmp_path / "backup", lambda _: None)
     with pytest.raises(NoBackup):

@@ -13,7 +13,7 @@ from adapters.uploads import parts
 from billing.models import Payment, PaymentAccount
 from billing.payments import payments
 from core.money import NANO
-from tenants import impersonation
+from tenants import current
 from tenants.models import AuditEntry, Membership, Tenant, User
 from tests.config.addresses import ALL, API, address_of
 from tests.config.rows import Rows, changes_between, read_rows
@@ -141,8 +141,8 @@ def test_the_console_works_meanwhile_and_the_look_ends_by_itself(looking_client,
     suspend = {"action": "suspend", "_selected_action": [acme.pk], "confirmed": "1", "why": "Spam"}
     looking_client.post(reverse("admin:tenants_tenant_changelist"), suspend)
     assert Tenant.objects.get(pk=acme.pk).suspended_at
-    later = time.time() + impersonation.IMPERSONATION_LASTS_S + 1
-    monkeypatch.setattr(impersonation.time, "time", lambda: later)
+    later = time.time() + current.IMPERSONATION_LASTS_S + 1
+    monkeypatch.setattr(current.time, "time", lambda: later)
     page = looking_client.get(reverse("website:settings"))
     assert page["Location"] == reverse("admin:index")
     assert AuditEntry.objects.get(action="impersonation.ended").reason == "Time expired."

@@ -15,7 +15,7 @@ from adapters.models import Engine
 from core import valkey as names
 from inference import metrics
 from inference.metrics import name_total
-from operations.monitoring import exporter, gateway_metrics, task_counts
+from operations.monitoring import background_tasks, exporter, gateway_metrics
 from operations.monitoring.exporter import ServiceCollector
 from stack.folders import ROOT
 from stack.ports import Ports
@@ -69,7 +69,7 @@ def everything(valkey, an_engine, a_process) -> None:
         labels = ["engine-1" if label == "engine" else "x" for label in metric.labels]
         last = ["0"] if isinstance(metric, metrics.Histogram) else []
         valkey.hset(names.metrics_key(), name_total(metric.name, *labels, *last), 1)
-    task_counts.count_task(valkey, "inference.tasks.drain", is_success=True, busy_s=0.5)
+    background_tasks.count_task(valkey, "inference.tasks.drain", is_success=True, busy_s=0.5)
 
 
 def samples() -> dict[tuple[str, ...], float]:

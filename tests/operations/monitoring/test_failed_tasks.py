@@ -16,8 +16,8 @@ from django.utils import timezone
 from config.celery import app
 from operations import retention
 from operations.models import FailedTask
-from operations.monitoring import failed_tasks
-from operations.monitoring.broker import read_queues
+from operations.monitoring import background_tasks
+from operations.monitoring.background_tasks import read_queues
 from tenants.models import AuditEntry
 from tests.operations.builders import clerk
 
@@ -65,8 +65,8 @@ def test_no_secret_is_stored(fail):
     secret = "sk-poly_" + "a1B2" * 10
     fail.apply(args=[secret, 7], kwargs={"password": "hunter2", "style": "noir"})
     row = FailedTask.objects.get()
-    assert row.args == [failed_tasks.MASK, 7]
-    assert row.kwargs == {"password": failed_tasks.MASK, "style": "noir"}
+    assert row.args == [background_tasks.MASK, 7]
+    assert row.kwargs == {"password": background_tasks.MASK, "style": "noir"}
     assert row.is_masked
     stored = json.dumps([row.args, row.kwargs, row.error, row.traceback])
     assert "hunter2" not in stored

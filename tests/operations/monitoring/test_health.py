@@ -19,14 +19,14 @@ from core import valkey as names
 from core.errors import Unavailable
 from core.sizes import GIB
 from operations.models import FailedTask
-from operations.monitoring import health, running_checks, setup_checks, task_counts
+from operations.monitoring import background_tasks, health, running_checks, setup_checks
 from operations.monitoring.exporter import ServiceCollector
 from operations.monitoring.health import CHECKS
 from tenants.models import ApiKey
 from tests.operations.builders import new_engine
 from tests.tenants.builders import issue_key
 from training.models import Training
-from website import status_page
+from website import pages
 
 GATEWAY = {"in_flight": 0, "loading": 0, "engines": {}}
 pytestmark = pytest.mark.django_db
@@ -64,7 +64,7 @@ def world(request, valkey, monkeypatch, settings, tmp_path) -> Any:
     engine = new_engine(is_healthy=True, checked_at=timezone.now())
     valkey.zadd(names.metrics_processes_key(), {"one": 1})
     valkey.set(names.metrics_process_key("one"), json.dumps(GATEWAY))
-    task_counts.count_task(valkey, running_checks.DRAIN, is_success=True, busy_s=0)
+    background_tasks.count_task(valkey, running_checks.DRAIN, is_success=True, busy_s=0)
     return SimpleNamespace(
         patch=monkeypatch, settings=settings, valkey=valkey, engine=engine, fixture=request.getfixturevalue
     )
@@ -186,7 +186,7 @@ def test_every_view_shows_the_same_fault(world, operator_client):
         figures += group.figures
     [tile] = [figure for figure in figures if figure.name == "Ledger lag"]
     assert (tile.level.value, "events waiting" in tile.note) == ("fault", True)
-    [part] = [part for part in status_page.read_status().parts if part.name == "Background work"]
+    [part] = [part for part in pages.read_status().parts if part.name == "Background work"]
     assert (part.state, str(part.sentence)[:16]) == ("slow", "Usage is delayed")
     assert metrics()["polyscribe_check", "ledger", "ledger"] == 2
     world.valkey.delete(names.usage_key())

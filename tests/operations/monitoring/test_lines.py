@@ -70,7 +70,7 @@ def test_a_failed_request_is_told_without_the_token_in_its_address(written, clie
     def away(*_: object) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr("accounts.invitations.find_by_token", away)
+    monkeypatch.setattr("accounts.members.find_by_token", away)
     client.raise_request_exception = False
     assert client.get("/invitations/secret-token/").status_code == 503
     assert "OperationalError: gone" in written.getvalue()

@@ -85,7 +85,7 @@ def test_each_key_has_a_rate_of_its_own(with_key, acme):
 
 
 def test_guesses_of_keys_are_counted_by_address_and_lock_no_key_of_the_same_network_out(admin, monkeypatch):
-    monkeypatch.setattr("tenants.api.authentication.UNKNOWN_KEYS_PER_MINUTE", 3)
+    monkeypatch.setattr("tenants.api.views.UNKNOWN_KEYS_PER_MINUTE", 3)
     guess = {"Authorization": "Bearer sk-ps-guess"}
     statuses = [Client().get("/api/v1/keys", headers=guess).status_code for _ in range(5)]
     assert statuses == [401, 401, 401, 429, 429]

@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from tenants.audit import chain, record_audit
-from tenants.audit.pruning import prune_log
+from tenants import audit
+from tenants.audit import prune_log, record_audit
 from tenants.models import AuditCheckpoint, AuditEntry
 from tests.racing import race
 
@@ -25,7 +25,7 @@ def write(acme, count: int, *, old: int = 0) -> list[AuditEntry]:
     with tampering():
         for entry in entries[:old]:
             AuditEntry.objects.filter(pk=entry.pk).update(at=timezone.now() - OLD)
-    chain.link_all()
+    audit.link_all()
     return list(AuditEntry.objects.order_by("pk"))
 
 
@@ -48,8 +48,8 @@ def test_each_entry_follows_the_one_before(acme):
     assert [entry.position for entry in entries] == [1, 2, 3, 4, 5]
     hashes = [entry.hash for entry in entries]
     assert [entry.previous_hash for entry in entries] == ["0" * 64, *hashes[:-1]]
-    found = chain.verify_log()
-    assert (found.entries, found.head, found.fault) == (5, chain.Head(5, hashes[-1]), None)
+    found = audit.verify_log()
+    assert (found.entries, found.head, found.fault) == (5, audit.Head(5, hashes[-1]), None)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_changed_entry_is_named(acme, change):
     entries = write(acme, 4)
     with tampering():
         AuditEntry.objects.filter(pk=entries[1].pk).update(**change)
-    fault = chain.verify_log().fault
+    fault = audit.verify_log().fault
     assert fault.entry == entries[1]
     assert "changed" in fault.problem
 
@@ -76,26 +76,26 @@ def test_an_entry_that_is_changed_with_its_hash_shows_at_the_next_one(acme):
     entries = write(acme, 3)
     changed = entries[1]
     changed.reason = "Another one"
-    hash_ = chain.hash_entry(changed, position=2, previous_hash=changed.previous_hash)
+    hash_ = audit.hash_entry(changed, position=2, previous_hash=changed.previous_hash)
     with tampering():
         AuditEntry.objects.filter(pk=changed.pk).update(reason="Another one", hash=hash_)
-    fault = chain.verify_log().fault
+    fault = audit.verify_log().fault
     assert fault.entry == entries[2]
 
 
 def test_missing_entries_are_found_at_the_beginning_between_and_at_the_end(acme):
     entries = write(acme, 6)
-    head = chain.read_head()
+    head = audit.read_head()
     with tampering():
         AuditEntry.objects.filter(pk=entries[5].pk).delete()
-    assert chain.verify_log().fault is None  # only a head that was noted elsewhere tells
-    assert str(head) in chain.verify_log(head).fault.problem
+    assert audit.verify_log().fault is None  # only a head that was noted elsewhere tells
+    assert str(head) in audit.verify_log(head).fault.problem
     with tampering():
         AuditEntry.objects.filter(pk=entries[2].pk).delete()
-    assert "Entries 3 to 3 are missing" in chain.verify_log().fault.problem
+    assert "Entries 3 to 3 are missing" in audit.verify_log().fault.problem
     with tampering():
         AuditEntry.objects.filter(pk__in=[entries[0].pk, entries[1].pk]).delete()
-    assert "Entries 1 to 3 are missing" in chain.verify_log().fault.problem
+    assert "Entries 1 to 3 are missing" in audit.verify_log().fault.problem
 
 
 def test_the_database_lets_an_entry_be_linked_once_and_no_more(acme):
@@ -119,10 +119,10 @@ def test_the_database_lets_an_entry_be_linked_once_and_no_more(acme):
 def test_an_entry_that_is_never_linked_is_a_fault(acme):
     write(acme, 2)
     entry = record_audit(None, action="test.late", row=acme)
-    assert chain.verify_log().fault is None
+    assert audit.verify_log().fault is None
     with tampering():
-        AuditEntry.objects.filter(pk=entry.pk).update(at=timezone.now() - 2 * chain.LINKED_WITHIN)
-    assert chain.verify_log().fault.entry == entry
+        AuditEntry.objects.filter(pk=entry.pk).update(at=timezone.now() - 2 * audit.LINKED_WITHIN)
+    assert audit.verify_log().fault.entry == entry
 
 
 def test_pruning_leaves_a_chain_that_can_be_verified_and_says_so(acme, settings):
@@ -131,23 +131,23 @@ def test_pruning_leaves_a_chain_that_can_be_verified_and_says_so(acme, settings)
     assert prune_log(timezone.now()) == 0
     settings.AUDIT_KEPT_DAYS = OLD.days // 2
     assert prune_log(timezone.now()) == 4
-    chain.link_all()
+    audit.link_all()
     kept = list(AuditEntry.objects.order_by("position").values_list("action", flat=True))
     assert kept == ["test.4", "test.5", "audit.pruned"]
-    found = chain.verify_log()
+    found = audit.verify_log()
     assert (found.entries, found.fault) == (3, None)
-    assert chain.read_beginning() == chain.Head(4, entries[3].hash)
+    assert audit.read_beginning() == audit.Head(4, entries[3].hash)
     assert prune_log(timezone.now()) == 0
     with tampering():
         AuditEntry.objects.filter(action="audit.pruned").update(after={})
-    assert chain.verify_log().fault
+    assert audit.verify_log().fault
 
 
 def test_a_checkpoint_that_no_entry_tells_of_is_a_fault(acme):
     entries = write(acme, 4, old=3)
     AuditCheckpoint.objects.create(position=2, hash=entries[1].hash)
     AuditEntry.objects.filter(position__lte=2).delete()
-    assert "no entry records it" in chain.verify_log().fault.problem
+    assert "no entry records it" in audit.verify_log().fault.problem
 
 
 @pytest.mark.django_db(transaction=True)
@@ -158,8 +158,8 @@ def test_writers_at_once_make_one_chain_without_waiting_for_each_other(acme):
                 record_audit(None, action=f"test.{number}", row=acme)
 
     race(*[write_some] * 4)
-    chain.link_all()
-    found = chain.verify_log()
+    audit.link_all()
+    found = audit.verify_log()
     assert (found.entries, found.head.position, found.fault) == (80, 80, None)
 
 
@@ -170,7 +170,7 @@ def test_an_entry_is_linked_as_soon_as_it_is_committed_and_waits_for_no_open_tra
         race(lambda: record_audit(None, action="test.beside", row=acme))
         assert AuditEntry.objects.get(action="test.beside").position == 1
     assert AuditEntry.objects.get(action="test.open").position == 2
-    assert chain.verify_log().fault is None
+    assert audit.verify_log().fault is None
 
 
 def test_the_command_prints_the_head_and_fails_at_the_first_fault(acme):

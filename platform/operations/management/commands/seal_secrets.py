@@ -10,12 +10,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.db.models import QuerySet
 
-from accounts.mfa import reseal_factor
+from accounts.adapter import reseal_factor
 from core.peppers import current_pepper
 from events.models import WebhookEndpoint
 from events.webhooks.endpoints import reseal_secrets
 from tenants.audit import record_command
-from tenants.key_secrets import peppers_in_use
+from tenants.models.keys import peppers_in_use
 
 
 class Command(BaseCommand):

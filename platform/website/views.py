@@ -1,22 +1,39 @@
 """The pages "Settings": the workspace, the person, and how to delete either."""
 
+from uuid import UUID
+
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.core import ratelimit
+from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import account_deletion, deleted_workspaces, deletion, workspaces
-from accounts.forms import DeleteAccountForm, DeleteWorkspaceForm, ProfileForm, WorkspaceForm
-from adapters.public import StyleChoice, list_style_choices
-from core.page_failures import failures_shown
+from accounts import deletion, subscriptions, workspaces
+from accounts.deletion import find_deleted_workspace
+from accounts.forms import (
+    CreateWorkspaceForm,
+    DeleteAccountForm,
+    DeleteWorkspaceForm,
+    ProfileForm,
+    WorkspaceForm,
+)
+from adapters.public import StyleChoice, list_style_choices, select_first_party_styles
+from core.pages import failures_shown, render_page_or_part
 from keys.forms import NewKeysForm
-from tenants.access import MemberRequest, access_of, ask_to_log_in, member_required
+from operations.sample_data.removal import NoSampleData, remove_sample_data
+from operations.workspace_data import describe_progress, workspace_report
+from tenants import current
+from tenants.access import MemberRequest, access_of, access_of_person, ask_to_log_in, member_required
 from tenants.action_view import action_view
-from tenants.models import User
+from tenants.models import Tenant, User
 from tenants.roles import Permission
 
 
@@ -99,7 +116,7 @@ def edit_profile(request: MemberRequest, form: ProfileForm) -> str:
 
 def _delete_workspace_page(request: MemberRequest, form: DeleteWorkspaceForm | None) -> HttpResponse:
     form = form or DeleteWorkspaceForm(expected=request.tenant.name)
-    context = {"form": form, "stays": deleted_workspaces.STAYS}
+    context = {"form": form, "stays": deletion.STAYS}
     return render(request, "website/settings/delete_workspace.html", context)
 
 
@@ -140,13 +157,13 @@ def delete_account(request: HttpRequest) -> HttpResponse:
             return limited
     if form.is_valid():
         with failures_shown(request, form):
-            account_deletion.delete_account(user, address=request.META.get("REMOTE_ADDR") or None)
+            deletion.delete_account(user, address=request.META.get("REMOTE_ADDR") or None)
             logout(request)
             return render(request, "website/settings/account_deleted.html")
     context = {
         "form": form,
-        "plan": account_deletion.plan_account_deletion(user),
-        "stays": deleted_workspaces.STAYS,
+        "plan": deletion.plan_account_deletion(user),
+        "stays": deletion.STAYS,
     }
     status = 400 if form.is_bound else 200
     return render(request, "website/settings/delete_account.html", context, status=status)
@@ -156,3 +173,84 @@ def _style_choices(request: MemberRequest) -> list[StyleChoice]:
     """Return the styles to begin with that are offered; the present one is among them."""
     present = request.tenant.default_style
     return list_style_choices(request.tenant, besides=[present] if present else [])
+
+
+# Create a workspace, and go from one to another.
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def create_workspace(request: HttpRequest) -> HttpResponse:
+    """Let a person create a workspace: the first one, or another."""
+    user = request.user
+    if not isinstance(user, User):
+        return redirect(settings.LOGIN_REDIRECT_URL)
+    form = CreateWorkspaceForm(request.POST or None)
+    if form.is_valid():
+        with failures_shown(request, form):
+            tenant = _create(request, user, form.cleaned_data["workspace"])
+            current.open_workspace(request, user, tenant.pk)
+            return redirect("welcome")
+    context = {
+        "form": form,
+        "is_first": not current.list_memberships(request),
+        "deleted": deletion.list_deleted(user),
+        "refusal": None if form.is_bound else subscriptions.find_refusal(user),
+    }
+    return render(request, "website/create_workspace.html", context, status=400 if form.is_bound else 200)
+
+
+@require_POST
+def switch_workspace(request: HttpRequest) -> HttpResponse:
+    """Open another of the person's workspaces, on the page that was open or on the first one."""
+    user = request.user
+    if not isinstance(user, User):
+        return ask_to_log_in(request)
+    own = {one.tenant.slug: one.tenant for one in current.list_memberships(request)}
+    tenant = own.get(request.POST.get("workspace", ""))
+    if tenant is None:
+        raise Http404
+    current.open_workspace(request, user, tenant.pk)
+    messages.success(request, gettext("You switched to {tenant}.").format(tenant=tenant.name))
+    page = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(page, {request.get_host()}):
+        return redirect(page)
+    return redirect(settings.LOGIN_REDIRECT_URL)
+
+
+def _create(request: HttpRequest, user: User, name: str) -> Tenant:
+    address = request.META.get("REMOTE_ADDR") or None
+    with transaction.atomic():
+        tenant = workspaces.create_own_tenant(user, name=name, address=address)
+        select_first_party_styles(access_of_person(user, tenant, address=address))
+    return tenant
+
+
+# Remove the demo's sample data, as Home offers it to the workspace's owner.
+
+
+@action_view(Permission.DELETE_WORKSPACE, to="member_home")
+def remove_sample(request: MemberRequest) -> str:
+    """Remove the sample workspace that is open. Raises Http404 in any other workspace."""
+    try:
+        remove_sample_data(access_of(request))
+    except NoSampleData as error:
+        raise Http404(error.message) from error
+    return gettext("The sample data was removed.")
+
+
+# The page of a deleted workspace's erasure, for those who owned it.
+
+
+@require_GET
+@never_cache
+@login_required
+def show_erasure(request: HttpRequest, workspace_id: UUID) -> HttpResponse:
+    """Show how far the erasure is, which the page polls; with `?form=json` each proof."""
+    user = request.user
+    tenant = find_deleted_workspace(user, workspace_id) if isinstance(user, User) else None
+    if tenant is None:
+        raise Http404
+    if request.GET.get("form") == "json":
+        return workspace_report(tenant)
+    return render_page_or_part(request, "website/workspace_erasure.html", describe_progress(tenant))

@@ -6,6 +6,7 @@ from django.conf import settings
 
 KEY_VARIABLE = "POLYSCRIBE_API_KEY"
 ANSWER_TOKENS = 160
+FIRST_PROMPT = "Describe a morning in the city."
 
 
 def python_call(base: str, model: str, prompt: str) -> str:

@@ -1,30 +1,83 @@
-"""A workspace's own data as one zip of CSV files, and the console's page that hands it out."""
+"""The erasure of deleted workspaces: their styles, the texts that they were trained on, and the report."""
 
 import json
 import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from itertools import batched
 from typing import IO, Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import CharField, F, Func, QuerySet, Value
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
-from adapters.public import list_exported
+from accounts.deletion import STAYS as KEPT_OF_WORKSPACE
+from accounts.deletion import list_to_erase, mark_erased
+from adapters.public import describe_styles_erasure, erase_some_styles, list_exported, report_styles_erasure
 from billing.public import list_exported as list_exported_invoices
 from core.console import Confirmation, ask_first
 from core.spreadsheets import csv_text
 from core.streaming import StreamedFileResponse
 from events.models import WebhookEndpoint
 from inference.models import Conversation, StoredResponse
+from inference.public import erase_responses
 from metering.models import LedgerEntry, TrainingHold, UsageDaily
 from tenants.export import Table, make_table
 from tenants.models import ApiKey, AuditEntry, Membership, Tenant
+from training.public import TextsErasure, list_texts_erasures
 from training.public import list_exported as list_exported_trainings
+
+
+def erase_deleted_workspaces() -> None:
+    """Begin to erase the next styles of each deleted workspace, and note the workspaces that are done.
+
+    Texts are erased by `training.tasks.erase`, because that waits for the storage.
+    """
+    for tenant in list_to_erase():
+        erase_responses(tenant)
+        are_styles_erased = erase_some_styles(tenant)
+        if are_styles_erased and not _count_waiting(list_texts_erasures(tenant)):
+            mark_erased(tenant)
+
+
+def describe_progress(tenant: Tenant) -> dict[str, object]:
+    """Return how far a deleted workspace's erasure is, for its page."""
+    texts = list_texts_erasures(tenant)
+    waiting_texts = _count_waiting(texts)
+    return {
+        "workspace": tenant,
+        "styles": describe_styles_erasure(tenant),
+        "texts_total": len(texts),
+        "texts_done": len(texts) - waiting_texts,
+        "is_finished": tenant.erased_at is not None,
+        "kept": KEPT_OF_WORKSPACE,
+    }
+
+
+def workspace_report(tenant: Tenant) -> HttpResponse:
+    """Return every version's and every training's proof as a JSON file."""
+    data = {
+        "workspace": tenant.slug,
+        "deleted_at": tenant.deleted_at,
+        "erased_at": tenant.erased_at,
+        "kept": KEPT_OF_WORKSPACE,
+        **report_styles_erasure(tenant),
+        "trainings": [asdict(erased) for erased in list_texts_erasures(tenant)],
+    }
+    response = JsonResponse(data, json_dumps_params={"indent": 2})
+    response["Content-Disposition"] = f'attachment; filename="erasure-{tenant.slug}.json"'
+    return response
+
+
+def _count_waiting(texts: Sequence[TextsErasure]) -> int:
+    return sum(erased.erased_at is None for erased in texts)
+
+
+# A workspace's own data as one zip of CSV files, and the console's page that hands it out.
 
 ROWS_AT_ONCE = 2_000
 IN_MEMORY_BYTES = 8 * 1024**2  # a larger file lies on the disk until it is sent

@@ -6,15 +6,19 @@ whichever is first. So no change waits for another one's commit, and no lock is 
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
+from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
+from django.db.models import Model
 from django.utils import timezone
 
-from tenants.models import AuditCheckpoint, AuditEntry
+from core import log_lines
+from tenants.models import ApiKey, AuditCheckpoint, AuditEntry, Tenant, User
 
 LOCK = "audit: link entries"
 BATCH_SIZE = 500
@@ -172,3 +176,131 @@ def _lock_chain() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [LOCK])
         return bool(cursor.fetchone()[0])
+
+
+# Write the audit log.
+
+BY_COMMAND = "manage.py "  # begins the reason of what a command did
+SERVICE = "service"  # the kind of what is no row
+
+
+def record_audit(
+    actor: User | None,
+    *,
+    action: str,
+    row: Model,
+    reason: str = "",
+    name: str = "",
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+    address: str | None = None,
+    tenant: Tenant | None = None,
+    api_key: ApiKey | None = None,
+) -> AuditEntry:
+    """Record who did what to a row, and why. `before` and `after` hold only what changed.
+
+    The actor is a person, or a program that sent `api_key`. With a tenant, its members read the entry, too.
+    Call it in the transaction of the change, so that both are saved or neither.
+    """
+    return _write_entry(
+        actor=actor,
+        api_key=api_key,
+        tenant=tenant,
+        action=action,
+        object_type=row._meta.label_lower,
+        object_id=str(row.pk),
+        object_name=(name or str(row))[:200],
+        reason=reason[:300],
+        before=dict(before or {}),
+        after=dict(after or {}),
+        address=address,
+    )
+
+
+def record_command(
+    command: str,
+    *,
+    action: str,
+    row: Model | None = None,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> AuditEntry:
+    """Record what `manage.py COMMAND` did to a row, else to the service as a whole.
+
+    The command is the actor: who runs it on the machine is not known here.
+    """
+    return _write_entry(
+        action=action,
+        object_type=row._meta.label_lower if row else SERVICE,
+        object_id=str(row.pk) if row else "",
+        object_name=str(row)[:200] if row else "the service",
+        reason=f"{BY_COMMAND}{command}"[:300],
+        before=dict(before or {}),
+        after=dict(after or {}),
+    )
+
+
+def _write_entry(**facts: object) -> AuditEntry:
+    entry = AuditEntry.objects.create(**facts)
+    if log_lines.is_json():
+        transaction.on_commit(partial(log_lines.write_line, "action", _facts_of(entry)))
+    # After the commit: a lock that is held until then would make all changes of the service wait in one line.
+    transaction.on_commit(link_entries, robust=True)
+    return entry
+
+
+def _facts_of(entry: AuditEntry) -> dict[str, object]:
+    """Return what the log says of an action: ids. Names, reasons and values stay in the audit log."""
+    facts = {
+        "action": entry.action,
+        "object_type": entry.object_type,
+        "object_id": entry.object_id,
+        "workspace": str(entry.tenant_id or ""),
+        "user": str(entry.actor_id or ""),
+        "key": str(entry.api_key_id or ""),
+        "entry": str(entry.pk),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+# Prune the oldest entries of the audit log; a checkpoint keeps the hash that the rest follows.
+
+PRUNED_AT_ONCE = 5_000
+
+
+def prune_log(now: datetime) -> int:
+    """Delete the oldest entries that are all older than AUDIT_KEPT_DAYS; return how many. 0 keeps all.
+
+    A database trigger allows deletions only at or before a checkpoint, and refuses a checkpoint that no entry
+    has or that is younger than 30 days.
+    """
+    if not settings.AUDIT_KEPT_DAYS:
+        return 0
+    before = now - timedelta(days=settings.AUDIT_KEPT_DAYS)
+    end = _find_end(before)
+    if end is None:
+        return 0
+    with transaction.atomic():
+        checkpoint = AuditCheckpoint.objects.create(position=end.position, hash=end.hash)
+        facts = {"position": end.position, "hash": end.hash, "before": before.isoformat()}
+        record_audit(None, action=PRUNED, row=checkpoint, after=facts)
+    return _delete_up_to(end.position)
+
+
+def _find_end(before: datetime) -> Head | None:
+    """Return the last entry of those in a row that are older than a moment."""
+    linked = AuditEntry.objects.exclude(position=None)
+    kept = linked.filter(at__gte=before).order_by("position").values_list("position", flat=True).first()
+    old = linked.filter(at__lt=before) if kept is None else linked.filter(position__lt=kept)
+    last = old.order_by("-position").first()
+    return Head.of(last) if last else None
+
+
+def _delete_up_to(position: int) -> int:
+    total = 0
+    while True:
+        batch = AuditEntry.objects.filter(position__lte=position).order_by("position")[:PRUNED_AT_ONCE]
+        deleted, _ = AuditEntry.objects.filter(pk__in=batch.values("pk")).delete()
+        if not deleted:
+            return total
+        total += deleted

@@ -1,1 +1,0 @@
-"""The management API of keys, log-ins of programs, and the workspace itself."""
