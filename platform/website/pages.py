@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_GET
 from psycopg_pool import PoolTimeout
 from redis import RedisError
@@ -102,7 +103,11 @@ PUBLIC_CHECKS = (
         _("Model servers"),
         "engines",
         up=_("All model servers are responding."),
-        slow=_("{answering} of {known} model servers are responding. Requests may take longer."),
+        slow=ngettext_lazy(
+            "{answering} of {known} model servers is responding. Requests may take longer.",
+            "{answering} of {known} model servers are responding. Requests may take longer.",
+            "answering",
+        ),
         none=_("No model server is responding, so no text can be generated at the moment."),
         away=_("Unknown: the database isn't responding."),
         away_state="slow",

@@ -3,7 +3,7 @@
 import pytest
 from django.db import OperationalError
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from redis import RedisError
 
 from adapters.errors import StorageUnavailable
@@ -53,6 +53,10 @@ def test_all_parts_are_named_when_all_is_well(client, engines, valkey):
 def test_engines_that_are_away_are_counted(engines, valkey):
     Engine.objects.filter(name="first").update(is_healthy=False)
     assert states()["Model servers"] == "slow"
+    part = next(part for part in read_status().parts if part.name == "Model servers")
+    assert str(part.sentence).startswith("1 of 2 model servers is responding.")
+    with translation.override("de"):
+        assert str(part.sentence).startswith("1 von 2 Modellservern antwortet;")
     Engine.objects.update(checked_at=None)
     assert states()["Model servers"] == "down"
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Min, QuerySet
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, Engine, Erasure
@@ -117,7 +118,7 @@ class Queue:
         done = "no task has finished yet"
         if self.silent_s is not None:
             done = f"the last task finished {words_of_seconds(self.silent_s)} ago"
-        seen = f"{self.waiting} messages waiting; {done}"
+        seen = f"{self.waiting:,} message{pluralize(self.waiting)} waiting; {done}"
         if not self.waiting or self.name in PATIENT_QUEUES:
             return ok(subject, seen)
         is_silent = self.silent_s is None or self.silent_s > SILENT_AFTER_S
@@ -222,7 +223,7 @@ def ask_failed_tasks() -> Iterator[Finding]:
     """Look for tasks that failed in the last hour."""
     since = timezone.now() - FAILED_LATELY
     failing = FailedTask.objects.filter(last_at__gt=since).count()
-    seen = f"{failing} failed in the last hour"
+    seen = f"{failing:,} task{pluralize(failing)} failed in the last hour"
     rows = f"operations_failedtask?last_at__gte={since:%Y-%m-%dT%H:%M:%SZ}"
     yield judge(
         "failed tasks", seen, SEE_JOBS, is_bad=failing > 0, level=Level.NOTE, value=failing, rows=rows
@@ -279,7 +280,8 @@ def ask_ledger() -> Iterator[Finding]:
     """Look at how long usage has waited for PostgreSQL."""
     backlog = read_backlog(valkey.client())
     lag_s = backlog.oldest_event_s
-    seen = f"{backlog.pending_events:,} events waiting, the oldest for {words_of_seconds(lag_s)}"
+    events = backlog.pending_events
+    seen = f"{events:,} event{pluralize(events)} waiting, the oldest for {words_of_seconds(lag_s)}"
     fix = "Check the `housekeeping` worker and PostgreSQL's locks."
     yield judge("ledger", seen, fix, is_bad=lag_s > LAG_S, value=lag_s)
 
@@ -287,7 +289,7 @@ def ask_ledger() -> Iterator[Finding]:
 def ask_refused_usage() -> Iterator[Finding]:
     """Look for usage that PostgreSQL refused for good."""
     refused = read_backlog(valkey.client()).refused_events
-    seen = f"{refused:,} events were permanently rejected"
+    seen = f"{refused:,} event{pluralize(refused, ' was,s were')} permanently rejected"
     fix = "See the Valkey stream `usage:refused`, and the worker's log for the reason."
     yield judge("refused usage", seen, fix, is_bad=refused > 0, value=refused)
 
@@ -296,7 +298,10 @@ def ask_holds() -> Iterator[Finding]:
     """Look for holds of requests that nobody settles. The value is how many are open."""
     backlog = read_backlog(valkey.client())
     overdue = backlog.overdue_holds
-    seen = f"{overdue:,} have expired but were not swept" if overdue else "of requests in progress"
+    seen = "of requests in progress"
+    if overdue:
+        one_or_more = "has expired but was" if overdue == 1 else "have expired but were"
+        seen = f"{overdue:,} {one_or_more} not swept"
     fix = "The task inference.tasks.sweep settles them. Check beat and the `housekeeping` worker."
     yield judge("holds", seen, fix, is_bad=overdue > 0, level=Level.NOTE, value=backlog.open_holds)
 

@@ -180,17 +180,28 @@ def test_what_does_not_answer_is_a_finding_that_says_how_to_mend_it(name):
 def test_every_view_shows_the_same_fault(world, operator_client):
     add_usage(world)
     [lag] = CHECKS["ledger"].run()
-    assert (lag.level, "events waiting" in lag.seen) == ("fault", True)
+    assert (lag.level, "1 event waiting" in lag.seen) == ("fault", True)
     figures = []
     for group in operator_client.get(reverse("admin:index")).context["groups"]:
         figures += group.figures
     [tile] = [figure for figure in figures if figure.name == "Ledger lag"]
-    assert (tile.level.value, "events waiting" in tile.note) == ("fault", True)
+    assert (tile.level.value, "1 event waiting" in tile.note) == ("fault", True)
     [part] = [part for part in pages.read_status().parts if part.name == "Background work"]
     assert (part.state, str(part.sentence)[:16]) == ("slow", "Usage is delayed")
     assert metrics()["polyscribe_check", "ledger", "ledger"] == 2
     world.valkey.delete(names.usage_key())
     assert metrics()["polyscribe_check", "ledger", "ledger"] == 0
+
+
+def test_one_is_counted_in_the_singular(world):
+    for name in ("queues", "failed tasks", "refused usage", "holds"):
+        BREAK[name](world)
+    found = {name: " ".join(finding.seen for finding in CHECKS[name].run()) for name in BREAK}
+    assert "1 message waiting; " in found["queues"]
+    assert found["failed tasks"] == "1 task failed in the last hour"
+    assert found["refused usage"] == "1 event was permanently rejected"
+    assert found["holds"] == "1 has expired but was not swept"
+    assert "0 events waiting" in found["ledger"]
 
 
 def metrics() -> dict[tuple[str, ...], float]:
