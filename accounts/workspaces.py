@@ -150,14 +150,6 @@ def _require_few_new_people(founding: Founding, now: datetime) -> None:
             raise TooManyNewPeople(field="workspace")
 
 
-def default_tenant(user: User) -> Tenant:
-    """Return the tenant that a user belongs to, the oldest if there are several. Raises NoTenant."""
-    tenant = Tenant.objects.of(user).first()
-    if tenant is None:
-        raise NoTenant
-    return tenant
-
-
 def first_party_tenant() -> Tenant:
     """Return the first party: the tenant that owns Polyscribe's own public styles. Create it if missing."""
     with transaction.atomic():

@@ -14,7 +14,7 @@ from tenants.persons import domain_of, normalize_address
 
 
 def test_a_founder_owns_a_tenant_on_the_free_plan_with_a_studio_key(alice, acme):
-    assert workspaces.default_tenant(alice) == acme
+    assert Tenant.objects.of(alice).get() == acme
     assert Membership.objects.get(tenant=acme).role == "owner"
     assert plans.limits_of(acme, timezone.now()).plan == "free"
     assert acme.keys.get().digest is None
@@ -37,11 +37,6 @@ def test_names_may_repeat_and_short_names_differ(alice, acme):
 def test_a_short_name_of_ones_own_is_free_and_readable(alice, acme, slug, error):
     with pytest.raises(error, match=slug):
         workspaces.create_tenant(alice, name="Another", slug=slug)
-
-
-def test_a_person_without_a_workspace_gets_an_error(db):
-    with pytest.raises(workspaces.NoTenant):
-        workspaces.default_tenant(User.objects.create_user("new@example.org"))
 
 
 def create_paid(user: User, name: str) -> Tenant:
@@ -83,7 +78,7 @@ def test_a_domain_and_a_network_bring_few_new_people_a_day(db, settings, monkeyp
     found("b@y.catchall.example", "198.51.100.1")
     with pytest.raises(workspaces.TooManyNewPeople, match="Try again tomorrow"):
         found("c@catchall.example")
-    subscribe_tenant(workspaces.default_tenant(first), plans.newest_plan_version("writer"))
+    subscribe_tenant(Tenant.objects.of(first).get(), plans.newest_plan_version("writer"))
     found(first.email)  # is not new
     for number in range(3):
         found(f"q{number}@gmail.com", "127.0.0.1")  # everybody's domain, and an untrusted proxy's address
