@@ -93,6 +93,7 @@ class LimitsForm(CountsForm):
 
     def __init__(self, data: Any = None, *, tenant: Tenant, key: ApiKey | None = None) -> None:
         super().__init__(data, initial=model_to_dict(key, LimitsForm.base_fields) if key else None)
+        self.key = key
         if settings.WATERMARK != "on" or not tenant.is_watermarked:  # nothing to turn off
             del self.fields["is_watermarked"]
         widget = self.fields["styles"].widget

@@ -116,9 +116,9 @@ def issue_key(request: MemberRequest, form: KeyForm) -> HttpResponse:
 
 
 def _limits_page(request: MemberRequest, form: LimitsForm | None, key_id: UUID) -> HttpResponse:
-    key = _find_manageable(request, key_id)
-    context = {"key": key, "form": form or LimitsForm(tenant=request.tenant, key=key)}
-    return render(request, "keys/key_limits.html", context)
+    if form is None:
+        form = LimitsForm(tenant=request.tenant, key=_find_manageable(request, key_id))
+    return render(request, "keys/key_limits.html", {"key": form.key, "form": form})
 
 
 @action_view(
@@ -132,9 +132,9 @@ def _limits_page(request: MemberRequest, form: LimitsForm | None, key_id: UUID) 
 )
 def limit_key(request: MemberRequest, form: LimitsForm, key_id: UUID) -> str:
     """Change the limits of a live key."""
-    key = _find_manageable(request, key_id)
-    actions.edit_key(key, by=access_of(request), **form.chosen())
-    return gettext("Limits of “{key}” updated, effective immediately.").format(key=key.name)
+    assert form.key
+    actions.edit_key(form.key, by=access_of(request), **form.chosen())
+    return gettext("Limits of “{key}” updated, effective immediately.").format(key=form.key.name)
 
 
 @action_view(Permission.MAKE_KEYS, to="keys:keys")
