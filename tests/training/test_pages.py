@@ -176,6 +176,7 @@ def test_nothing_starts_without_the_statement_of_rights(alice_client, ready):
     page = alice_client.get(address("cost", ready))
     assert "$" in page.context["most"]
     assert "trainings used this month" in page.text
+    assert "Start training" in page.text
     refused = alice_client.post(address("start", ready), {"keeps_documents": "on"})
     assert refused.status_code == 400
     assert "Confirm that the texts are yours" in refused.text
@@ -198,6 +199,7 @@ def test_the_limits_of_the_plan_are_said_before_the_start(alice_client, acme, re
         )
     page = alice_client.get(address("cost", ready)).text
     assert re.search(r"reached your plan&#x27;s limit of trainings per month \(\d\)", page)
+    assert "Start training" not in page
 
 
 def test_the_watermark_is_said_before_the_start(alice_client, ready, settings):

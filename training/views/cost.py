@@ -93,7 +93,7 @@ def _show(
         "limits": limits,
         "running": running,
         "used": used,
-        "obstacles": [] if form.errors else starting.list_obstacles(training, now),
+        "obstacles": starting.list_obstacles(training, now),
         "remedy": remedy,
     }
     return render(request, "training/cost.html", context, status=status)
