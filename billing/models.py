@@ -89,7 +89,6 @@ class Payment(models.Model):
     )
     url = models.TextField(blank=True, help_text="URL of the payment page.")
     failure = MessageField(help_text="Why it failed; a provider's own words are kept as they are.")
-    actor = models.CharField(max_length=80, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     checked_at = models.DateTimeField(null=True, blank=True, help_text="When the provider was last queried.")
     closed_at = models.DateTimeField(null=True, blank=True)

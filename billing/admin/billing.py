@@ -35,7 +35,9 @@ from metering.models import (
     UsageDaily,
     UsageEvent,
 )
+from tenants.audit_log import describe_actor
 from tenants.console import Immutable, NoDelete, ReadOnly
+from tenants.models import AuditEntry
 
 
 def dollars_column(field: str, title: str, *, times: int = 1) -> Callable[[Any, Any], str]:
@@ -257,10 +259,17 @@ class PaymentAdmin(ActedOnAdmin):
     search_fields = ["reference", "tenant__slug"]
     ordering = ["-created_at", "-pk"]
     described = ["tenant", "purpose", "invoice", "amount", "state", "provider", "reference"]
-    fields = [*described, "failure", "actor", "created_at", "closed_at"]
+    fields = [*described, "failure", "begun_by", "created_at", "closed_at"]
     readonly_fields = fields
     actions = ["confirm", "reject"]
     amount = dollars_column("amount_nanousd", "amount")
+
+    @admin.display(description="begun by")
+    def begun_by(self, payment: Payment) -> str:
+        """Return who began it, as the audit log says; an automatic top-up nobody began."""
+        entries = AuditEntry.objects.filter(action="payment.begun", object_id=str(payment.pk))
+        entry = entries.select_related("actor", "api_key").first()
+        return describe_actor(entry) if entry else "Polyscribe"
 
     @admin.display(description="state", ordering="state")
     def shown_state(self, payment: Payment) -> SafeString:

@@ -152,7 +152,6 @@ def _begin(account: PaymentAccount, now: datetime) -> Payment | None:
         purpose=Payment.Purpose.AUTO_TOP_UP,
         amount_nanousd=locked.amount_nanousd or 0,
         provider=payments.current_provider().name,
-        actor="automatic top-up",
     )
     recent = _recent(locked.tenant, now)
     if len(recent) < MAX_TOP_UPS:

@@ -303,7 +303,6 @@ def _save_new(payment: Payment, same: Q, *, by: Access) -> Payment:
     """Save a payment that somebody begins; return the one that another request saved first, if one did."""
     payment.tenant = by.tenant
     payment.provider = current_provider().name
-    payment.actor = str(by.key or by.user or "")[:80]
     after = {"purpose": payment.purpose, "amount_nanousd": payment.amount_nanousd}
     try:
         with transaction.atomic():

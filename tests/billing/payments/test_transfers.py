@@ -5,6 +5,7 @@ from uuid import uuid4
 import pytest
 from django.urls import reverse
 
+from accounts.deletion import delete_account
 from billing.models import Payment
 from billing.payments import auto_top_up
 from billing.payments.providers import NotByProvider
@@ -40,6 +41,18 @@ def test_credits_are_ordered_and_come_once_an_operator_has_seen_the_money(
     assert credits_left(acme, months.current()) == 25 * NANO
     assert AuditEntry.objects.filter(action="confirm", object_id=str(payment.pk)).count() == 1
     assert "Thank you." in alice_client.get(reverse("billing:payment", args=[payment.pk])).text
+
+
+def test_operators_see_who_ordered_until_the_account_is_deleted(alice, alice_client, operator_client, acme):
+    order(alice_client)
+    email = alice.email
+    address = reverse("admin:billing_payment_change", args=[Payment.objects.get().pk])
+    assert email in operator_client.get(address).text
+    delete_account(alice, address=None)
+    page = operator_client.get(address).text
+    assert "a deleted account" in page
+    assert email not in page
+    assert email not in str(Payment.objects.values().get())
 
 
 def test_a_rejected_order_says_why_and_gives_nothing(alice_client, operator_client, acme):

@@ -1,0 +1,9 @@
+"""A payment has no text that says who began it: the audit log does, and it forgets deleted accounts."""
+
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("billing", "0001_initial")]
+
+    operations = [migrations.RemoveField("payment", "actor")]
