@@ -9,12 +9,13 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
+from django.conf import settings  # noqa: E402
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 
 from config.preloading import load_pages  # noqa: E402
-from config.proxies import behind_trusted_proxies  # noqa: E402
 from inference.asgi import ROOT_PATHS, app, is_site_path, lifespan  # noqa: E402
 from inference.mcp.app import MCP, McpApp  # noqa: E402
+from inference.server.proxies import behind_trusted_proxies  # noqa: E402
 from operations.settings_checks import refuse_half_configured  # noqa: E402
 from training.openai_api.streaming import Uploads  # noqa: E402
 
@@ -51,4 +52,4 @@ async def site(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 mcp = McpApp(site)  # its tools call the API within the process
-application = behind_trusted_proxies(site)
+application = behind_trusted_proxies(site, settings.TRUSTED_PROXIES)

@@ -5,17 +5,17 @@ import ipaddress
 import pytest
 
 from config.env import VARIABLES
-from config.proxies import behind_trusted_proxies
+from inference.server.proxies import behind_trusted_proxies
 
 
-async def client_of(address: str, forwarded: str) -> str:
+async def client_of(trusted: list[str], address: str, forwarded: str) -> str:
     seen = []
 
     async def app(scope, receive, send):
         seen.append(scope["client"][0])
 
     scope = {"type": "http", "client": (address, 1), "headers": [(b"x-forwarded-for", forwarded.encode())]}
-    await behind_trusted_proxies(app)(scope, None, None)
+    await behind_trusted_proxies(app, trusted)(scope, None, None)
     return seen[0]
 
 
@@ -30,10 +30,9 @@ async def client_of(address: str, forwarded: str) -> str:
     ],
 )
 async def test_forwarded_addresses_are_believed_from_trusted_proxies_alone(
-    settings, trusted, address, forwarded, client
+    trusted, address, forwarded, client
 ):
-    settings.TRUSTED_PROXIES = trusted
-    assert await client_of(address, forwarded) == client
+    assert await client_of(trusted, address, forwarded) == client
 
 
 @pytest.mark.parametrize(
