@@ -266,10 +266,12 @@ class PaymentAdmin(ActedOnAdmin):
 
     @admin.display(description="begun by")
     def begun_by(self, payment: Payment) -> str:
-        """Return who began it, as the audit log says; an automatic top-up nobody began."""
+        """Return who began it, as long as the audit log says so; an automatic top-up nobody began."""
         entries = AuditEntry.objects.filter(action="payment.begun", object_id=str(payment.pk))
         entry = entries.select_related("actor", "api_key").first()
-        return describe_actor(entry) if entry else "Polyscribe"
+        if payment.purpose == Payment.Purpose.AUTO_TOP_UP:
+            return "Polyscribe"
+        return describe_actor(entry) if entry else "no longer known"
 
     @admin.display(description="state", ordering="state")
     def shown_state(self, payment: Payment) -> SafeString:
