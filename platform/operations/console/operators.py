@@ -1,55 +1,21 @@
 """Sessions of operators: a second factor before the console, and eight hours at most."""
 
 import time
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 from allauth.account.authentication import get_authentication_records
 from allauth.core.internal.httpkit import add_query_params
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
-from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.contrib.auth import logout
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.decorators import sync_and_async_middleware
 from django.utils.translation import gettext_lazy as _
 
+from core.middleware import Steps, in_steps
 from tenants.current import end_impersonation, read_impersonation
-
-# Middleware that answers instead of a page, written once for threads and for the event loop.
-
-type Guard = Callable[[HttpRequest], HttpResponseBase | None]
-
-
-def guarded_by(guard: Guard) -> Callable[[Callable[[HttpRequest], Any]], Callable[[HttpRequest], Any]]:
-    """Return middleware that asks a guard about each request of a session, and answers with what it returns.
-
-    The guard may use the database. Visitors have no session, and a thread costs time: they pass.
-    """
-
-    @sync_and_async_middleware
-    def middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-        if iscoroutinefunction(get_response):
-
-            async def answer_async(request: HttpRequest) -> HttpResponseBase:
-                has_session = settings.SESSION_COOKIE_NAME in request.COOKIES
-                answer = await sync_to_async(guard, thread_sensitive=True)(request) if has_session else None
-                return answer or await get_response(request)
-
-            return answer_async
-
-        def answer(request: HttpRequest) -> HttpResponseBase:
-            has_session = settings.SESSION_COOKIE_NAME in request.COOKIES
-            response: HttpResponseBase = (guard(request) if has_session else None) or get_response(request)
-            return response
-
-        return answer
-
-    return middleware
-
 
 SESSION_S = 8 * 60 * 60
 SESSION_ENDS_AT = "operator_until"  # a key of the session: seconds since the epoch
@@ -77,6 +43,15 @@ def second_factor_page(request: HttpRequest) -> str:
     return reverse("mfa_index")
 
 
+@in_steps
+def operator_sessions(request: HttpRequest) -> Steps:
+    """End old sessions of operators. It stands after AuthenticationMiddleware."""
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:  # visitors have none, and a thread costs time
+        yield partial(_end_old_session, request)
+    response: HttpResponse = yield None
+    return response
+
+
 def _end_old_session(request: HttpRequest) -> None:
     """Log an operator out eight hours after the login, also an active one."""
     if not (request.user.is_authenticated and request.user.is_staff):
@@ -88,14 +63,21 @@ def _end_old_session(request: HttpRequest) -> None:
         logout(request)
 
 
-operator_sessions = guarded_by(_end_old_session)  # it stands after AuthenticationMiddleware
-
-
 # While an operator looks at a workspace as its owner sees it, nothing outside the console is changed.
 
 READS = ("GET", "HEAD", "OPTIONS")
 REFUSED = _("You're viewing this workspace as its owner, so nothing can be changed. Stop viewing first.")
 CLOSED = _("This is not available while you view a workspace as its owner: it's for the owner only.")
+
+
+@in_steps
+def read_only_looks(request: HttpRequest) -> Steps:
+    """Answer what would change something with a refusal. It stands after the middleware of sessions."""
+    refusal: HttpResponse | None = None
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        refusal = yield partial(_refuse_changes, request)
+    response: HttpResponse = refusal or (yield None)
+    return response
 
 
 def _refuse_changes(request: HttpRequest) -> HttpResponse | None:
@@ -136,6 +118,3 @@ def _closed_paths() -> tuple[str, ...]:
     at the payment provider's.
     """
     return "/api/", reverse("events:webhooks"), reverse("billing:payment_portal")
-
-
-read_only_looks = guarded_by(_refuse_changes)  # it stands after the middleware of sessions

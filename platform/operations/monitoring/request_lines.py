@@ -1,41 +1,21 @@
 """One line of the log for each page and each request of the management API (LOG_FORMAT=json)."""
 
 import time
-from collections.abc import Callable
-from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
-from django.utils.decorators import sync_and_async_middleware
 
 from core import log_lines
+from core.middleware import Steps, in_steps
 
 
-@sync_and_async_middleware
-def request_lines(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+@in_steps
+def request_lines(request: HttpRequest) -> Steps:
     """Write a line when an answer begins. It stands first, so that it sees what the client gets."""
-    if iscoroutinefunction(get_response):
-
-        async def write_line_async(request: HttpRequest) -> HttpResponseBase:
-            began_s = time.perf_counter()
-            response: HttpResponseBase = await get_response(request)
-            _write_line(request, response, began_s)
-            return response
-
-        return write_line_async
-
-    def write_line(request: HttpRequest) -> HttpResponseBase:
-        began_s = time.perf_counter()
-        response: HttpResponseBase = get_response(request)
-        _write_line(request, response, began_s)
-        return response
-
-    return write_line
-
-
-def _write_line(request: HttpRequest, response: HttpResponseBase, began_s: float) -> None:
+    began_s = time.perf_counter()
+    response: HttpResponseBase = yield None
     if log_lines.is_json():
         log_lines.write_line("page", _facts_of(request, response, time.perf_counter() - began_s))
+    return response
 
 
 def _facts_of(request: HttpRequest, response: HttpResponseBase, took_s: float) -> dict[str, object]:
