@@ -7,7 +7,7 @@ import sys
 from stack.folders import ROOT
 from stack.outcome import NOT_CHECKED
 
-FOLDER = ROOT / "observability"
+FOLDER = ROOT / "deploy" / "observability"
 CHECKS = (("rules", "alerts.yml"), ("config", "--syntax-only", "prometheus.yml"))
 
 

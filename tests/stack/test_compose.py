@@ -304,7 +304,7 @@ def test_caddy_sends_what_is_new_to_the_second_site_when_the_first_one_goes(tmp_
 
 
 def test_prometheus_reaches_its_targets_and_nobody_from_outside_reaches_them():
-    config = yaml.safe_load((ROOT / "observability" / "prometheus.yml").read_text())
+    config = yaml.safe_load((ROOT / "deploy" / "observability" / "prometheus.yml").read_text())
     targets = []
     for job in config["scrape_configs"]:
         for one in job["static_configs"]:

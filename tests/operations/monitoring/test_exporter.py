@@ -21,7 +21,7 @@ from stack.folders import ROOT
 from stack.ports import Ports
 from tests.operations.builders import new_engine
 
-OBSERVABILITY = ROOT / "observability"
+OBSERVABILITY = ROOT / "deploy" / "observability"
 ALERTS = OBSERVABILITY / "alerts.yml"
 DASHBOARD = OBSERVABILITY / "grafana" / "dashboards" / "polyscribe.json"
 METRIC = re.compile(r"\b(?:polyscribe_|vllm:)\w+")
