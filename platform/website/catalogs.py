@@ -176,19 +176,15 @@ def _has_base(kind: ast.ClassDef, names: set[str]) -> bool:
 
 def _merged(path: Path, language: str) -> bytes:
     """Return what a .po file should be: the sources' messages by their text, with its translations."""
-    known = {}
-    if path.exists():
-        known = {(one.context, _key(one.id)): one for one in read_messages(path.read_bytes(), language)}
-    catalog = Catalog(locale=language, header_comment="", fuzzy=False)
-    found = {(context, _key(message)): message for message, context in find_messages(path.stem)}
-    for (context, key), message in sorted(found.items(), key=lambda item: (item[0][1], item[0][0] or "")):
-        old = known.get((context, key))
-        # A message that has got a plural form since keeps nothing.
-        is_same_kind = old is not None and isinstance(old.id, str) == isinstance(message, str)
-        flags = (old.flags & {"fuzzy"}) if old is not None else set()
-        catalog.add(message, old.string if old and is_same_kind else None, context=context, flags=flags)
+    found = set(find_messages(path.stem))
+    sources = Catalog()
+    for message, context in sorted(found, key=lambda one: (_key(one[0]), one[1] or "")):
+        sources.add(message, context=context)
+    content = path.read_bytes() if path.exists() else b""
+    catalog = read_po(BytesIO(content), locale=language)
+    catalog.update(sources, no_fuzzy_matching=True)
     out = BytesIO()
-    write_po(out, catalog, width=100, omit_header=True, sort_output=False)
+    write_po(out, catalog, width=100, omit_header=True, ignore_obsolete=True)
     return HEADER.format(language=language, plural=catalog.plural_forms).encode() + out.getvalue()
 
 
