@@ -124,7 +124,7 @@ class RouteCache:
         changes = await self._client.execute(
             "ZRANGE", valkey.route_changes_key(), since, "+inf", "BYSCORE", "WITHSCORES"
         )
-        # If all changes that Valkey keeps are new to this process, it may have forgotten others that are, too.
+        # If all changes that Valkey keeps are new to this process, others may be forgotten that were, too.
         if len(changes) // 2 >= valkey.ROUTE_CHANGES_KEPT:
             return await self._read_all(generation, self._incarnation)
         names: dict[str, list[str]] = {"version": [], "engine": []}
