@@ -103,12 +103,9 @@ def _write_snapshot(tenant_id: UUID) -> int | None:
     now = timezone.now()
     keys = list(ApiKey.objects.published(now).filter(tenant=tenant))
     limits = _limits_hash(tenant, now, wallet_at=valkey_now())
-    coming_at = _coming_change(tenant, now)
+    coming_at, expires_at = _next_changes(tenant, now)
     limits["coming_at"] = _unix_ms_or_empty(coming_at)
     limits["coming"] = _serialize_coming(tenant, limits, coming_at)
-    # Limits expire when the next change is due that they don't have. The data plane publishes absent limits
-    # again before it serves anybody, so the change takes effect in time.
-    expires_at_ms = _unix_ms_or_empty(_next_change(tenant, coming_at or now))
     key_names = []
     key_facts = []
     for key in keys:
@@ -117,7 +114,7 @@ def _write_snapshot(tenant_id: UUID) -> int | None:
     publish = valkey.client().register_script(PUBLISH_SNAPSHOT)
     newer = publish(
         [valkey.published_key(tenant.pk), valkey.limits_key(tenant.pk), *key_names],
-        [tenant.generation, expires_at_ms, json.dumps(limits), *key_facts],
+        [tenant.generation, _unix_ms_or_empty(expires_at), json.dumps(limits), *key_facts],
     )
     if newer:
         return int(newer)
@@ -192,25 +189,24 @@ def _delete_buckets_of_dead_keys() -> int:
     return deleted
 
 
-def _next_change(tenant: Tenant, after: datetime) -> datetime | None:
-    """Return the next moment after which known limits change by themselves, or None.
+def _next_changes(tenant: Tenant, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Return when limits change by themselves, if that is soon, and when the change after it is due, if ever.
 
-    The month's end is one, if the month was charged for trainings: the next month has its whole budget.
+    Credits change with each month. At the second moment the published limits expire: they don't have that
+    change, and the data plane publishes absent limits again before it serves anybody. That the budget is
+    whole again after a month that was charged for trainings is such a change.
     """
-    planned = plans.next_change(tenant, after)
-    period = months.period_of(after)
-    if not trainings.charged_nanousd(tenant.pk, period):
-        return planned
-    _, month_ends = months.bounds(period)
-    return min(month_ends, planned) if planned else month_ends
-
-
-def _coming_change(tenant: Tenant, now: datetime) -> datetime | None:
-    """Return when a tenant's limits change by themselves, if that is soon: its credits do with each month."""
-    _, month_ends = months.bounds(months.period_of(now))
+    coming_at = None
     planned = plans.next_change(tenant, now)
-    coming_at = min(month_ends, planned) if planned else month_ends
-    return coming_at if coming_at - now <= COMING_KNOWN_BEFORE else None
+    _, month_ends = months.bounds(months.period_of(now))
+    next_at = min(planned or month_ends, month_ends)
+    if next_at - now <= COMING_KNOWN_BEFORE:
+        coming_at = next_at
+        planned = plans.next_change(tenant, coming_at)
+        _, month_ends = months.bounds(months.period_of(coming_at))
+    if trainings.charged_nanousd(tenant.pk, months.period_of(coming_at or now)):
+        return coming_at, min(planned or month_ends, month_ends)
+    return coming_at, planned
 
 
 def _serialize_coming(tenant: Tenant, present: Hash, coming_at: datetime | None) -> str:
