@@ -21,7 +21,7 @@ from tenants.persons import keep_person, person_of
 # A person owns at most one workspace on the free plan, so that its tokens are once a person and month.
 #
 # A workspace that was deleted counts until the month ends, if it used some of them. A person is whoever reads
-# one mailbox (metering/persons.py). Operators may assign the free plan as they like.
+# one mailbox (tenants/persons.py). Operators may assign the free plan as they like.
 
 
 class FreePlanTaken(Conflict):

@@ -17,8 +17,8 @@ from tenants.models import Membership, Tenant, User
 
 # An operator looks at a workspace as its owner sees it: for half an hour, and without changing it.
 #
-# The session holds the workspace. While it does, that one is open instead of the operator's own; config's
-# middleware refuses whatever would change something.
+# The session holds the workspace. While it does, that one is open instead of the operator's own; a middleware
+# (operations/console/operators.py) refuses whatever would change something.
 
 IMPERSONATION_KEY = "impersonation"  # of the session: {"tenant": its id, "until": seconds since the epoch}
 IMPERSONATION_LASTS_S = 30 * 60
