@@ -24,13 +24,13 @@ DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlg
 type Unmarkable = Literal["", "structured", "greedy"]
 
 
-def read_unmarkable(fields: JsonObject, grammar: str) -> Unmarkable:
+def read_unmarkable(fields: JsonObject, *, has_grammar: bool) -> Unmarkable:
     """Return why no engine can mark the answer to these fields of a checked request, "" if one can.
 
     A grammar leaves too little choice for a mark, and to the likeliest token there is no alternative.
     """
     response_format = fields.get("response_format") or {}
-    if grammar or response_format.get("type") == "json_object":
+    if has_grammar or response_format.get("type") == "json_object":
         return "structured"
     return "greedy" if is_greedy(fields) else ""
 

@@ -38,7 +38,6 @@ from inference.proxy import diagnosis, response_headers, vllm
 from inference.proxy.admission_wait import admit_request
 from inference.proxy.answer import AnswerStream, Client, GatewayAnswer, Writer, frame_error, headers_of
 from inference.proxy.backends import Backend
-from inference.proxy.compilations import Compilation
 from inference.proxy.failover import Failover
 from inference.proxy.runtime import Gateway
 from inference.proxy.sse import EventStream
@@ -116,7 +115,6 @@ class ProxyRequest:
     __slots__ = (
         "_backend",
         "_caller",
-        "_compilation",
         "_failover",
         "_first_byte_after_s",
         "_gateway",
@@ -159,7 +157,6 @@ class ProxyRequest:
         self._placement: Placement | None = None
         self._backend: Backend
         self._ticket: Ticket
-        self._compilation: Compilation | None = None  # the lock of a grammar that is new to the engine
         self._response: Response | None = None
         self._reader: EventStream | UnaryAnswer | None = None
         # While no first byte has come, another engine may become the better one: then this task is cancelled.
@@ -320,11 +317,6 @@ class ProxyRequest:
         self.state = RequestState.QUEUED
         gateway.unanswered[self._request_id] = self._recheck_health
         try:
-            if self._parsed.grammar:
-                # Before the queue: a wait for another grammar must take no place at the engine.
-                self._compilation = await gateway.compilations.begin(
-                    self._ticket.tenant, backend.memory, self._parsed.grammar
-                )
             await backend.queue.acquire(self._ticket)
             # The circuit may have opened while this request waited for its turn.
             if not backend.try_acquire(placement.adapter):
@@ -359,8 +351,6 @@ class ProxyRequest:
     def _post(self, placement: Placement) -> Coroutine[Any, Any, Response]:
         """Send the request to its engine. Awaiting it raises what `vllm.send_request` raises."""
         assert self._in_flight
-        if self._compilation:
-            self._compilation.mark_sent()
         self.state = RequestState.SENT
         self._record.attempts += 1
         self._record.sent_s = time.monotonic() - self._started_s
@@ -547,9 +537,6 @@ class ProxyRequest:
             return
         self._placement = None
         self._backend.queue.release(self._ticket)
-        compilation, self._compilation = self._compilation, None
-        if compilation:
-            compilation.release()
         response, self._response = self._response, None
         if response and not response.is_complete:
             response.close()
@@ -569,15 +556,6 @@ class ProxyRequest:
 
     def _mark_first_byte(self) -> None:
         self._first_byte_after_s = time.monotonic() - self._started_s
-        if self._compilation:  # a grammar that was new to the engine is compiled
-            assert self._in_flight
-            telemetry.grammar_compiled(
-                request=self._request_id,
-                tenant=self._ticket.tenant,
-                engine=self._in_flight.choice.engine,
-                grammar=self._parsed.grammar[:12],
-                took_s=self._compilation.finish(),
-            )
 
     def _record_end(self, outcome: Outcome) -> None:
         """Tell the record how this request went, and count it."""

@@ -22,7 +22,6 @@ from inference.contract.tokenizer import TokenPool
 from inference.errors import LimitsUnavailable, UnknownKey
 from inference.proxy.backends import Backends
 from inference.proxy.bodies import BodyMemory
-from inference.proxy.compilations import Compilations
 from inference.proxy.health import HealthChecks
 from inference.proxy.metrics_flush import MetricsFlush
 from inference.proxy.route_cache import RouteCache
@@ -69,7 +68,6 @@ class Gateway:
         self.health = HealthChecks(self.upstream)
         self.silence = SilenceCheck(self.settings.comment_every_s)
         self.bodies = BodyMemory(self.settings.bodies_max_bytes)
-        self.compilations = Compilations(self.settings.compilation_lock_s)
         self.tokens = TokenPool()
         self.longest_token = longest_token(settings.BASE_MODEL_DIR / "tokenizer.json")
         self.in_flight: dict[str, InFlight] = {}
