@@ -19,6 +19,7 @@ from inference.errors import (
     Limited,
     LimitsUnavailable,
     StyleLoading,
+    SuspectRequest,
 )
 from inference.facts import AdapterTier
 from inference.proxy.runtime import Gateway
@@ -42,7 +43,7 @@ async def admit_request(
 
     Raises DomainError; then nothing is held.
     """
-    fingerprint = fingerprint_of(parsed)
+    fingerprint = ""  # until it is known that the workspace has suspects
     period = months.current()
     was_published = False
     load_deadline_s: float | None = None
@@ -76,6 +77,10 @@ async def admit_request(
         except PeriodRollover as error:
             period = period_at(error.now_ms)
             was_published = False  # not for this month
+        except SuspectRequest:
+            if fingerprint:
+                raise
+            fingerprint = fingerprint_of(parsed)
         except PromptEstimateTooHigh:
             await prompt.tighten(caller.names.tenant)
         except AdapterNotLoaded as missing:

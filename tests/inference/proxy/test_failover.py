@@ -29,10 +29,11 @@ from inference.errors import (
     TooManyRefusals,
     UnknownModel,
 )
+from inference.proxy import admission_wait
 from inference.proxy import runtime as gateway_module
 from inference.proxy.backends import MAX_FAILURES, TROUBLED_TENANTS
 from inference.proxy.request import EXPENSIVE_GRAMMAR_REFUSALS
-from inference.proxy.suspects import SUSPECT_FOR_S
+from inference.proxy.suspects import SUSPECT_FOR_S, fingerprint_of
 from inference.proxy.tickets import Ticket
 from inference.quota.access import KeyAccess
 from labs.fake_vllm.data_side import FakeVllm
@@ -321,8 +322,26 @@ async def test_a_request_in_whose_hands_an_engine_died_is_sent_to_nobody_for_min
     assert (second.received, account.held()) == ([], 0)
     headers, _ = await ask(stream=stream, max_tokens=5)  # another one, which knows that engine-1 is down
     assert headers["x-polyscribe-engine"] == "engine-2"
-    [suspect] = account.store.keys(names.suspect_key(account.tenant, "*"))
+    any_suspect = names.suspect_key(account.tenant, "")
+    [suspect] = set(account.store.keys(f"{any_suspect}*")) - {any_suspect}
     assert 0 < account.store.ttl(suspect) <= SUSPECT_FOR_S
+    assert account.store.pttl(suspect) < account.store.pttl(any_suspect)
+
+
+async def test_a_request_has_a_fingerprint_only_while_its_workspace_has_suspects(
+    account, engines, ask, monkeypatch
+):
+    made = []
+    monkeypatch.setattr(
+        admission_wait, "fingerprint_of", lambda parsed: made.append(1) or fingerprint_of(parsed)
+    )
+    await ask()
+    assert not made
+    engines[0].health, engines[0].aborts = 503, True
+    with pytest.raises(EngineDied):
+        await ask()
+    await ask(max_tokens=5)
+    assert made == [1]
 
 
 async def test_a_replica_that_died_behind_a_proxy_that_is_well_had_the_request(account, engines, ask):
