@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 
 from inference import metrics, telemetry, tracing
-from inference.contract.http_errors import Headers
+from inference.contract.http_errors import Headers, tier_header
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import EngineChoice, Placement
 from inference.contract.usage import Usage
@@ -36,7 +36,7 @@ from inference.errors import (
 from inference.facts import Outcome
 from inference.proxy import diagnosis, response_headers, vllm
 from inference.proxy.admission_wait import admit_request
-from inference.proxy.answer import AnswerStream, Client, GatewayAnswer, Writer, frame_error, headers_of
+from inference.proxy.answer import AnswerStream, Client, GatewayAnswer, Writer, frame_error
 from inference.proxy.backends import Backend
 from inference.proxy.failover import Failover
 from inference.proxy.runtime import Gateway
@@ -345,7 +345,8 @@ class ProxyRequest:
             self._reader = EventStream(self._parsed, route, placement, self._usage)
         else:
             self._reader = UnaryAnswer(self._parsed, route, self._usage)
-            self._mark_first_byte()  # a whole answer's first bytes come when it is ready
+            # A whole answer's first bytes come when it is ready.
+            self._first_byte_after_s = time.monotonic() - self._started_s
         return self._response
 
     def _post(self, placement: Placement) -> Coroutine[Any, Any, Response]:
@@ -381,7 +382,7 @@ class ProxyRequest:
                 if not self._has_begun:
                     self._has_begun = True
                     self.state = RequestState.STREAMING
-                    self._mark_first_byte()
+                    self._first_byte_after_s = time.monotonic() - self._started_s
                 return part
         last_part = reader.end()
         self._usage.mark_empty(self._parsed.choices)
@@ -522,14 +523,25 @@ class ProxyRequest:
             self._record_end(outcome)
 
     def _headers(self, *, has_begun: bool) -> Headers:
-        said = response_headers.NO_TOOLS if self._parsed.drops_tools else []
-        # How long a stream gets, only its end shows: its last chunk says it.
-        if has_begun and (self._is_over or not is_marked(self._usage.watermark)):
-            said = said + response_headers.watermark(self._usage.watermark)
-        if has_begun and self._in_flight:
-            defaults = self._in_flight.choice.route.sampling
-            said = said + response_headers.sampling(defaults.describe(self._parsed.fields))
-        return headers_of(self._in_flight, has_begun=has_begun) + said
+        """Return the headers that are certain by now.
+
+        A stream that still waits may yet go to another engine or a newer version, so it does not say which.
+        """
+        headers = response_headers.NO_TOOLS if self._parsed.drops_tools else []
+        request = self._in_flight
+        if request is None:
+            return tier_header("loading") + headers
+        headers = headers + response_headers.rate_headers(request.grant.rates)
+        choice = request.choice
+        tier = choice.tier or "loading"
+        if not has_begun:
+            return tier_header(tier) + headers
+        word = self._usage.watermark
+        if is_marked(word) and not self._is_over:
+            word = ""  # how long a stream gets, only its end shows: its last chunk says it
+        drawn_with = choice.route.sampling.describe(self._parsed.fields)
+        headers.append((b"x-polyscribe-sampling", drawn_with.encode()))
+        return headers + response_headers.provenance(choice.route.provenance, choice.engine, tier, word)
 
     def _leave_engine(self) -> None:
         """Give back all that the attempt has, and hang up on an answer that has not ended."""
@@ -553,9 +565,6 @@ class ProxyRequest:
         if isinstance(error, Overloaded) and self._in_flight:
             error.tier = self._in_flight.choice.tier or "loading"
         return "upstream_error" if isinstance(error, EngineUnavailable) else "refused"
-
-    def _mark_first_byte(self) -> None:
-        self._first_byte_after_s = time.monotonic() - self._started_s
 
     def _record_end(self, outcome: Outcome) -> None:
         """Tell the record how this request went, and count it."""
