@@ -32,7 +32,8 @@ def find_constraints(fields: JsonObject) -> Iterator[str]:
     """
     if fields.get("echo"):
         yield "echo"
-    if any(bias > 0 for bias in (fields.get("logit_bias") or {}).values()):
+    biases = fields.get("logit_bias")
+    if biases and max(biases.values()) > 0:
         yield "logit_bias"
     if (fields.get("response_format") or {}).get("type") == "json_schema":
         yield "response_format"

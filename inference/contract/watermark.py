@@ -61,9 +61,10 @@ def unmarked_reason(
 
     `may_be_unmarked` says that the workspace or the key has turned the watermark off.
     """
+    policy = settings.WATERMARK
     if wants is None:
-        wants = settings.WATERMARK == "required" or not may_be_unmarked
-    if settings.WATERMARK == "off" or not wants:
+        wants = policy == "required" or not may_be_unmarked
+    if policy == "off" or not wants:
         return "off"
     return unmarkable or ("short" if output_tokens <= UNMARKED_TOKENS else "")
 
@@ -78,11 +79,6 @@ def describe_mark(reason: str, epoch: str) -> str:
 def lacks_key(word: str) -> bool:
     """Return whether an answer's word says that its engine had no key."""
     return word == NO_KEY
-
-
-def is_refused(word: str) -> bool:
-    """Return whether the operator has no such answer served: the engine should have marked it and can't."""
-    return lacks_key(word) and settings.WATERMARK == "required"
 
 
 def epoch_of(word: str) -> int | None:
