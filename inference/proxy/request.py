@@ -211,7 +211,7 @@ class ProxyRequest:
         has_begun = first_part.done()
         if has_begun:
             first_part.result()  # raises: no status line was sent, so an error may have its own status
-        stream = AnswerStream(self, first_part, silence=silence, spawn=self._gateway.spawn)
+        stream = AnswerStream(self, first_part, silence=silence, spawn=self._gateway.tasks.spawn)
         return GatewayAnswer(self._request_id, self._headers(has_begun=has_begun), stream=stream)
 
     async def next_part(self) -> bytes:
@@ -278,10 +278,10 @@ class ProxyRequest:
         try:
             await meter.settle(request, outcome)
         except LimitsUnavailable:
-            await asyncio.shield(self._gateway.spawn(meter.retry_settle(request, outcome)))
+            await asyncio.shield(self._gateway.tasks.spawn(meter.retry_settle(request, outcome)))
         except asyncio.CancelledError:
             # The client hung up during the call. Of two settlements the script lets only the first one act.
-            self._gateway.spawn(meter.retry_settle(request, outcome))
+            self._gateway.tasks.spawn(meter.retry_settle(request, outcome))
             raise
 
     async def _choose_engine(self) -> None:
@@ -420,7 +420,7 @@ class ProxyRequest:
         self._is_abandoned = True
         if self.state == RequestState.SENT and self._placement:
             # Its connection stays: vLLM reports the usage of what it wrote there, and nowhere else.
-            self._gateway.spawn(self._abort_at_engine(self._placement, self._ticket))
+            self._gateway.tasks.spawn(self._abort_at_engine(self._placement, self._ticket))
         else:
             answering.cancel()
 
@@ -485,7 +485,7 @@ class ProxyRequest:
             backend=self._backend,
             state=self.state,
         )
-        return await asyncio.shield(self._gateway.spawn(diagnosing))
+        return await asyncio.shield(self._gateway.tasks.spawn(diagnosing))
 
     async def _fail(self, error: DomainError) -> bytes:
         """End with an error; return it as the last part of a stream that has begun, else raise it."""
@@ -510,7 +510,7 @@ class ProxyRequest:
             body_bytes=EXPENSIVE_GRAMMAR_REFUSALS * BODY_BYTES_PER_REFUSAL,
             most=settings.API_REFUSALS_PER_KEY,
         )
-        self._gateway.spawn(counting)
+        self._gateway.tasks.spawn(counting)
 
     async def _end(self, outcome: Outcome) -> None:
         """Give everything back, and settle."""

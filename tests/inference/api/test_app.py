@@ -267,7 +267,7 @@ async def test_a_body_that_says_it_is_not_json_is_not_read(client, engine, media
 
 
 async def test_a_key_with_a_wrong_checksum_needs_no_look_up(client, account, monkeypatch):
-    monkeypatch.setattr(client.gateway, "_find_owner", None)
+    monkeypatch.setattr(client.gateway.workspaces, "_find_owner", None)
     status, _, body = await client.ask(chat(), secret="sk-ps-" + "a" * 30 + "000000")
     assert (status, json.loads(body)["error"]["code"]) == (401, "invalid_api_key")
 

@@ -494,7 +494,7 @@ async def test_who_may_not_ask_for_it_waits_no_longer(account, ask, demanded, lo
 async def test_a_cold_style_is_asked_for_once_and_answers_all_who_wait(gateway, account, ask, demanded):
     account.load("poetry", "v1")
     asking = [asyncio.create_task(ask()) for _ in range(8)]
-    await eventually(lambda: demanded and gateway.loading.total() == 8)
+    await eventually(lambda: demanded and gateway.loading.requests.total() == 8)
     assert demanded == ["v1"]
     assert (account.held(), account.bucket().get("requests")) == (0, None)  # waiting uses nothing up
     fake = FakeVllm()
@@ -521,13 +521,13 @@ async def test_a_style_that_is_not_loaded_in_time_is_an_error_that_says_so(accou
     ],
 )  # fmt: skip
 async def test_not_everybody_may_wait_for_a_load(gateway, account, ask, demanded, *, bound, most):
-    gateway.settings = replace(gateway.settings, **{bound: most})  # a body here has about 70 bytes
+    gateway.loading.settings = replace(gateway.settings, **{bound: most})  # a body here has about 70 bytes
     account.load("poetry", "v1")
     answers = await asyncio.gather(*(ask() for _ in range(5)), return_exceptions=True)
     assert Counter(map(type, answers)) == {StyleLoading: 3, EngineBusy: 2}
     assert {error.tier for error in answers} == {"loading"}
-    assert not gateway.loading
-    assert not gateway.loading_bytes
+    assert not gateway.loading.requests
+    assert not gateway.loading.bytes
 
 
 def running_or_waiting(gateway, account):
@@ -593,7 +593,7 @@ async def test_where_no_other_engine_is_healthy_an_attempt_goes_on_and_another_i
     await eventually(lambda: engines[0].received)
     version_id = account.route("poetry").version_id
     for others in ([], [other | {"healthy": False}]):
-        gateway._placement_requested_s.clear()
+        gateway.loading._requested_s.clear()
         demanded.clear()
         account.offer("poetry", places=[ours | {"healthy": False}, *others])
         await eventually(lambda: demanded)
