@@ -109,7 +109,7 @@ def hold_key(tenant_id: UUID | str, request_id: str) -> str:
 
 
 def suspect_key(tenant_id: UUID | str, fingerprint: str) -> str:
-    """String: an engine died while this request of a tenant ran; it expires in minutes."""
+    """String: an engine died while this request of a tenant ran, "" for any; it expires in minutes."""
     return _of_workspace(tenant_id, f"suspect:{fingerprint}")
 
 

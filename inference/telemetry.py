@@ -137,7 +137,6 @@ _opened = EventLogger(logging.getLogger("inference.circuit"), "circuit_opened")
 _closed = EventLogger(logging.getLogger("inference.circuit"), "circuit_closed")
 _settlements = EventLogger(logging.getLogger("inference.settlement"), "settlement_refused")
 _errors = EventLogger(logging.getLogger("inference.answer"), "answered_5xx")
-_grammars = EventLogger(logging.getLogger("inference.grammar"), "grammar_compiled")
 _not_stored = EventLogger(logging.getLogger("inference.answer"), "response_not_stored")
 _slow = EventLogger(logging.getLogger("inference.answer"), "slow_request")
 
@@ -182,8 +181,3 @@ def slow_request(
     _slow.write(
         request=request, tenant=tenant, engine=engine, waited_s=waited_s, state=state, outcome=outcome
     )
-
-
-def grammar_compiled(*, request: str, tenant: str, engine: str, grammar: str, took_s: float) -> None:
-    """Log that an engine compiled a new grammar; `took_s` is the time to the first byte."""
-    _grammars.write(request=request, tenant=tenant, engine=engine, grammar=grammar, took_s=took_s)

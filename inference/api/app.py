@@ -142,7 +142,8 @@ async def _answer_anybody(gateway: Gateway, exchange: Exchange) -> None:
     elif is_draining():
         status, answer = 503, {"status": "draining"}
     elif exchange.path in READY:
-        await gateway.check()
+        await gateway.valkey.execute("PING")
+        await gateway.routes.ensure_loaded()
     await exchange.send_json(status, orjson.dumps(answer), [])
 
 
@@ -162,7 +163,7 @@ async def _read(gateway: Gateway, caller: Caller, exchange: Exchange) -> JsonObj
 
 async def authenticate(gateway: Gateway, exchange: Exchange) -> Caller:
     """Return whose API key the request has. Raises UnknownKey, or TooManyRefusals."""
-    caller = await gateway.caller(_read_secret(exchange), exchange.address_key)
+    caller = await gateway.workspaces.caller(_read_secret(exchange), exchange.address_key)
     exchange.caller = caller
     # This comes before the body is read: reading it is the costly part of a refused request.
     gateway.refusals.check(caller.names.refusals)
@@ -320,7 +321,7 @@ def _count_refusal(gateway: Gateway, exchange: Exchange, error: DomainError) -> 
         return too_many
     # The count is written beside the answer: the client does not wait for Valkey.
     most = settings.API_REFUSALS_PER_ADDRESS
-    gateway.spawn(refusals.count(counter, body_bytes=exchange.body_bytes, most=most))
+    gateway.tasks.spawn(refusals.count(counter, body_bytes=exchange.body_bytes, most=most))
     return error
 
 

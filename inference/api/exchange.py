@@ -4,8 +4,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from django.conf import settings
-
 from core import valkey
 from core.http import DISCONNECT, Disconnects, network_of, new_request_id
 from inference.api import cors
@@ -215,6 +213,6 @@ class Exchange:
             (b"request-id", request_id),  # Anthropic's clients read this one
             (b"openai-processing-ms", b"%d" % elapsed_ms),
         ]
-        if settings.API_ALLOWED_ORIGINS:
-            common += cors.origin_headers(self.header(b"origin"))
+        if origin := self.header(b"origin"):
+            common += cors.origin_headers(origin)
         return headers + common

@@ -109,7 +109,7 @@ async def lock_digest(
     args = (hashlib.sha256(identity).hexdigest(), request_id, LOCK_LEASE_MS)
     verdict, *facts = await gateway.acquire_lock(keys, args)
     if verdict == "cache_miss":
-        await gateway.ensure_published(caller.tenant_id, months.current())
+        await gateway.workspaces.ensure_published(caller.tenant_id, months.current())
         verdict, *facts = await gateway.acquire_lock(keys, args)
     if verdict == "new":
         gateway.held_locks.add(lock_name)
@@ -123,7 +123,7 @@ async def lock_digest(
         raise KeyUsedOtherwise
     if verdict == "open":
         raise KeyInUse(retry_s=2)
-    await gateway.require_published(caller)
+    await gateway.workspaces.require_published(caller)
     raise LimitsUnavailable
 
 

@@ -80,7 +80,7 @@ async def _read_wallet(
     before = await _read_use(gateway, names.account, wallet) if wallet else None
     if wallet and wallet.period == period and (before or not wallet.needs_previous):
         return wallet, before
-    await gateway.ensure_published(caller.tenant_id, period)
+    await gateway.workspaces.ensure_published(caller.tenant_id, period)
     wallet = read_wallet(await gateway.valkey.execute("HGET", names.limits, "wallet") or "")
     if wallet is None or wallet.period != period:  # its clock and Valkey's name two months
         return None, None

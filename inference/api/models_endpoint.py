@@ -88,10 +88,10 @@ async def read_snapshot(gateway: Gateway, caller: Caller, *, needs_inference: bo
     await gateway.routes.ensure_loaded()
     snapshot = await _read_from_valkey(gateway, caller, needs_inference=needs_inference)
     if snapshot is None:  # a cache miss: Valkey does not know this workspace
-        await gateway.ensure_published(caller.tenant_id, months.current())
+        await gateway.workspaces.ensure_published(caller.tenant_id, months.current())
         snapshot = await _read_from_valkey(gateway, caller, needs_inference=needs_inference)
     if snapshot is None:
-        await gateway.require_published(caller)
+        await gateway.workspaces.require_published(caller)
         raise LimitsUnavailable
     return snapshot
 

@@ -32,7 +32,7 @@ def count_refusal(
         factor = TOKEN_COUNT_FACTOR if was_counted else 1
         count_work(gateway, caller, factor * body_bytes, entry=entry)
     elif entry:
-        gateway.spawn(refusals.log(entry))
+        gateway.tasks.spawn(refusals.log(entry))
 
 
 def count_work(
@@ -42,4 +42,4 @@ def count_work(
     counting = gateway.refusals.count(
         caller.names.refusals, body_bytes=body_bytes, most=settings.API_REFUSALS_PER_KEY, entry=entry
     )
-    gateway.spawn(counting)
+    gateway.tasks.spawn(counting)

@@ -192,10 +192,10 @@ async def _stores_responses(gateway: Gateway, caller: Caller) -> bool:
     """Ask Valkey, which has each workspace's settings. Raises what `check` raises, or UnknownKey."""
     answer = await gateway.access.stores_responses(caller)
     if answer is None:
-        await gateway.ensure_published(caller.tenant_id, months.current())
+        await gateway.workspaces.ensure_published(caller.tenant_id, months.current())
         answer = await gateway.access.stores_responses(caller)
     if answer is None:
-        await gateway.require_published(caller)
+        await gateway.workspaces.require_published(caller)
         raise LimitsUnavailable
     return answer
 

@@ -4,7 +4,6 @@ These are cheap limits of size, depth and keywords. What following a grammar rea
 engine (decision 82), which ends a request whose grammar takes too much.
 """
 
-import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator
@@ -187,11 +186,6 @@ def check_choices(choices: Any, place: str) -> None:
     is_short = len(text.encode()) <= MAX_CHOICES_BYTES
     budget.require(is_short, f"the strings can have at most {MAX_CHOICES_BYTES} bytes in total.")
     budget.require("\x00" not in text, "strings can't contain NUL.")
-
-
-def digest_of(*constraints: object) -> str:
-    """Return a digest that names a grammar: equal constraints have equal digests."""
-    return hashlib.sha256(orjson.dumps(constraints)).hexdigest()
 
 
 MAX_BYTES = 16 * 1024  # of all schemas of a request, as JSON

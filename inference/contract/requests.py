@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import orjson
 
-from inference.contract import base_model, fields, grammars, messages, watermark
+from inference.contract import base_model, fields, messages, watermark
 from inference.contract.field_checks import JSON_SCHEMA_KEYS, check_token_ids
 from inference.contract.field_reader import Table, read_fields, require
 from inference.contract.messages import rebuild_messages, rebuild_tools
@@ -32,7 +32,8 @@ def find_constraints(fields: JsonObject) -> Iterator[str]:
     """
     if fields.get("echo"):
         yield "echo"
-    if any(bias > 0 for bias in (fields.get("logit_bias") or {}).values()):
+    biases = fields.get("logit_bias")
+    if biases and max(biases.values()) > 0:
         yield "logit_bias"
     if (fields.get("response_format") or {}).get("type") == "json_schema":
         yield "response_format"
@@ -65,13 +66,13 @@ class ParsedRequest:
     """A checked request: what the engine gets (`fields`), and what admission must know.
 
     `choices` is the number of its sequences: prompts times `n`. `user` is the end user's id that the client
-    sent. `prompt_field` is the name of the prompt in the client's dialect. `grammar` is a digest of what the
-    answer must look like, "" where it is free. `drops_tools` says that the request lets the model choose a
-    tool and the engine gets none: the model's chat template shows none. With `running_usage` each chunk of a
-    stream reports the usage until then. `is_translated` says that the answer is translated into another
-    dialect, which needs facts of the engine that OpenAI's form lacks; `names` are its names of a chat's
-    fields, where they differ. `watermarking` is what the client wants, None if it doesn't say; `unmarkable`
-    is why there can be no watermark. `constrained` names the fields that prescribe the answer's text.
+    sent. `prompt_field` is the name of the prompt in the client's dialect. `drops_tools` says that the
+    request lets the model choose a tool and the engine gets none: the chat template shows none. With
+    `running_usage` each chunk of a stream reports the usage until then. `is_translated` says that the answer
+    is translated into another dialect, which needs facts of the engine that OpenAI's form lacks; `names` are
+    its names of a chat's fields, where they differ. `watermarking` is what the client wants, None if it
+    doesn't say; `unmarkable` is why there can be no watermark. `constrained` names the fields that prescribe
+    the answer's text.
     """
 
     kind: Kind
@@ -85,7 +86,6 @@ class ParsedRequest:
     body_bytes: int
     prompt_field: str
     user: str = ""
-    grammar: str = ""
     drops_tools: bool = False
     running_usage: bool = False
     is_translated: bool = False
@@ -139,8 +139,8 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     require(stream or not has_stream_options, "stream_options", "requires `stream`")
     sends_tools = bool(served.get("tools"))
     body_bytes = len(body)
-    grammar = _check_chat(served) if kind == "chat" else _check_text(served)
-    unmarkable = watermark.read_unmarkable(served, grammar)
+    has_grammar = _check_chat(served) if kind == "chat" else _check_text(served)
+    unmarkable = watermark.read_unmarkable(served, has_grammar=has_grammar)
     watermark.check_watermarking(watermarking, unmarkable)
     if kind == "chat" and messages.has_tool_messages(served["messages"]) and not base_model.has_tools():
         served["messages"] = messages.write_as_texts(served["messages"])
@@ -166,7 +166,6 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
         body_bytes=body_bytes,
         prompt_field="messages" if kind == "chat" else "prompt",
         user=user,
-        grammar=grammar,
         drops_tools=sends_tools and "tools" not in served,
         watermarking=watermarking,
         unmarkable=unmarkable,
@@ -195,8 +194,8 @@ def read_json(body: bytes) -> JsonObject:
     return raw
 
 
-def _check_chat(served: JsonObject) -> str:
-    """Check a chat, rebuild its messages and tools; return the digest of its grammar. Raises BadRequest."""
+def _check_chat(served: JsonObject) -> bool:
+    """Check a chat, rebuild its messages and tools; return whether it has a grammar. Raises BadRequest."""
     served["messages"] = rebuild_messages(served.get("messages"))
     has_tool_fields = not served.keys().isdisjoint(TOOL_FIELDS)
     tool_constraint = rebuild_tools(served) if has_tool_fields else []
@@ -205,8 +204,8 @@ def _check_chat(served: JsonObject) -> str:
     return _rebuild_constraint(served, tool_constraint)
 
 
-def _check_text(served: JsonObject) -> str:
-    """Check a text completion and its prompts; return the digest of its grammar. Raises BadRequest."""
+def _check_text(served: JsonObject) -> bool:
+    """Check a text completion and its prompts; return whether it has a grammar. Raises BadRequest."""
     _check_prompt(served.get("prompt"))
     # vLLM 0.32 (CPU): the whole engine dies when a request with both shares a batch.
     echoes_logprobs = served.get("echo") and "logprobs" in served
@@ -233,8 +232,8 @@ def _list_prompts(prompt: Any) -> list[Any]:
     return prompt if is_several else [prompt]
 
 
-def _rebuild_constraint(served: JsonObject, tool_constraint: list[Any]) -> str:
-    """Rebuild what the answer must look like; return the digest of its grammar, "" where it is free."""
+def _rebuild_constraint(served: JsonObject, tool_constraint: list[Any]) -> bool:
+    """Rebuild what the answer must look like; return whether it has a grammar: `json_object` is none."""
     response_format = served.get("response_format")
     structure = served.get("structured_outputs")
     if structure is not None:
@@ -245,9 +244,7 @@ def _rebuild_constraint(served: JsonObject, tool_constraint: list[Any]) -> str:
     schema = None
     if response_format is not None:
         schema = _rebuild_response_format(served, response_format)
-    if not tool_constraint and structure is None and schema is None:
-        return ""  # all `json_object` answers share one grammar, so none is new
-    return grammars.digest_of(tool_constraint, structure, schema)
+    return bool(tool_constraint) or structure is not None or schema is not None
 
 
 def _rebuild_response_format(served: JsonObject, response_format: JsonObject) -> Any:

@@ -24,13 +24,13 @@ DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlg
 type Unmarkable = Literal["", "structured", "greedy"]
 
 
-def read_unmarkable(fields: JsonObject, grammar: str) -> Unmarkable:
+def read_unmarkable(fields: JsonObject, *, has_grammar: bool) -> Unmarkable:
     """Return why no engine can mark the answer to these fields of a checked request, "" if one can.
 
     A grammar leaves too little choice for a mark, and to the likeliest token there is no alternative.
     """
     response_format = fields.get("response_format") or {}
-    if grammar or response_format.get("type") == "json_object":
+    if has_grammar or response_format.get("type") == "json_object":
         return "structured"
     return "greedy" if is_greedy(fields) else ""
 
@@ -61,9 +61,10 @@ def unmarked_reason(
 
     `may_be_unmarked` says that the workspace or the key has turned the watermark off.
     """
+    policy = settings.WATERMARK
     if wants is None:
-        wants = settings.WATERMARK == "required" or not may_be_unmarked
-    if settings.WATERMARK == "off" or not wants:
+        wants = policy == "required" or not may_be_unmarked
+    if policy == "off" or not wants:
         return "off"
     return unmarkable or ("short" if output_tokens <= UNMARKED_TOKENS else "")
 
@@ -78,11 +79,6 @@ def describe_mark(reason: str, epoch: str) -> str:
 def lacks_key(word: str) -> bool:
     """Return whether an answer's word says that its engine had no key."""
     return word == NO_KEY
-
-
-def is_refused(word: str) -> bool:
-    """Return whether the operator has no such answer served: the engine should have marked it and can't."""
-    return lacks_key(word) and settings.WATERMARK == "required"
 
 
 def epoch_of(word: str) -> int | None:

@@ -63,7 +63,9 @@ class Api:
     async def _call(self, method: str, path: str, body: bytes, report: Report | None = None) -> Answer:
         call = _Call(body, self._has_left)
         # It runs beside the tool, so that it is settled as any other request whose client leaves.
-        running = self._gateway.spawn(self._app(self._describe(method, path, body), call.receive, call.send))
+        running = self._gateway.tasks.spawn(
+            self._app(self._describe(method, path, body), call.receive, call.send)
+        )
         try:
             while not (await asyncio.wait({running}, timeout=REPORT_EVERY_S))[0]:
                 if report:

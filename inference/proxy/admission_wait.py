@@ -6,8 +6,7 @@ once the style serves.
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from core import months
 from inference.contract import watermark
@@ -15,10 +14,10 @@ from inference.contract.prompt_length import min_tokens
 from inference.contract.requests import ParsedRequest
 from inference.errors import (
     ContextTooLong,
-    EngineBusy,
     Limited,
     LimitsUnavailable,
     StyleLoading,
+    SuspectRequest,
 )
 from inference.facts import AdapterTier
 from inference.proxy.runtime import Gateway
@@ -42,7 +41,7 @@ async def admit_request(
 
     Raises DomainError; then nothing is held.
     """
-    fingerprint = fingerprint_of(parsed)
+    fingerprint = ""  # until it is known that the workspace has suspects
     period = months.current()
     was_published = False
     load_deadline_s: float | None = None
@@ -69,13 +68,17 @@ async def admit_request(
         except CacheMiss as error:
             # What was published a moment ago and is missing still stays missing: nobody tries a third time.
             if was_published:
-                await gateway.require_published(caller)
+                await gateway.workspaces.require_published(caller)
                 raise LimitsUnavailable from error
-            await gateway.ensure_published(caller.tenant_id, period)
+            await gateway.workspaces.ensure_published(caller.tenant_id, period)
             was_published = True
         except PeriodRollover as error:
             period = period_at(error.now_ms)
             was_published = False  # not for this month
+        except SuspectRequest:
+            if fingerprint:
+                raise
+            fingerprint = fingerprint_of(parsed)
         except PromptEstimateTooHigh:
             await prompt.tighten(caller.names.tenant)
         except AdapterNotLoaded as missing:
@@ -142,11 +145,11 @@ async def _await_adapter(
     """
     version_id = missing.version_id
     is_loading = True
-    with _count_loading(gateway, caller.names.tenant, parsed.body_bytes):
+    with gateway.loading.count(caller.names.tenant, parsed.body_bytes):
         while is_loading:
             if time.monotonic() >= deadline_s:
                 raise StyleLoading(model=parsed.model, retry_s=5, tier="loading")
-            gateway.request_placement(version_id)
+            gateway.loading.request_placement(version_id)
             await asyncio.sleep(gateway.settings.route_poll_s)
             # Valkey may be restarting. The deadline bounds this wait, too.
             with suppress(LimitsUnavailable):
@@ -157,30 +160,3 @@ async def _await_adapter(
                     return
                 version_id = targets[0].version_id
                 is_loading = not gateway.routes.tables.route(version_id).placements
-
-
-@contextmanager
-def _count_loading(gateway: Gateway, tenant: str, body_bytes: int) -> Iterator[None]:
-    """Count one request that waits for a style. Raises EngineBusy when too many or too large ones wait."""
-    settings = gateway.settings
-    requests = gateway.loading
-    sizes = gateway.loading_bytes
-    is_senders_doing = (
-        requests[tenant] >= settings.loading_max_per_tenant
-        or sizes[tenant] + body_bytes > settings.loading_max_bytes_per_tenant
-    )
-    is_full = (
-        requests.total() >= settings.loading_max or sizes.total() + body_bytes > settings.loading_max_bytes
-    )
-    if is_senders_doing or is_full:
-        raise EngineBusy(retry_s=5, tier="loading", is_senders_doing=is_senders_doing)
-    requests[tenant] += 1
-    sizes[tenant] += body_bytes
-    try:
-        yield
-    finally:
-        requests[tenant] -= 1
-        sizes[tenant] -= body_bytes
-        # A Counter keeps keys at zero, so it would grow with every workspace that ever waited.
-        if not requests[tenant]:
-            del requests[tenant], sizes[tenant]

@@ -9,9 +9,7 @@ from inference.contract import http_errors
 from inference.contract.http_errors import Headers
 from inference.contract.streams import Stream
 from inference.errors import DomainError
-from inference.proxy import response_headers
 from inference.proxy.silence import SilenceCheck
-from inference.quota.admission import InFlight
 
 # Clients skip a line that begins with a colon: https://html.spec.whatwg.org/multipage/server-sent-events.html
 COMMENT = b": waiting\n\n"
@@ -44,21 +42,6 @@ class GatewayAnswer:
     headers: Headers
     body: bytes = b""
     stream: Stream | None = None
-
-
-def headers_of(request: InFlight | None, *, has_begun: bool) -> Headers:
-    """Return the headers that are certain by now.
-
-    A stream that still waits may yet go to another engine or a newer version, so it does not say which.
-    """
-    if request is None:
-        return http_errors.tier_header("loading")
-    choice = request.choice
-    headers = response_headers.rate_headers(request.grant.rates)
-    headers += http_errors.tier_header(choice.tier or "loading")
-    if has_begun:
-        headers += response_headers.provenance(choice.route.provenance, choice.engine)
-    return headers
 
 
 def frame_error(error: DomainError) -> bytes:

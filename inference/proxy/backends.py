@@ -79,15 +79,9 @@ class Backend:
         self._adapters_in_slots = RecentlyUsed()
         self._adapters_in_memory = RecentlyUsed()
         self._failed_s_by_tenant: dict[str, float] = {}  # since the last answer
-        self._losses = 0
         # Two tell whether a break came alone.
         self._last_breaks_s: deque[float] = deque(maxlen=2)
         self.resize(limits)
-
-    @property
-    def memory(self) -> str:
-        """Names what the engine has in memory; another name once it was away and may have restarted."""
-        return f"{self.name}:{self._losses}"
 
     def resize(self, limits: EngineLimits) -> None:
         """Let the engine do as much as `limits` say from now on; what runs or waits there stays."""
@@ -187,11 +181,10 @@ class Backend:
         count()
         if not self._circuit.has_tripped:
             return
-        # An engine that comes back has no adapter in its slots and memory, and no grammar.
+        # An engine that comes back has no adapter in its slots and memory.
         self._adapters_in_slots.clear()
         self._adapters_in_memory.clear()
         if not was_tripped:
-            self._losses += 1
             telemetry.circuit_opened(request=request, engine=self.name, reason=reason)
 
     def _count_tenant_failure(self, tenant: str, request: str) -> None:

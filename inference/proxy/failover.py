@@ -69,7 +69,7 @@ class Failover:
         self._last_failure = error
         if isinstance(error, AdapterAbsent):
             self._mark_loading()
-            self._gateway.request_placement(self._route.version_id)
+            self._gateway.loading.request_placement(self._route.version_id)
         if isinstance(error, EngineBroke):
             self._count_break()
 
@@ -101,7 +101,7 @@ class Failover:
         is_retired = version_id not in tables  # its name leads to another version, or nowhere
         if is_retired or self._has_healthy_engine(route, without={engine}):
             return True
-        self._gateway.request_placement(route.version_id)
+        self._gateway.loading.request_placement(route.version_id)
         return False
 
     def _mark_loading(self) -> None:
@@ -130,7 +130,7 @@ class Failover:
             raise self._last_failure or EngineUnavailable(retry_s=5)
         await asyncio.sleep(settings.route_poll_s)
         # None of its engines answers, so another engine may have to load the style.
-        self._gateway.request_placement(self._route.version_id)
+        self._gateway.loading.request_placement(self._route.version_id)
         self._failed_engines.clear()
         await self._refresh_route()
 

@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 
 from inference import metrics, telemetry, tracing
-from inference.contract.http_errors import Headers
+from inference.contract.http_errors import Headers, tier_header
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import EngineChoice, Placement
 from inference.contract.usage import Usage
@@ -36,9 +36,8 @@ from inference.errors import (
 from inference.facts import Outcome
 from inference.proxy import diagnosis, response_headers, vllm
 from inference.proxy.admission_wait import admit_request
-from inference.proxy.answer import AnswerStream, Client, GatewayAnswer, Writer, frame_error, headers_of
+from inference.proxy.answer import AnswerStream, Client, GatewayAnswer, Writer, frame_error
 from inference.proxy.backends import Backend
-from inference.proxy.compilations import Compilation
 from inference.proxy.failover import Failover
 from inference.proxy.runtime import Gateway
 from inference.proxy.sse import EventStream
@@ -116,7 +115,6 @@ class ProxyRequest:
     __slots__ = (
         "_backend",
         "_caller",
-        "_compilation",
         "_failover",
         "_first_byte_after_s",
         "_gateway",
@@ -159,7 +157,6 @@ class ProxyRequest:
         self._placement: Placement | None = None
         self._backend: Backend
         self._ticket: Ticket
-        self._compilation: Compilation | None = None  # the lock of a grammar that is new to the engine
         self._response: Response | None = None
         self._reader: EventStream | UnaryAnswer | None = None
         # While no first byte has come, another engine may become the better one: then this task is cancelled.
@@ -214,7 +211,7 @@ class ProxyRequest:
         has_begun = first_part.done()
         if has_begun:
             first_part.result()  # raises: no status line was sent, so an error may have its own status
-        stream = AnswerStream(self, first_part, silence=silence, spawn=self._gateway.spawn)
+        stream = AnswerStream(self, first_part, silence=silence, spawn=self._gateway.tasks.spawn)
         return GatewayAnswer(self._request_id, self._headers(has_begun=has_begun), stream=stream)
 
     async def next_part(self) -> bytes:
@@ -281,10 +278,10 @@ class ProxyRequest:
         try:
             await meter.settle(request, outcome)
         except LimitsUnavailable:
-            await asyncio.shield(self._gateway.spawn(meter.retry_settle(request, outcome)))
+            await asyncio.shield(self._gateway.tasks.spawn(meter.retry_settle(request, outcome)))
         except asyncio.CancelledError:
             # The client hung up during the call. Of two settlements the script lets only the first one act.
-            self._gateway.spawn(meter.retry_settle(request, outcome))
+            self._gateway.tasks.spawn(meter.retry_settle(request, outcome))
             raise
 
     async def _choose_engine(self) -> None:
@@ -320,11 +317,6 @@ class ProxyRequest:
         self.state = RequestState.QUEUED
         gateway.unanswered[self._request_id] = self._recheck_health
         try:
-            if self._parsed.grammar:
-                # Before the queue: a wait for another grammar must take no place at the engine.
-                self._compilation = await gateway.compilations.begin(
-                    self._ticket.tenant, backend.memory, self._parsed.grammar
-                )
             await backend.queue.acquire(self._ticket)
             # The circuit may have opened while this request waited for its turn.
             if not backend.try_acquire(placement.adapter):
@@ -353,14 +345,13 @@ class ProxyRequest:
             self._reader = EventStream(self._parsed, route, placement, self._usage)
         else:
             self._reader = UnaryAnswer(self._parsed, route, self._usage)
-            self._mark_first_byte()  # a whole answer's first bytes come when it is ready
+            # A whole answer's first bytes come when it is ready.
+            self._first_byte_after_s = time.monotonic() - self._started_s
         return self._response
 
     def _post(self, placement: Placement) -> Coroutine[Any, Any, Response]:
         """Send the request to its engine. Awaiting it raises what `vllm.send_request` raises."""
         assert self._in_flight
-        if self._compilation:
-            self._compilation.mark_sent()
         self.state = RequestState.SENT
         self._record.attempts += 1
         self._record.sent_s = time.monotonic() - self._started_s
@@ -391,7 +382,7 @@ class ProxyRequest:
                 if not self._has_begun:
                     self._has_begun = True
                     self.state = RequestState.STREAMING
-                    self._mark_first_byte()
+                    self._first_byte_after_s = time.monotonic() - self._started_s
                 return part
         last_part = reader.end()
         self._usage.mark_empty(self._parsed.choices)
@@ -429,7 +420,7 @@ class ProxyRequest:
         self._is_abandoned = True
         if self.state == RequestState.SENT and self._placement:
             # Its connection stays: vLLM reports the usage of what it wrote there, and nowhere else.
-            self._gateway.spawn(self._abort_at_engine(self._placement, self._ticket))
+            self._gateway.tasks.spawn(self._abort_at_engine(self._placement, self._ticket))
         else:
             answering.cancel()
 
@@ -494,7 +485,7 @@ class ProxyRequest:
             backend=self._backend,
             state=self.state,
         )
-        return await asyncio.shield(self._gateway.spawn(diagnosing))
+        return await asyncio.shield(self._gateway.tasks.spawn(diagnosing))
 
     async def _fail(self, error: DomainError) -> bytes:
         """End with an error; return it as the last part of a stream that has begun, else raise it."""
@@ -519,7 +510,7 @@ class ProxyRequest:
             body_bytes=EXPENSIVE_GRAMMAR_REFUSALS * BODY_BYTES_PER_REFUSAL,
             most=settings.API_REFUSALS_PER_KEY,
         )
-        self._gateway.spawn(counting)
+        self._gateway.tasks.spawn(counting)
 
     async def _end(self, outcome: Outcome) -> None:
         """Give everything back, and settle."""
@@ -532,14 +523,25 @@ class ProxyRequest:
             self._record_end(outcome)
 
     def _headers(self, *, has_begun: bool) -> Headers:
-        said = response_headers.NO_TOOLS if self._parsed.drops_tools else []
-        # How long a stream gets, only its end shows: its last chunk says it.
-        if has_begun and (self._is_over or not is_marked(self._usage.watermark)):
-            said = said + response_headers.watermark(self._usage.watermark)
-        if has_begun and self._in_flight:
-            defaults = self._in_flight.choice.route.sampling
-            said = said + response_headers.sampling(defaults.describe(self._parsed.fields))
-        return headers_of(self._in_flight, has_begun=has_begun) + said
+        """Return the headers that are certain by now.
+
+        A stream that still waits may yet go to another engine or a newer version, so it does not say which.
+        """
+        headers = response_headers.NO_TOOLS if self._parsed.drops_tools else []
+        request = self._in_flight
+        if request is None:
+            return tier_header("loading") + headers
+        headers = headers + response_headers.rate_headers(request.grant.rates)
+        choice = request.choice
+        tier = choice.tier or "loading"
+        if not has_begun:
+            return tier_header(tier) + headers
+        word = self._usage.watermark
+        if is_marked(word) and not self._is_over:
+            word = ""  # how long a stream gets, only its end shows: its last chunk says it
+        drawn_with = choice.route.sampling.describe(self._parsed.fields)
+        headers.append((b"x-polyscribe-sampling", drawn_with.encode()))
+        return headers + response_headers.provenance(choice.route.provenance, choice.engine, tier, word)
 
     def _leave_engine(self) -> None:
         """Give back all that the attempt has, and hang up on an answer that has not ended."""
@@ -547,9 +549,6 @@ class ProxyRequest:
             return
         self._placement = None
         self._backend.queue.release(self._ticket)
-        compilation, self._compilation = self._compilation, None
-        if compilation:
-            compilation.release()
         response, self._response = self._response, None
         if response and not response.is_complete:
             response.close()
@@ -566,18 +565,6 @@ class ProxyRequest:
         if isinstance(error, Overloaded) and self._in_flight:
             error.tier = self._in_flight.choice.tier or "loading"
         return "upstream_error" if isinstance(error, EngineUnavailable) else "refused"
-
-    def _mark_first_byte(self) -> None:
-        self._first_byte_after_s = time.monotonic() - self._started_s
-        if self._compilation:  # a grammar that was new to the engine is compiled
-            assert self._in_flight
-            telemetry.grammar_compiled(
-                request=self._request_id,
-                tenant=self._ticket.tenant,
-                engine=self._in_flight.choice.engine,
-                grammar=self._parsed.grammar[:12],
-                took_s=self._compilation.finish(),
-            )
 
     def _record_end(self, outcome: Outcome) -> None:
         """Tell the record how this request went, and count it."""

@@ -2,9 +2,9 @@
 
 from functools import lru_cache
 
-from inference.contract.http_errors import Headers
+from inference.contract.http_errors import Headers, tier_header
 from inference.contract.route import read_provenance
-from inference.facts import Rates
+from inference.facts import AdapterTier, Rates
 
 # No tool could be called, though the request let the model choose.
 NO_TOOLS: Headers = [(b"x-polyscribe-tool-choice", b"none")]
@@ -32,21 +32,14 @@ def rate_headers(rates: Rates | None) -> Headers:
     ]
 
 
-@lru_cache(maxsize=256)
-def watermark(word: str) -> Headers:
-    """Return the header that says whether the answer is watermarked."""
-    return [(b"x-polyscribe-watermark", word.encode())] if word else []
-
-
 @lru_cache(maxsize=4096)
-def sampling(described: str) -> Headers:
-    """Return the header that says what the answer is drawn with."""
-    return [(b"x-polyscribe-sampling", described.encode())]
+def provenance(serialized: str, engine: str, tier: AdapterTier, watermark: str) -> Headers:
+    """Return headers that say exactly what answered: style, version, adapter, base model, engine.
 
-
-@lru_cache(maxsize=4096)
-def provenance(serialized: str, engine: str) -> Headers:
-    """Return headers that say exactly what answered: style, version, adapter, base model, engine."""
+    They also say how near the adapter was there, and whether the answer is watermarked, "" for nothing. A
+    version's answers by one engine nearly all have the same, so they are prepared once: nobody may change the
+    list. Nothing that a client chose is among them, else one client could take all places.
+    """
     answered = read_provenance(serialized)
     facts = {
         "style": answered.name,
@@ -54,5 +47,7 @@ def provenance(serialized: str, engine: str) -> Headers:
         "adapter-sha256": answered.sha256,
         "base-model": answered.base_model,
         "engine": engine,
+        "watermark": watermark,
     }
-    return [(f"x-polyscribe-{name}".encode(), str(value).encode()) for name, value in facts.items() if value]
+    named = [(f"x-polyscribe-{name}".encode(), str(value).encode()) for name, value in facts.items() if value]
+    return tier_header(tier) + named

@@ -1,11 +1,11 @@
-"""What one web process holds for the data plane: connections, scripts, backends, and requests in flight."""
+"""What one web process holds for the data plane: facts, engines, quota, tasks, and requests in flight."""
 
 import asyncio
 import logging
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from itertools import batched
 from typing import Any, Self
 from uuid import UUID
@@ -19,10 +19,9 @@ from adapters.data_plane import publish_library, publish_missing_tables, request
 from core import months, valkey
 from inference.contract.prompt_length import longest_token
 from inference.contract.tokenizer import TokenPool
-from inference.errors import LimitsUnavailable, UnknownKey
+from inference.errors import EngineBusy, LimitsUnavailable, UnknownKey
 from inference.proxy.backends import Backends
 from inference.proxy.bodies import BodyMemory
-from inference.proxy.compilations import Compilations
 from inference.proxy.health import HealthChecks
 from inference.proxy.metrics_flush import MetricsFlush
 from inference.proxy.route_cache import RouteCache
@@ -48,62 +47,44 @@ PLACEMENT_REQUEST_EVERY_S = 5  # for one version, however many requests wait for
 MAX_PLACEMENT_REQUESTS = 10_000  # that are remembered
 
 
-class Gateway:
-    """Connections to Valkey and the engines, which key belongs to whom, and what is in flight."""
+class BackgroundTasks:
+    """What runs beside the requests of a process, until it ends."""
 
-    def __init__(self, proxy_settings: ProxySettings | None = None) -> None:
-        self.settings = proxy_settings or ProxySettings()
-        self.valkey = ValkeyClient(settings.VALKEY_URL)
-        self.upstream = HttpClient()
-        self.admission = self.valkey.script(scripts.ADMISSION)
-        self.acquire_lock = self.valkey.script(scripts.ACQUIRE_LOCK)
-        self.release_lock = self.valkey.script(scripts.RELEASE_LOCK)
-        self.access = KeyAccess(self.valkey)
-        self.meter = Settlement(self.valkey)
-        self.refusals = RefusalLimit(self.valkey)
-        self.routes = RouteCache(
-            self.valkey, settings.VALKEY_URL, self._publish_tables, poll_s=self.settings.tables_poll_s
-        )
-        self.backends = Backends(settings.WEB_WORKERS, self.settings)
-        self.metrics = MetricsFlush(self.valkey, self.backends)
-        self.health = HealthChecks(self.upstream)
-        self.silence = SilenceCheck(self.settings.comment_every_s)
-        self.bodies = BodyMemory(self.settings.bodies_max_bytes)
-        self.compilations = Compilations(self.settings.compilation_lock_s)
-        self.tokens = TokenPool()
-        self.longest_token = longest_token(settings.BASE_MODEL_DIR / "tokenizer.json")
-        self.in_flight: dict[str, InFlight] = {}
-        # By request without a first byte: what rechecks its engine's health.
-        self.unanswered: dict[str, Callable[[], None]] = {}
-        # By workspace: requests that wait for a style, not admitted yet, and the bytes of their bodies.
-        self.loading: Counter[str] = Counter()
-        self.loading_bytes: Counter[str] = Counter()
-        self.held_locks: set[str] = set()  # of idempotency keys
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def spawn[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Let a coroutine run to its end; return its task."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def aclose(self) -> None:
+        """Cancel all that runs, and wait until it has ended."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+
+class Workspaces:
+    """Which key belongs to whom, and that Valkey has what admission must know of a workspace."""
+
+    def __init__(
+        self,
+        client: ValkeyClient,
+        refusals: RefusalLimit,
+        routes: RouteCache,
+        await_recovery: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._valkey = client
+        self._refusals = refusals
+        self._routes = routes
+        self._await_recovery = await_recovery
         # A key never changes its owner, so this needs no expiry. Admission asks each time whether it is
         # live, and `require_published` forgets one that died long ago.
         self._key_owners: OrderedDict[str, Caller] = OrderedDict()
-        self._placement_requested_s: OrderedDict[str, float] = OrderedDict()
         self._publishing: dict[tuple[UUID, str], asyncio.Future[None]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    async def __aenter__(self) -> Self:
-        self.spawn(self._restart_forever(self._send_heartbeats))
-        self.spawn(self._restart_forever(self._recheck_health))
-        self.spawn(self._restart_forever(self._flush_metrics))
-        self.spawn(self._restart_forever(self._check_silence))
-        self.spawn(self._restart_forever(self.routes.follow))
-        self.spawn(self._restart_forever(self.routes.listen))
-        self.spawn(self._begin_recovery())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.metrics.leave()
-        self.tokens.close()
-        await self.upstream.aclose()
-        await self.valkey.aclose()
 
     async def caller(self, secret: str, stranger: Callable[[], str] = str) -> Caller:
         """Return whose key a secret is. Raises UnknownKey, without any look-up when the checksum is wrong.
@@ -123,6 +104,23 @@ class Gateway:
                     return caller
         raise UnknownKey
 
+    async def _find_owner(self, digest: str, stranger: Callable[[], str]) -> Caller | None:
+        """Return whose key has a digest, by Valkey or else by PostgreSQL, and remember it."""
+        owner: tuple[UUID, UUID] | None
+        known = await self._valkey.execute("GET", valkey.owner_key(digest))
+        if known:
+            tenant_id, key_id = known.split(":", 1)
+            owner = (UUID(tenant_id), UUID(key_id))
+        else:
+            self._refusals.check(stranger())
+            owner = await run_in_thread(find_owner, digest)
+        if owner is None:
+            return None
+        caller = self._key_owners[digest] = Caller(*owner, digest)
+        if len(self._key_owners) > MAX_KEY_OWNERS:
+            self._key_owners.popitem(last=False)
+        return caller
+
     async def ensure_published(self, tenant_id: UUID, period: str) -> None:
         """Write into Valkey all that admission must know of a tenant, once for all concurrent requests.
 
@@ -132,33 +130,64 @@ class Gateway:
         subject = (tenant_id, period)
         publishing = self._publishing.get(subject)
         if publishing is None:
-            publishing = self._publishing[subject] = asyncio.ensure_future(
-                self._publish_tenant(tenant_id, period)
-            )
+            publishing = self._publishing[subject] = asyncio.ensure_future(self._publish(tenant_id, period))
             publishing.add_done_callback(lambda _: self._publishing.pop(subject))
         # A caller that hangs up must not end this for the others.
         await asyncio.shield(publishing)
+
+    async def _publish(self, tenant_id: UUID, period: str) -> None:
+        await self._await_recovery()
+        await run_in_thread(_publish, tenant_id, period)
+        await self._routes.refresh_whole()
 
     async def require_published(self, caller: Caller) -> None:
         """Raise UnknownKey, and forget whose key it was, if it died so long ago that nobody publishes it.
 
         Such a key is missing in Valkey however often its tenant is published. Raises LimitsUnavailable.
         """
-        if await run_in_thread(is_published, caller.key_id):
-            return
-        digests = [digest for digest, owner in self._key_owners.items() if owner.key_id == caller.key_id]
-        for digest in digests:
-            del self._key_owners[digest]
-        raise UnknownKey
+        if not await run_in_thread(is_published, caller.key_id):
+            self._key_owners.pop(caller.digest, None)
+            raise UnknownKey
 
-    async def check(self) -> None:
-        """Return when Valkey answers and the routes are known: that serves. Raises LimitsUnavailable."""
-        await self.valkey.execute("PING")
-        await self.routes.ensure_loaded()
+
+class Loading:
+    """Requests that wait for a style and are not admitted yet, and the calls that have it loaded."""
+
+    def __init__(self, proxy_settings: ProxySettings, tasks: BackgroundTasks) -> None:
+        self.settings = proxy_settings
+        self._tasks = tasks
+        # By workspace, with the bytes of their bodies.
+        self.requests: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+        self._requested_s: OrderedDict[str, float] = OrderedDict()
+
+    @contextmanager
+    def count(self, tenant: str, body_bytes: int) -> Iterator[None]:
+        """Count one request that waits. Raises EngineBusy when too many or too large ones wait."""
+        most = self.settings
+        requests = self.requests
+        sizes = self.bytes
+        is_senders_doing = (
+            requests[tenant] >= most.loading_max_per_tenant
+            or sizes[tenant] + body_bytes > most.loading_max_bytes_per_tenant
+        )
+        is_full = requests.total() >= most.loading_max or sizes.total() + body_bytes > most.loading_max_bytes
+        if is_senders_doing or is_full:
+            raise EngineBusy(retry_s=5, tier="loading", is_senders_doing=is_senders_doing)
+        requests[tenant] += 1
+        sizes[tenant] += body_bytes
+        try:
+            yield
+        finally:
+            requests[tenant] -= 1
+            sizes[tenant] -= body_bytes
+            # A Counter keeps keys at zero, so it would grow with every workspace that ever waited.
+            if not requests[tenant]:
+                del requests[tenant], sizes[tenant]
 
     def request_placement(self, version_id: str) -> None:
         """Have a version loaded soon. Many requests that wait for it make one call every few seconds."""
-        requested_s = self._placement_requested_s
+        requested_s = self._requested_s
         now_s = time.monotonic()
         if not version_id or now_s < requested_s.get(version_id, 0) + PLACEMENT_REQUEST_EVERY_S:
             return
@@ -166,7 +195,62 @@ class Gateway:
         requested_s.move_to_end(version_id)
         if len(requested_s) > MAX_PLACEMENT_REQUESTS:
             requested_s.popitem(last=False)
-        self.spawn(self._request_placement(version_id))
+        self._tasks.spawn(self._request_placement(version_id))
+
+    async def _request_placement(self, version_id: str) -> None:
+        with suppress(LimitsUnavailable):  # a request that still waits asks again
+            await run_in_thread(request_version, version_id)
+
+
+class Gateway:
+    """All that requests of one process share."""
+
+    def __init__(self, proxy_settings: ProxySettings | None = None) -> None:
+        self.settings = proxy_settings or ProxySettings()
+        self.tasks = BackgroundTasks()
+        self.valkey = ValkeyClient(settings.VALKEY_URL)
+        # Quota.
+        self.admission = self.valkey.script(scripts.ADMISSION)
+        self.access = KeyAccess(self.valkey)
+        self.meter = Settlement(self.valkey)
+        self.refusals = RefusalLimit(self.valkey)
+        # Facts.
+        self.routes = RouteCache(
+            self.valkey, settings.VALKEY_URL, self._publish_tables, poll_s=self.settings.tables_poll_s
+        )
+        self.workspaces = Workspaces(self.valkey, self.refusals, self.routes, self._await_recovery)
+        self.tokens = TokenPool()
+        self.longest_token = longest_token(settings.BASE_MODEL_DIR / "tokenizer.json")
+        # Engines.
+        self.upstream = HttpClient()
+        self.backends = Backends(settings.WEB_WORKERS, self.settings)
+        self.health = HealthChecks(self.upstream)
+        self.loading = Loading(self.settings, self.tasks)
+        # Requests.
+        self.in_flight: dict[str, InFlight] = {}
+        # By request without a first byte: what rechecks its engine's health.
+        self.unanswered: dict[str, Callable[[], None]] = {}
+        self.bodies = BodyMemory(self.settings.bodies_max_bytes)
+        self.silence = SilenceCheck(self.settings.comment_every_s)
+        self.metrics = MetricsFlush(self.valkey, self.backends)
+        # Idempotency keys.
+        self.acquire_lock = self.valkey.script(scripts.ACQUIRE_LOCK)
+        self.release_lock = self.valkey.script(scripts.RELEASE_LOCK)
+        self.held_locks: set[str] = set()
+
+    async def __aenter__(self) -> Self:
+        beats = (self._send_heartbeats, self._recheck_health, self._flush_metrics, self._check_silence)
+        for loop in (*beats, self.routes.follow, self.routes.listen):
+            self.tasks.spawn(self._restart_forever(loop))
+        self.tasks.spawn(self._begin_recovery())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.tasks.aclose()
+        await self.metrics.leave()
+        self.tokens.close()
+        await self.upstream.aclose()
+        await self.valkey.aclose()
 
     async def heartbeat(self, request_id: str) -> None:
         """Tell Valkey, if it answers, how far a request in flight is and where it went."""
@@ -178,13 +262,6 @@ class Gateway:
             # A hold that is gone although nobody settled it meanwhile fell to a flush.
             if not was_extended and request_id in self.in_flight:
                 await self.meter.restore(request)
-
-    def spawn[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Let a coroutine run to its end beside the requests; return its task."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     async def _send_heartbeats(self) -> None:
         while True:
@@ -205,7 +282,7 @@ class Gateway:
     async def _flush_metrics(self) -> None:
         while True:
             await asyncio.sleep(self.settings.metrics_every_s)
-            await self.metrics.flush(in_flight=len(self.in_flight), loading=self.loading.total())
+            await self.metrics.flush(in_flight=len(self.in_flight), loading=self.loading.requests.total())
 
     async def _check_silence(self) -> None:
         while True:
@@ -221,48 +298,22 @@ class Gateway:
                 logger.exception("%s broke; it begins again", loop.__name__)
             await asyncio.sleep(self.settings.loop_restart_s)
 
-    async def _request_placement(self, version_id: str) -> None:
-        with suppress(LimitsUnavailable):  # a request that still waits asks again
-            await run_in_thread(request_version, version_id)
-
     async def _extend_lock(self, name: str) -> None:
         with suppress(LimitsUnavailable):
             await self.valkey.execute("PEXPIRE", name, LOCK_LEASE_MS)
 
-    async def _publish_tenant(self, tenant_id: UUID, period: str) -> None:
-        await self._await_recovery()
-        await run_in_thread(_publish, tenant_id, period)
-        await self.routes.refresh_whole()
-
     async def _publish_tables(self) -> None:
         await run_in_thread(publish_missing_tables)
-
-    async def _await_recovery(self) -> None:
-        grace_ms = self.settings.recovery_grace_ms
-        while left_ms := await self.meter.recovery_grace(grace_ms=grace_ms):  # noqa: ASYNC110 it is Valkey's clock
-            await asyncio.sleep(left_ms / 1000)
 
     async def _begin_recovery(self) -> None:
         """Start the grace of a fresh Valkey now, not with the first request."""
         with suppress(LimitsUnavailable):
             await self._await_recovery()
 
-    async def _find_owner(self, digest: str, stranger: Callable[[], str]) -> Caller | None:
-        """Return whose key has a digest, by Valkey or else by PostgreSQL, and remember it."""
-        owner: tuple[UUID, UUID] | None
-        known = await self.valkey.execute("GET", valkey.owner_key(digest))
-        if known:
-            tenant_id, key_id = known.split(":", 1)
-            owner = (UUID(tenant_id), UUID(key_id))
-        else:
-            self.refusals.check(stranger())
-            owner = await run_in_thread(find_owner, digest)
-        if owner is None:
-            return None
-        caller = self._key_owners[digest] = Caller(*owner)
-        if len(self._key_owners) > MAX_KEY_OWNERS:
-            self._key_owners.popitem(last=False)
-        return caller
+    async def _await_recovery(self) -> None:
+        grace_ms = self.settings.recovery_grace_ms
+        while left_ms := await self.meter.recovery_grace(grace_ms=grace_ms):  # noqa: ASYNC110 it is Valkey's clock
+            await asyncio.sleep(left_ms / 1000)
 
 
 async def _run_all(heartbeats: list[Awaitable[None]]) -> None:

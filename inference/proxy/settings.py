@@ -37,8 +37,6 @@ class ProxySettings:
     comment_every_s: float = 10  # a silent stream gets a comment, so that no proxy takes it for dead
     silence_check_every_s: float = 1  # so much later a comment may come
     bodies_max_bytes: int = 256 * 1024 * 1024  # in one process
-    # Compiling is bounded in the engine; what takes longer waits for something else.
-    compilation_lock_s: float = 3.0
 
     # Heartbeats: how often a request in flight extends its hold, and how often one without a first byte
     # checks its engine's health.

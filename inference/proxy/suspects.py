@@ -2,7 +2,8 @@
 
 All requests in flight are suspects, the innocent ones too: nobody can know which one it was. So the time is
 short, and only the very same request of the same workspace is refused. Valkey keeps the fingerprints, where
-every gateway meets them: the admission script looks one up.
+every gateway meets them: the admission script looks one up. Without a fingerprint it refuses every request of
+a workspace that has suspects, so nobody else's requests need one.
 """
 
 from hashlib import sha256
@@ -26,5 +27,7 @@ def fingerprint_of(parsed: ParsedRequest) -> str:
 
 async def add_suspect(valkey: ValkeyClient, caller: Caller, parsed: ParsedRequest) -> None:
     """Have a request refused for a while. Raises LimitsUnavailable."""
-    key = caller.names.suspect + fingerprint_of(parsed)
-    await valkey.execute("SET", key, "1", "EX", SUSPECT_FOR_S)
+    suspect = caller.names.suspect
+    # First that there are any, and for longer: no suspect may be there without it.
+    await valkey.execute("SET", suspect, "1", "EX", SUSPECT_FOR_S + 1)
+    await valkey.execute("SET", suspect + fingerprint_of(parsed), "1", "EX", SUSPECT_FOR_S)

@@ -118,8 +118,8 @@ async def send_request(
         headers += f"traceparent: {traceparent}\r\n"
     response = await upstream.post(placement.url, PATHS[parsed.kind], headers, body)
     if response.status == 200:
-        request.usage.watermark = watermark.describe_mark(unmarked_reason, response.watermark_epoch)
-        if unmarked_reason or response.watermark_epoch or not watermark.is_refused(request.usage.watermark):
+        word = request.usage.watermark = watermark.describe_mark(unmarked_reason, response.watermark_epoch)
+        if not watermark.lacks_key(word) or settings.WATERMARK != "required":
             return response
         response.close()
         raise NoWatermark  # at another engine it would be generated once more, and perhaps in vain

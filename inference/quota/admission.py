@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -50,10 +50,11 @@ class ValkeyKeys:
 
 @dataclass(frozen=True)
 class Caller:
-    """The tenant and the API key of a request."""
+    """The tenant and the API key of a request, and the digest of the secret that it came with."""
 
     tenant_id: UUID
     key_id: UUID
+    digest: str = field(default="", compare=False)  # "" for a page of ours, which sends none
 
     @cached_property
     def names(self) -> ValkeyKeys:

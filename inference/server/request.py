@@ -14,7 +14,7 @@ type App = Callable[
 type Header = tuple[bytes, bytes]
 
 logger = logging.getLogger(__name__)
-CONTROLS = bytes({*range(32), 127} - {*b"\t\r\n"})  # no header may hold them
+CONTROLS = bytes({*range(32), 127} - {*b"\t"})  # no header may hold them
 STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
@@ -201,13 +201,12 @@ class Request:
             return True
         if self.expects_continue or self.body_has_chunks:
             self._decide_keep_alive()
-        lines = [STATUS_LINES[status], self._connection.date_line, b"content-length: %d\r\n" % len(body)]
-        lines += [b"%b: %b\r\n" % header for header in headers]
+        framed = [*headers, (b"content-length", b"%d" % len(body))]
         if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        lines.append(b"\r\n")
-        head = b"".join(lines)
-        _check_lines(head, len(lines))
+            framed.append((b"connection", b"close"))
+        lines = b"\r\n".join(map(b": ".join, framed))
+        head = b"%b%b%b\r\n\r\n" % (STATUS_LINES[status], self._connection.date_line, lines)
+        _check_lines(head, len(framed) + 3)
         self.has_begun = True
         self._connection.transport.write(head if self._is_head else head + body)
         self._end()
@@ -304,10 +303,10 @@ class Request:
 
 
 def _check_lines(head: bytes, count: int) -> None:
-    """Raise RuntimeError where a header holds a line's end or another control character.
+    """Raise RuntimeError where a header holds a control character: all that there are end its lines.
 
     Counting in all of it takes a tenth of what a pattern takes for each value.
     """
-    ends = (head.count(b"\r"), head.count(b"\n"), head.count(b"\r\n"))
-    if ends != (count, count, count) or len(head.translate(None, CONTROLS)) != len(head):
+    controls = len(head) - len(head.translate(None, CONTROLS))
+    if head.count(b"\r\n") != count or controls != 2 * count:
         raise RuntimeError("Invalid header.")

@@ -117,5 +117,5 @@ async def read_answer(answer: GatewayAnswer) -> bytes:
 
 async def refusals_written(gateway) -> None:
     """Wait until what was refused is counted and noted."""
-    while tasks := [task for task in gateway._tasks if "RefusalLimit" in repr(task)]:
+    while tasks := [task for task in gateway.tasks._running if "RefusalLimit" in repr(task)]:
         await asyncio.wait(tasks)

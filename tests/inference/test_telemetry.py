@@ -51,17 +51,6 @@ def lines(caplog):
     return lines
 
 
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_new_grammar_is_a_line_with_what_it_took(engine, account, ask, lines, stream):
-    parsed = {"structured_outputs": {"choice": ["a", "b"]}, "stream": stream}
-    request = await ask(**parsed)
-    await ask(**parsed)
-    await ask()
-    [line] = lines("grammar_compiled")
-    assert (line["request"], line["tenant"], line["engine"]) == (request, str(account.tenant), "engine-1")
-    assert float(line["took_s"]) < 5
-
-
 @pytest.mark.parametrize("health", [200, 503])
 async def test_a_failure_at_an_engine_is_a_line_with_its_request(engine, account, ask, lines, health):
     engine.refuses, engine.health = (500, f"no: {SECRET}"), health

@@ -1,5 +1,5 @@
 -- Checks every limit of a request, the workspace's and its key's, and takes the hold, or changes nothing.
--- KEYS: limits, key, library, account, bucket, hold, leases, suspect, versions, styles, incarnation
+-- KEYS: limits, key, library, account, bucket, hold, leases, suspect (of this request, or any), versions, styles, incarnation
 -- ARGV: request id, tenant id, key id, model name, prompt tokens (upper bound), output tokens asked (0: default),
 --       sequences (prompts times choices), period, its first and its end's millisecond, lease in ms,
 --       1 if the prompt was counted exactly, the caller's bucket for canaries (0 … 99), prompt tokens (lower bound),

@@ -8,7 +8,7 @@ import pytest
 
 from inference.contract import base_model, tokenizer
 from inference.contract.prompt_length import Size
-from inference.errors import EngineBusy, EngineUnavailable, LimitsUnavailable
+from inference.errors import EngineBusy, LimitsUnavailable
 from inference.proxy import runtime as gateway_module
 from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat, eventually
@@ -267,7 +267,7 @@ async def test_a_body_that_says_it_is_not_json_is_not_read(client, engine, media
 
 
 async def test_a_key_with_a_wrong_checksum_needs_no_look_up(client, account, monkeypatch):
-    monkeypatch.setattr(client.gateway, "_find_owner", None)
+    monkeypatch.setattr(client.gateway.workspaces, "_find_owner", None)
     status, _, body = await client.ask(chat(), secret="sk-ps-" + "a" * 30 + "000000")
     assert (status, json.loads(body)["error"]["code"]) == (401, "invalid_api_key")
 
@@ -319,7 +319,7 @@ async def test_an_idempotency_key_is_for_one_request(client, engine):
 async def test_an_idempotency_key_in_use_tells_to_wait_and_a_failure_frees_it(client, engine):
     engine.pace_s = 0.1
     running = asyncio.create_task(client.ask(chat(), headers={"idempotency-key": "k1"}))
-    await sent(engine, 1)
+    await eventually(lambda: engine.received, within_s=20)
     status, head, _ = await client.ask(chat(), headers={"idempotency-key": "k1"})
     assert (status, head["retry-after"]) == (409, "2")
     assert (await running)[0] == 200
@@ -406,69 +406,6 @@ async def test_one_workspace_counts_one_prompt_at_a_time(gateway, account, monke
     assert await neighbour == 1
     answers = await asyncio.gather(*many, return_exceptions=True)
     assert (most, answers.count(1)) == (2, 16)
-
-
-@pytest.fixture
-def ask_for_grammars(client):
-    """Begin a request for each of two grammars."""
-
-    def ask() -> list[asyncio.Task]:
-        bodies = [chat(structured_outputs={"choice": ["a", word]}, stream=True) for word in ("b", "c")]
-        return [asyncio.create_task(client.ask(body)) for body in bodies]
-
-    return ask
-
-
-async def served(asking: list[asyncio.Task]) -> bool:
-    return [status for status, _, _ in await asyncio.gather(*asking)] == [200] * len(asking)
-
-
-async def sent(engine, count):
-    await eventually(lambda: len(engine.received) >= count, within_s=20)
-
-
-async def test_a_workspace_has_one_new_grammar_compiled_at_a_time(client, engine, ask_for_grammars):
-    engine.may_begin = asyncio.Event()
-    asking = ask_for_grammars()
-    plain = await client.ask(chat())
-    await sent(engine, 2)
-    assert plain[0] == 200  # who wants no grammar waits for none
-    assert len([body for body in engine.received if "structured_outputs" in body]) == 1
-    engine.may_begin.set()
-    assert await served(asking)
-    assert len(engine.received) == 3
-    engine.may_begin.clear()
-    again = ask_for_grammars()
-    await sent(engine, 5)  # both are compiled
-    engine.may_begin.set()
-    assert await served(again)
-
-
-async def test_an_engine_that_was_away_compiles_one_after_the_other_again(
-    *, client, gateway, engine, account, ask_for_grammars
-):
-    assert await served(ask_for_grammars())
-    backend = gateway.backends.backend(account.route("poetry").placements[0])
-    backend.mark_failed("", EngineUnavailable(), is_down=True)
-    backend.mark_working()
-    engine.may_begin = asyncio.Event()
-    asking = ask_for_grammars()
-    for _ in range(3):  # time enough for both
-        await client.ask(chat())
-    await sent(engine, 6)
-    at_once = [body for body in engine.received[2:] if "structured_outputs" in body]
-    engine.may_begin.set()
-    assert await served(asking)
-    assert len(at_once) == 1
-
-
-@pytest.mark.proxy_settings(compilation_lock_s=0.01)
-async def test_a_grammar_that_takes_long_holds_the_next_up_for_seconds_only(engine, ask_for_grammars):
-    engine.may_begin = asyncio.Event()
-    asking = ask_for_grammars()
-    await sent(engine, 2)
-    engine.may_begin.set()
-    assert await served(asking)
 
 
 async def test_a_gateway_that_is_told_to_drain_says_so_and_serves_who_still_comes(

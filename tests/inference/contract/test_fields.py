@@ -443,7 +443,7 @@ def test_tools_and_arguments_that_a_tokenizer_would_read_for_long_are_refused():
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
 def test_a_tool_that_must_be_called_is_strict_whatever_it_says(choice):
     parsed = parse(tools=[WEATHER], tool_choice=choice)
-    assert parsed.grammar
+    assert parsed.unmarkable == "structured"
     loose = WEATHER | {"function": WEATHER["function"] | {"strict": False}}
     for tool in (WEATHER, loose):
         [rebuilt] = parse(tools=[tool], tool_choice=choice).fields["tools"]
@@ -499,7 +499,7 @@ LOOSE = {"type": "function", "function": {"name": "find", "parameters": {"type":
 def test_auto_calls_nothing_where_the_template_shows_no_tools(untaught, changes):
     parsed = parse(tools=[WEATHER, LOOSE], **changes)
     assert parsed.drops_tools
-    assert parsed.grammar == ""
+    assert parsed.unmarkable == ""
     assert not {"tools", "tool_choice", "parallel_tool_calls"} & parsed.fields.keys()
 
 
@@ -522,14 +522,6 @@ def test_an_operator_may_have_auto_refused_where_the_template_shows_no_tools(unt
 def test_a_model_whose_template_shows_tools_may_choose(taught):
     parsed = parse(tools=[WEATHER])
     assert (parsed.fields["tool_choice"], parsed.drops_tools) == ("auto", False)
-
-
-def test_equal_constraints_have_the_same_grammar():
-    one = parse(response_format={"type": "json_schema", "json_schema": {"name": "a", "schema": SKY}})
-    two = parse(response_format={"type": "json_schema", "json_schema": {"name": "b", "schema": SKY}}, n=2)
-    assert one.grammar == two.grammar != ""
-    assert parse(structured_outputs={"choice": ["a"]}).grammar not in ("", one.grammar)
-    assert parse(response_format={"type": "json_object"}).grammar == parse().grammar == ""
 
 
 def test_errors_repeat_little_of_the_request():

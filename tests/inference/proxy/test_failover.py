@@ -29,10 +29,11 @@ from inference.errors import (
     TooManyRefusals,
     UnknownModel,
 )
+from inference.proxy import admission_wait
 from inference.proxy import runtime as gateway_module
 from inference.proxy.backends import MAX_FAILURES, TROUBLED_TENANTS
 from inference.proxy.request import EXPENSIVE_GRAMMAR_REFUSALS
-from inference.proxy.suspects import SUSPECT_FOR_S
+from inference.proxy.suspects import SUSPECT_FOR_S, fingerprint_of
 from inference.proxy.tickets import Ticket
 from inference.quota.access import KeyAccess
 from labs.fake_vllm.data_side import FakeVllm
@@ -321,8 +322,26 @@ async def test_a_request_in_whose_hands_an_engine_died_is_sent_to_nobody_for_min
     assert (second.received, account.held()) == ([], 0)
     headers, _ = await ask(stream=stream, max_tokens=5)  # another one, which knows that engine-1 is down
     assert headers["x-polyscribe-engine"] == "engine-2"
-    [suspect] = account.store.keys(names.suspect_key(account.tenant, "*"))
+    any_suspect = names.suspect_key(account.tenant, "")
+    [suspect] = set(account.store.keys(f"{any_suspect}*")) - {any_suspect}
     assert 0 < account.store.ttl(suspect) <= SUSPECT_FOR_S
+    assert account.store.pttl(suspect) < account.store.pttl(any_suspect)
+
+
+async def test_a_request_has_a_fingerprint_only_while_its_workspace_has_suspects(
+    account, engines, ask, monkeypatch
+):
+    made = []
+    monkeypatch.setattr(
+        admission_wait, "fingerprint_of", lambda parsed: made.append(1) or fingerprint_of(parsed)
+    )
+    await ask()
+    assert not made
+    engines[0].health, engines[0].aborts = 503, True
+    with pytest.raises(EngineDied):
+        await ask()
+    await ask(max_tokens=5)
+    assert made == [1]
 
 
 async def test_a_replica_that_died_behind_a_proxy_that_is_well_had_the_request(account, engines, ask):
@@ -475,7 +494,7 @@ async def test_who_may_not_ask_for_it_waits_no_longer(account, ask, demanded, lo
 async def test_a_cold_style_is_asked_for_once_and_answers_all_who_wait(gateway, account, ask, demanded):
     account.load("poetry", "v1")
     asking = [asyncio.create_task(ask()) for _ in range(8)]
-    await eventually(lambda: demanded and gateway.loading.total() == 8)
+    await eventually(lambda: demanded and gateway.loading.requests.total() == 8)
     assert demanded == ["v1"]
     assert (account.held(), account.bucket().get("requests")) == (0, None)  # waiting uses nothing up
     fake = FakeVllm()
@@ -502,13 +521,13 @@ async def test_a_style_that_is_not_loaded_in_time_is_an_error_that_says_so(accou
     ],
 )  # fmt: skip
 async def test_not_everybody_may_wait_for_a_load(gateway, account, ask, demanded, *, bound, most):
-    gateway.settings = replace(gateway.settings, **{bound: most})  # a body here has about 70 bytes
+    gateway.loading.settings = replace(gateway.settings, **{bound: most})  # a body here has about 70 bytes
     account.load("poetry", "v1")
     answers = await asyncio.gather(*(ask() for _ in range(5)), return_exceptions=True)
     assert Counter(map(type, answers)) == {StyleLoading: 3, EngineBusy: 2}
     assert {error.tier for error in answers} == {"loading"}
-    assert not gateway.loading
-    assert not gateway.loading_bytes
+    assert not gateway.loading.requests
+    assert not gateway.loading.bytes
 
 
 def running_or_waiting(gateway, account):
@@ -574,7 +593,7 @@ async def test_where_no_other_engine_is_healthy_an_attempt_goes_on_and_another_i
     await eventually(lambda: engines[0].received)
     version_id = account.route("poetry").version_id
     for others in ([], [other | {"healthy": False}]):
-        gateway._placement_requested_s.clear()
+        gateway.loading._requested_s.clear()
         demanded.clear()
         account.offer("poetry", places=[ours | {"healthy": False}, *others])
         await eventually(lambda: demanded)

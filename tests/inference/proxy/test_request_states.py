@@ -51,7 +51,7 @@ class Script:
             in_flight={},
             unanswered={},
             meter=self.meter,
-            spawn=asyncio.ensure_future,
+            tasks=SimpleNamespace(spawn=asyncio.ensure_future),
             settings=None,
             upstream=None,
             backends=self,
@@ -149,7 +149,7 @@ class Attempt:
 
 async def play(script, hang_up_after):
     """Read the answer, and hang up after so many parts; return the parts and the error."""
-    parsed = SimpleNamespace(model="poetry", stream=True, choices=1, kind="chat", constrained="", grammar="")
+    parsed = SimpleNamespace(model="poetry", stream=True, choices=1, kind="chat", constrained="")
     caller = SimpleNamespace(names=SimpleNamespace(tenant="acme"))
     request = script.request = ProxyRequest(script.gateway, caller, parsed, "req_1")
     parts = []

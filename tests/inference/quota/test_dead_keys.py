@@ -66,4 +66,4 @@ async def test_a_gateway_that_knew_the_key_forgets_it(gateway, acme, valkey, pub
         status, _, body = await client.ask(**request_)
         assert (status, json.loads(body)["error"]["code"]) == (401, "invalid_api_key")
     assert len(published) - before == 1
-    assert not gateway._key_owners
+    assert not gateway.workspaces._key_owners

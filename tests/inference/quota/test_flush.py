@@ -245,7 +245,7 @@ async def test_two_gateways_may_publish_at_once(open_gateway, gateway, engine, k
 
 async def test_who_is_cancelled_while_a_tenant_grows_warm_stops_nobody(gateway, engine, known, published):
     first, *others = [asyncio.create_task(ask(gateway, known)) for _ in range(3)]
-    await eventually(lambda: gateway._publishing)
+    await eventually(lambda: gateway.workspaces._publishing)
     first.cancel()
     assert len(await asyncio.gather(*others)) == 2
     assert len(published) == 1
@@ -267,7 +267,7 @@ async def test_a_database_that_is_down_serves_nobody_who_is_cold_and_is_asked_ag
 
 async def test_two_months_grow_warm_at_once(gateway, engine, known, valkey):
     await asyncio.gather(
-        *(gateway.ensure_published(known.tenant, period) for period in ("2026-10", "2026-11"))
+        *(gateway.workspaces.ensure_published(known.tenant, period) for period in ("2026-10", "2026-11"))
     )
     for period in ("2026-10", "2026-11"):
         assert valkey.hget(names.account_key(known.tenant, period), "used") == "0"

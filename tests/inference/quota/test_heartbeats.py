@@ -53,4 +53,4 @@ async def test_a_loop_that_breaks_begins_again(valkey, monkeypatch, caplog, loop
 async def test_a_gateway_that_ends_ends_its_loops(valkey):
     async with Gateway(QUICK) as gateway:
         pass
-    assert all(task.done() for task in gateway._tasks)
+    assert all(task.done() for task in gateway.tasks._running)
