@@ -19,7 +19,7 @@ import aiohttp
 import psycopg
 import redis
 
-from stack import services, sockets
+from stack import environment, services
 from stack.errors import Interrupted, ServiceFailed
 from stack.folders import ROOT, Folders, shown
 from stack.processes import POLL_S
@@ -279,7 +279,7 @@ def open_engine(variables: Mapping[str, str], *, timeout_s: float) -> aiohttp.Cl
 
     It makes a connection for each request: that an idle one is closed in the moment of asking is no death.
     """
-    base_url, socket_path = sockets.split_address(variables["ENGINE_URL"])
+    base_url, socket_path = environment.split_address(variables["ENGINE_URL"])
     connector: aiohttp.BaseConnector = aiohttp.TCPConnector(force_close=True)
     if socket_path:
         connector = aiohttp.UnixConnector(socket_path, force_close=True)
