@@ -61,19 +61,14 @@ def route_generation_key() -> str:
     return "routes:generation"
 
 
+# A gateway that missed more changes than these reads the tables of routes whole.
+ROUTE_CHANGES_KEPT = 1000
+
+
 def route_changes_key() -> str:
-    """Sorted set: `version <id>` and `engine <name>` by the generation in which the row last changed."""
+    """Sorted set: `version <id>` and `engine <name>` by the generation in which the row last changed or
+    went; the newest thousand."""
     return "routes:changes"
-
-
-def route_tombstones_key() -> str:
-    """Sorted set: those of the changes whose row is gone, by the same generation; the newest thousand."""
-    return "routes:tombstones"
-
-
-def route_floor_key() -> str:
-    """Number: the generation of the last forgotten tombstone; who knows less reads the tables whole."""
-    return "routes:floor"
 
 
 def route_incarnation_key() -> str:

@@ -49,6 +49,6 @@ def close_month() -> None:
 
 
 @shared_task
-def open_next_month() -> None:
-    """Make accounts of the coming month, some at a time, in its last hours before. Safe to repeat."""
-    month_turn.open_next_month(valkey.client(), timezone.now())
+def prepare_changes() -> None:
+    """Make limits and accounts ready, some at a time, in the hours before they change. Safe to repeat."""
+    month_turn.prepare_changes(valkey.client(), timezone.now())

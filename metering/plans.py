@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from uuid import UUID
 
-from django.db.models import Min, QuerySet
+from django.db.models import Min, Q, QuerySet
 from django.utils import timezone
 
 from core import months
@@ -293,7 +293,9 @@ def next_change_of_any(after: datetime) -> datetime | None:
 
 
 def _earliest_change(subscriptions: QuerySet[Subscription], after: datetime) -> datetime | None:
-    starts = subscriptions.filter(starts_at__gt=after).aggregate(at=Min("starts_at"))
-    ends = subscriptions.filter(ends_at__gt=after).aggregate(at=Min("ends_at"))
-    moments = [price_book.next_change(after), starts["at"], ends["at"]]
+    changes = subscriptions.aggregate(
+        starts_at=Min("starts_at", filter=Q(starts_at__gt=after)),
+        ends_at=Min("ends_at", filter=Q(ends_at__gt=after)),
+    )
+    moments = [price_book.next_change(after), *changes.values()]
     return min((moment for moment in moments if moment is not None), default=None)

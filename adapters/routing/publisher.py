@@ -189,7 +189,7 @@ def _publish_styles(style_ids: list[UUID]) -> None:
     for ids in batched(style_ids, STYLES_PER_BATCH):
         # The generations are read here, the rows later.
         styles = list(Style.objects.filter(pk__in=ids).select_related("owner"))
-        refused = row_writer.write_rows(_read_sources(styles)).refused
+        refused = row_writer.write_rows(_read_sources(styles))
         _observe(Style.objects.all(), styles, refused=refused)
 
 
@@ -202,7 +202,7 @@ def _publish_engines(engine_ids: list[int]) -> None:
         rows: list[Row] = [("engine", name, row) for name, row in written.items()]
         gone: list[tuple[Table, str]] = [] if rows else [("engine", engine.name)]
         sources.append(Source(_source_of(engine), engine.generation, rows, gone))
-    refused = row_writer.write_rows(sources).refused
+    refused = row_writer.write_rows(sources)
     _observe(Engine.objects.all(), engines, refused=refused)
 
 

@@ -31,15 +31,11 @@ class Source(NamedTuple):
     gone: Sequence[tuple[Table, str]] = ()
 
 
-class WriteResult(NamedTuple):
-    """How many rows changed, and the sources that were refused with the newer generation that is there."""
+def write_rows(sources: Iterable[Source]) -> dict[str, int]:
+    """Write the rows of some sources, and tell the gateways.
 
-    changed: int
-    refused: dict[str, int]
-
-
-def write_rows(sources: Iterable[Source]) -> WriteResult:
-    """Write the rows of some sources, and tell the gateways."""
+    Returns those that were refused, with the newer generation that is there.
+    """
     keys = [
         valkey.route_styles_key(),
         valkey.route_versions_key(),
@@ -47,28 +43,24 @@ def write_rows(sources: Iterable[Source]) -> WriteResult:
         valkey.route_sources_key(),
         valkey.route_generation_key(),
         valkey.route_changes_key(),
-        valkey.route_tombstones_key(),
-        valkey.route_floor_key(),
     ]
     write = valkey.client().register_script(WRITE_ROWS)
-    changed = 0
     refused: dict[str, int] = {}
     for batch in batched(sources, SOURCES_PER_BATCH):
         pipeline = valkey.client().pipeline(transaction=False)
         for source in batch:
-            arguments: list[str | int] = [source.name, source.generation, len(source.gone)]
+            arguments: list[str | int] = [valkey.ROUTE_CHANGES_KEPT, source.name, source.generation]
+            arguments.append(len(source.gone))
             for row in (*source.gone, *source.rows):
                 arguments += row
             write(keys=keys, args=arguments, client=pipeline)
         # One message a batch, not one a row: who hears it reads all that has changed.
         pipeline.publish(valkey.route_generation_key(), "")
-        *counts, _ = pipeline.execute()
-        for source, count in zip(batch, counts, strict=True):
-            if count < 0:
-                refused[source.name] = -count
-            else:
-                changed += count
-    return WriteResult(changed, refused)
+        *answers, _ = pipeline.execute()
+        for source, newer in zip(batch, answers, strict=True):
+            if newer:
+                refused[source.name] = newer
+    return refused
 
 
 def read_fields(table: Table) -> set[str]:

@@ -66,7 +66,7 @@ def open_month() -> dict[str, float]:
     longest_s = 0.0
     while True:
         run_s = time.perf_counter()
-        count = month_turn.open_next_month(valkey.client(), now)
+        count = month_turn.prepare_changes(valkey.client(), now)
         longest_s = max(longest_s, time.perf_counter() - run_s)
         made += count
         if not count:

@@ -124,10 +124,8 @@ class RouteCache:
         changes = await self._client.execute(
             "ZRANGE", valkey.route_changes_key(), since, "+inf", "BYSCORE", "WITHSCORES"
         )
-        # Read after the changes, else notes that are dropped between the two reads would be missed.
-        floor = await self._client.execute("GET", valkey.route_floor_key())
-        # Notes of rows that are gone were dropped above what this process knows (decision 24).
-        if int(floor or 0) > self._generation:
+        # If all changes that Valkey keeps are new to this process, others may be forgotten that were, too.
+        if len(changes) // 2 >= valkey.ROUTE_CHANGES_KEPT:
             return await self._read_all(generation, self._incarnation)
         names: dict[str, list[str]] = {"version": [], "engine": []}
         for change in changes[::2]:

@@ -28,27 +28,35 @@ class MonthCount:
 def credit_fields(tenant: Tenant, version: PlanVersion, at: datetime) -> dict[str, str]:
     """Return the fields `wallet` and `credits` of a workspace, at a moment of Valkey's clock.
 
+    The wallet is this month and the one before, the tokens included in each, and what was left of the grants
+    before these two months, in burn order: `2026-11 2026-10 500000 500000 1000000:b 5000000:c`. An amount
+    pays this month (c), the one before (p) or both (b). Requests of both may be open, so the script lets the
+    month before burn first, by its account. Invoices that are final are not taken off here, for the account
+    has what they burned. Trainings are, for no account counts them: what both months were charged, and what
+    is held.
+
     `credits` is the wallet where credits bound what the workspace may use, else empty: admission reads no
-    more then. Where a cap bounds what may be unpaid, that comes last, as an amount that is lent.
+    more then. Where a cap bounds what may be unpaid, that comes last, as an amount that is lent (u) and pays
+    both months.
     """
-    wallet = _wallet(tenant, at)
+    period = months.period_of(at)
+    previous = months.before(period)
+    included_tokens = _included_tokens(tenant, period)
+    head = f"{period} {previous} {included_tokens} {_included_tokens(tenant, previous)}"
+    costs = read_costs(tenant.pk, previous, period)
+    trained = costs.in_month(period)
     unpaid_cap = unpaid_cap_nanousd(tenant, version)
+    entries = _entries(tenant, previous, period, costs, unpaid_cap)
+    grants = [entry for entry in entries if entry[1] != UNPAID]
+    wallet = head + _write_entries(take_off(grants, trained))
     if unpaid_cap is not None:
-        return {"wallet": wallet, "credits": _wallet(tenant, at, unpaid_cap=unpaid_cap)}
-    return {"wallet": wallet, "credits": wallet if _is_bounded(tenant, version, at) else ""}
-
-
-def _is_bounded(tenant: Tenant, version: PlanVersion, at: datetime) -> bool:
-    """Return whether usage beyond the included tokens is refused without credits.
-
-    It is not with overage, or where the cap lies within the included tokens, of this month and of the plan
-    itself. A dearer plan earlier in the month includes more, but not in the next month, and the field may be
-    read beyond the month's end.
-    """
-    if version.overage_allowed:
-        return False
-    included_tokens = _included_tokens(tenant, months.period_of(at))
-    return min(included_tokens, version.included_tokens) < version.monthly_tokens
+        return {"wallet": wallet, "credits": head + _write_entries(take_off(entries, trained))}
+    # Usage beyond the included tokens is refused without credits. It is not with overage, or where the cap
+    # lies within the included tokens, of this month and of the plan itself. A dearer plan earlier in the
+    # month includes more, but not in the next month, and the field may be read beyond the month's end.
+    least_included = min(included_tokens, version.included_tokens)
+    is_bounded = not version.overage_allowed and least_included < version.monthly_tokens
+    return {"wallet": wallet, "credits": wallet if is_bounded else ""}
 
 
 def credits_beside(
@@ -71,27 +79,6 @@ def credits_beside(
         if covered != PREVIOUS:
             left += amount - burned
     return left - payable_nanousd(used.nanousd, used.tokens, _included_tokens(tenant, period))
-
-
-def _wallet(tenant: Tenant, at: datetime, *, unpaid_cap: int | None = None) -> str:
-    """Return the field `wallet`, and with what may be unpaid the field `credits`.
-
-    This month and the one before, the tokens included in each, and what was left of the grants
-    before these two months, in burn order: `2026-11 2026-10 500000 500000 1000000:b 5000000:c`. An amount
-    pays this month (c), the one before (p) or both (b), as does what may be unpaid (u). Requests of both may
-    be open, so the script lets the month before burn first, by its account. Invoices that are final are not
-    taken off here, for the account has what they burned. Trainings are taken off here, for no account counts
-    them: what both months were charged, and what is held.
-    """
-    period = months.period_of(at)
-    included_tokens = _included_tokens(tenant, period)
-    previous = months.before(period)
-    costs = read_costs(tenant.pk, previous, period)
-    entries = _entries(tenant, previous, period, costs, unpaid_cap)
-    entries = take_off(entries, costs.in_month(period))
-    written = [f"{amount}:{covered}" for amount, covered in _merge(entries)]
-    previous_tokens = _included_tokens(tenant, previous)
-    return " ".join([period, previous, str(included_tokens), str(previous_tokens), *written])
 
 
 def _entries(
@@ -145,13 +132,13 @@ def take_off(entries: Sequence[Entry], nanousd: int) -> list[Entry]:
     return [(amount, covered) for amount, (_, covered) in zip(left, entries, strict=True)]
 
 
-def _merge(entries: Iterable[Entry]) -> list[Entry]:
-    """Return entries with neighbours of the same months as one: they burn one after the other anyway."""
+def _write_entries(entries: Iterable[Entry]) -> str:
+    """Return entries as text, neighbours of the same months as one: they burn one after the other anyway."""
     merged: list[Entry] = []
     for amount, covered in entries:
         before = merged.pop()[0] if merged and merged[-1][1] == covered else 0
         merged.append((min(before + amount, MAX_CREDIT_NANOUSD), covered))
-    return merged
+    return "".join(f" {amount}:{covered}" for amount, covered in merged)
 
 
 def _included_tokens(tenant: Tenant, period: str) -> int:

@@ -11,17 +11,13 @@ would read its workspace from PostgreSQL. Admission puts what came ahead in forc
 """
 
 import json
-import logging
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import batched
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -103,12 +99,9 @@ def _write_snapshot(tenant_id: UUID) -> int | None:
     now = timezone.now()
     keys = list(ApiKey.objects.published(now).filter(tenant=tenant))
     limits = _limits_hash(tenant, now, wallet_at=valkey_now())
-    coming_at = _coming_change(tenant, now)
+    coming_at, expires_at = _next_changes(tenant, now)
     limits["coming_at"] = _unix_ms_or_empty(coming_at)
     limits["coming"] = _serialize_coming(tenant, limits, coming_at)
-    # Limits expire when the next change is due that they don't have. The data plane publishes absent limits
-    # again before it serves anybody, so the change takes effect in time.
-    expires_at_ms = _unix_ms_or_empty(_next_change(tenant, coming_at or now))
     key_names = []
     key_facts = []
     for key in keys:
@@ -117,7 +110,7 @@ def _write_snapshot(tenant_id: UUID) -> int | None:
     publish = valkey.client().register_script(PUBLISH_SNAPSHOT)
     newer = publish(
         [valkey.published_key(tenant.pk), valkey.limits_key(tenant.pk), *key_names],
-        [tenant.generation, expires_at_ms, json.dumps(limits), *key_facts],
+        [tenant.generation, _unix_ms_or_empty(expires_at), json.dumps(limits), *key_facts],
     )
     if newer:
         return int(newer)
@@ -192,25 +185,24 @@ def _delete_buckets_of_dead_keys() -> int:
     return deleted
 
 
-def _next_change(tenant: Tenant, after: datetime) -> datetime | None:
-    """Return the next moment after which known limits change by themselves, or None.
+def _next_changes(tenant: Tenant, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Return when limits change by themselves, if that is soon, and when the change after it is due, if ever.
 
-    The month's end is one, if the month was charged for trainings: the next month has its whole budget.
+    Credits change with each month. At the second moment the published limits expire: they don't have that
+    change, and the data plane publishes absent limits again before it serves anybody. That the budget is
+    whole again after a month that was charged for trainings is such a change.
     """
-    planned = plans.next_change(tenant, after)
-    period = months.period_of(after)
-    if not trainings.charged_nanousd(tenant.pk, period):
-        return planned
-    _, month_ends = months.bounds(period)
-    return min(month_ends, planned) if planned else month_ends
-
-
-def _coming_change(tenant: Tenant, now: datetime) -> datetime | None:
-    """Return when a tenant's limits change by themselves, if that is soon: its credits do with each month."""
-    _, month_ends = months.bounds(months.period_of(now))
+    coming_at = None
     planned = plans.next_change(tenant, now)
-    coming_at = min(month_ends, planned) if planned else month_ends
-    return coming_at if coming_at - now <= COMING_KNOWN_BEFORE else None
+    _, month_ends = months.bounds(months.period_of(now))
+    next_at = min(planned or month_ends, month_ends)
+    if next_at - now <= COMING_KNOWN_BEFORE:
+        coming_at = next_at
+        planned = plans.next_change(tenant, coming_at)
+        _, month_ends = months.bounds(months.period_of(coming_at))
+    if trainings.charged_nanousd(tenant.pk, months.period_of(coming_at or now)):
+        return coming_at, min(planned or month_ends, month_ends)
+    return coming_at, planned
 
 
 def _serialize_coming(tenant: Tenant, present: Hash, coming_at: datetime | None) -> str:
@@ -285,67 +277,6 @@ def _unix_ms_or_empty(moment: datetime | None) -> str:
 
 def _number_or_empty(limit: int | None) -> str:
     return "" if limit is None else str(limit)
-
-
-# redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
-type Store = Any
-
-logger = logging.getLogger(__name__)
-
-RUN_S = 1.5  # the drain waits in the same queue
-TENANTS_PER_READ = 1000
-
-
-def publish_planned_changes(client: Store, now: datetime) -> int:
-    """Publish some workspaces whose limits change soon and whose snapshot does not say so; return how many.
-
-    Safe to repeat: who is published knows the change, and is left alone.
-    """
-    _, month_ends = months.bounds(months.period_of(now))
-    planned = plans.next_change_of_any(now)
-    latest = now + COMING_KNOWN_BEFORE
-    if month_ends > latest and (planned is None or planned > latest):
-        return 0
-    published = 0
-    until_s = time.monotonic() + RUN_S
-    for tenant_id in find_unprepared(client, now):
-        try:
-            publish_snapshot(tenant_id)
-        except DatabaseError:  # the next ones have a right to theirs
-            logger.exception("limits of %s could not be published before they change", tenant_id)
-            continue
-        published += 1
-        if time.monotonic() >= until_s:
-            break
-    return published
-
-
-def find_unprepared(client: Store, now: datetime) -> Iterator[UUID]:
-    """Yield the workspaces whose limits in Valkey change soon and do not have what they will be.
-
-    At a month's end these are all that wrote in it, else those whose limits expire.
-    """
-    now_ms = int(now.timestamp() * 1000)
-    latest_ms = int((now + COMING_KNOWN_BEFORE).timestamp() * 1000)
-    period = months.period_of(now)
-    _, month_ends = months.bounds(period)
-    is_last_hours = month_ends <= now + COMING_KNOWN_BEFORE
-    tenant_ids = Tenant.objects.values_list("pk", flat=True).order_by("pk")
-    for some_ids in batched(tenant_ids, TENANTS_PER_READ):
-        pipeline = client.pipeline(transaction=False)
-        for tenant_id in some_ids:
-            pipeline.hget(valkey.limits_key(tenant_id), "coming_at")
-            pipeline.pexpiretime(valkey.limits_key(tenant_id))
-            pipeline.hexists(valkey.account_key(tenant_id, period), "used")
-        found = pipeline.execute()
-        for tenant_id, coming_at, expires_ms, has_written in zip(
-            some_ids, found[::3], found[1::3], found[2::3], strict=True
-        ):
-            is_prepared = bool(coming_at) and int(coming_at) > now_ms
-            is_published = coming_at is not None
-            expires_soon = 0 < expires_ms <= latest_ms
-            if is_published and not is_prepared and (expires_soon or (is_last_hours and has_written)):
-                yield tenant_id
 
 
 def bump_generations(tenant_ids: Iterable[UUID]) -> None:

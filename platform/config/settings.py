@@ -296,7 +296,7 @@ _TIMETABLE = {  # every so many seconds
         "events.tasks.sweep_notices",
         "training.tasks.advance_all",
     ],
-    20: ["inference.tasks.open_next_month", "metering.tasks.publish_planned_changes"],
+    10: ["inference.tasks.prepare_changes"],
     60: [
         "adapters.tasks.change_prices",
         "billing.tasks.check_thresholds",

@@ -410,7 +410,7 @@ VALKEY = (
     ),
     Row("usage:refused", "until an operator handles it: the alert `UsageRefused`", "operators"),
     Row(
-        "routes:styles, routes:versions, routes:engines, routes:changes",
+        "routes:styles, routes:versions, routes:engines",
         "one row per live style, per version of it, and per engine",
         "`adapters.tasks.compare_routes`",
     ),
@@ -419,8 +419,8 @@ VALKEY = (
         "until a day after the style or engine was removed",
         "`adapters.tasks.compare_routes`",
     ),
-    Row("routes:tombstones", "the newest thousand", "bounded"),
-    Row("routes:generation, routes:floor, routes:incarnation, epoch", "one", "bounded"),
+    Row("routes:changes", "the newest thousand", "bounded"),
+    Row("routes:generation, routes:incarnation, epoch", "one", "bounded"),
     Row("routes:building:<word>", "minutes", "expires"),
     Row(
         "metrics:totals",

@@ -32,7 +32,7 @@ from core import valkey as names
 from inference import errors, tasks
 from inference.contract.route import RouteTables
 from inference.contract.usage import Usage
-from inference.quota import ledger_drain, scripts, settlement
+from inference.quota import ledger_drain, month_turn, scripts, settlement
 from inference.quota.admission import CacheMiss, Caller, Grant
 from inference.quota.settlement import sweep_expired_holds
 from labs import fake_stripe
@@ -50,7 +50,6 @@ from metering.models import (
     StylePrice,
     UsageEvent,
 )
-from metering.quota_sync import snapshot
 from metering.quota_sync.snapshot import publish_snapshot
 from tenants.models import Tenant, User
 from tests.inference.builders import (
@@ -151,7 +150,7 @@ def clock(valkey, monkeypatch) -> Clock:
     monkeypatch.setattr(settlement, "SETTLEMENT", with_moved_clock(scripts.SETTLEMENT))
     monkeypatch.setattr(settlement, "EXTEND_LEASE", with_moved_clock(scripts.EXTEND_LEASE))
     # What a dead drain had read is taken over only when the test says so, however slow the machine is.
-    monkeypatch.setattr(snapshot, "RUN_S", 600)  # likewise
+    monkeypatch.setattr(month_turn, "MAX_RUN_S", 600)  # likewise
     patient = partial(ledger_drain.drain_usage, take_over_after_ms=10**9)
     monkeypatch.setattr(ledger_drain, "drain_usage", patient)
     monkeypatch.setattr(
@@ -387,7 +386,7 @@ class World:
         sweep_expired_holds(self.store)
         ledger_drain.drain_usage(self.store, "drain")
         self.top_up()
-        snapshot.publish_planned_changes(self.store, self.clock.now)
+        month_turn.prepare_changes(self.store, self.clock.now)
 
     # the books
 

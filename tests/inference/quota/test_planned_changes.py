@@ -10,7 +10,7 @@ from accounts.workspaces import playground_key
 from core import months
 from core import valkey as names
 from inference.contract.route import RouteTables
-from inference.quota import scripts
+from inference.quota import month_turn, scripts
 from inference.quota.admission import CacheMiss, Caller
 from metering import plans
 from metering.quota_sync import snapshot
@@ -119,18 +119,18 @@ def test_a_task_publishes_who_wrote_this_month_in_its_last_hours_and_each_once(v
     for tenant in (acme, charlies):
         publish_snapshot(tenant.pk)
     valkey.hset(names.account_key(acme.pk, APRIL), "used", 7)
-    assert snapshot.publish_planned_changes(valkey, clock.now) == 0
+    assert month_turn.prepare_changes(valkey, clock.now) == 0
     clock.move(LATE)
-    assert snapshot.publish_planned_changes(valkey, clock.now) == 1
+    assert month_turn.prepare_changes(valkey, clock.now) == 1
     assert valkey.hget(names.limits_key(acme.pk), "coming_at") == str(int(TURN.timestamp() * 1000))
-    assert snapshot.publish_planned_changes(valkey, clock.now) == 0
+    assert month_turn.prepare_changes(valkey, clock.now) == 0
 
 
 def test_one_run_of_the_task_is_short(valkey, acme, charlies, clock, monkeypatch):
-    monkeypatch.setattr(snapshot, "RUN_S", 0)
+    monkeypatch.setattr(month_turn, "MAX_RUN_S", 0)
     clock.move(TURN - timedelta(hours=4))
     for tenant in (acme, charlies):
         publish_snapshot(tenant.pk)
         valkey.hset(names.account_key(tenant.pk, APRIL), "used", 7)
     clock.move(LATE)
-    assert [snapshot.publish_planned_changes(valkey, clock.now) for _ in range(3)] == [1, 1, 0]
+    assert [month_turn.prepare_changes(valkey, clock.now) for _ in range(3)] == [1, 1, 0]
