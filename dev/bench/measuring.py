@@ -1,6 +1,5 @@
 """The measurements: load on one target after the other, in turn, and what each of them used for it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -14,9 +13,10 @@ from statistics import median
 
 from bench import load
 from bench.load import Report
-from bench.targets import Starter, Target, module
+from bench.targets import Starter, Target
 from labs import machine
 from labs.fake_vllm.prepared_bytes import BURST, HELD, INSTANT, PACED, TOKENS, pace_s
+from labs.site import run_in_site
 from stack.errors import StackError
 from stack.folders import ROOT
 from stack.services import Stack
@@ -279,7 +279,7 @@ class Bench:
 
     def drain(self) -> None:
         """Let the site's own code move usage events into the ledger, and keep what it counts."""
-        counted = json.loads(module("bench.tenant", "count", variables=self.stack.variables))
+        counted = run_in_site("usage.drain_measured", self.stack.variables)
         self.counted.append(counted)
         self.stack.steps.say(f"  drained     {_shown(counted)}")
 
