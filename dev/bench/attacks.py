@@ -5,9 +5,7 @@ Their clients retry as OpenAI's do: twice, unless they are told not to.
 
 import asyncio
 import io
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,7 +13,6 @@ import zipfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO
@@ -23,9 +20,9 @@ from typing import Any, BinaryIO
 import httpx2
 
 from labs.chat_client import CHAT, COMPLETIONS, ChatClient, run_concurrently
+from labs.site import run_in_site
 from stack.api import Api
 from stack.errors import Miss
-from stack.folders import ROOT
 from stack.pages import Session, fetched, link, signed_in, token
 from stack.smoke import STYLE
 
@@ -260,7 +257,7 @@ async def uploads(scene: Scene) -> None:
 
         await scene.in_a_browser(act)
     tenants = [attacker.id for attacker in scene.attackers]
-    while left := (await run_on_site("unchecked", *tenants))["unchecked"]:
+    while left := await asyncio.to_thread(run_in_site, "usage.unchecked", tenants=tenants):
         print(f"    {left} archives wait for their check", file=sys.stderr, flush=True)
         await asyncio.sleep(5)
 
@@ -334,13 +331,3 @@ ATTACKS = {
     "archives": Attack(10, archives, is_repeated=False),
     "uploads": Attack(10, uploads, attackers=20, limit_s=UPLOADS_S, is_repeated=False),
 }
-
-
-async def run_on_site(*words: str) -> Any:
-    """Return what the site's own code says, run in a process of its own."""
-    command = [sys.executable, "-m", "bench.attackers", *words]
-    run = partial(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
-    done = await asyncio.to_thread(run)
-    if done.returncode:
-        raise SystemExit(f"✗ {' '.join(words[:1])}: {done.stderr.strip()[-500:]}")
-    return json.loads(done.stdout)

@@ -17,7 +17,7 @@ from statistics import median
 from bench import report
 from bench.bench_serve import BenchServe, Size
 from bench.engine_styles import compare_styles
-from bench.targets import module
+from labs.site import run_in_site
 
 AT_ONCE = 8
 PROMPT_TOKENS = 24
@@ -53,7 +53,7 @@ def measure_in_turn(ways: list[Way], *, requests: int, tokens: int) -> Found:
 
 def compare_gateway() -> None:
     """Measure what the gateway keeps of the direct rate; write it."""
-    loaded: dict[str, str] = json.loads(module("bench.tenant", "styles", variables=os.environ))
+    loaded: dict[str, str] = run_in_site("styles.engine_names")
     api_key = json.loads(Path(os.environ["DEMO_SECRETS_FILE"]).read_text())["api_key"]
     ways = [
         Way("direct", os.environ["ENGINE_URL"], os.environ["ENGINE_API_KEY"], list(loaded.values())),

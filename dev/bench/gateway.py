@@ -12,8 +12,7 @@ import sys
 import time
 
 from bench import report, targets
-from bench.choices import TARGETS, Choices
-from bench.measuring import Bench
+from bench.measuring import TARGETS, Bench, Choices
 from bench.targets import Starter
 from labs import machine
 from labs.machine import Cores

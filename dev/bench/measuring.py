@@ -1,6 +1,6 @@
 """The measurements: load on one target after the other, in turn, and what each of them used for it."""
 
-import json
+import os
 import subprocess
 import sys
 import time
@@ -12,14 +12,60 @@ from functools import partial
 from statistics import median
 
 from bench import load
-from bench.choices import ROUND, Choices
 from bench.load import Report
-from bench.targets import Starter, Target, module
+from bench.targets import Starter, Target
 from labs import machine
 from labs.fake_vllm.prepared_bytes import BURST, HELD, INSTANT, PACED, TOKENS, pace_s
+from labs.site import run_in_site
 from stack.errors import StackError
 from stack.folders import ROOT
 from stack.services import Stack
+
+# How much a run measures: the BENCH_… variables of the environment.
+
+ROUND = ("rps", "latency", "streams", "burst", "ttfc")
+PARTS = (*ROUND, "workers", "memory")
+TARGETS = ("direct", "nginx", "litellm", "portkey", "tensorzero", "polyscribe")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How much is measured; the environment decides."""
+
+    seconds: float
+    rounds: int
+    requests: int
+    held: int
+    targets: tuple[str, ...]
+    parts: tuple[str, ...]
+
+    @classmethod
+    def read(cls) -> "Choices":
+        """Return what the BENCH_… variables say. Raises StackError for a word that is none of ours."""
+        return cls(
+            seconds=float(os.environ.get("BENCH_SECONDS") or 5),
+            rounds=int(os.environ.get("BENCH_ROUNDS") or 3),
+            requests=int(os.environ.get("BENCH_REQUESTS") or 100_000),
+            held=int(os.environ.get("BENCH_HELD") or 1_000),
+            targets=_words("BENCH_TARGETS", TARGETS),
+            parts=_words("BENCH_PARTS", PARTS),
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        return (
+            set(self.parts) == set(PARTS) and self.rounds >= 3 and {"direct", "polyscribe"} <= {*self.targets}
+        )
+
+
+def _words(variable: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    words = tuple(os.environ.get(variable, "").replace(",", " ").split()) or known
+    if unknown := set(words) - set(known):
+        raise StackError(
+            f"{variable}: there is no {', '.join(sorted(unknown))}; choose of {', '.join(known)}."
+        )
+    return words
+
 
 HELD_S = 7.0  # longer than the gateway's heartbeat
 # What a round measures → the name of what it adds to the direct way in the same round.
@@ -233,7 +279,7 @@ class Bench:
 
     def drain(self) -> None:
         """Let the site's own code move usage events into the ledger, and keep what it counts."""
-        counted = json.loads(module("bench.tenant", "count", variables=self.stack.variables))
+        counted = run_in_site("usage.drain_measured", self.stack.variables)
         self.counted.append(counted)
         self.stack.steps.say(f"  drained     {_shown(counted)}")
 

@@ -14,11 +14,12 @@ from itertools import batched
 
 from bench import report, targets
 from bench.load import CHAT, percentile_ms
-from bench.targets import Starter, module
+from bench.targets import Starter
 from labs import machine
 from labs.chat_client import ChatClient, Outcome, open_client, run_concurrently
 from labs.fake_vllm.prepared_bytes import INSTANT
 from labs.machine import Cores
+from labs.site import run_in_site
 from stack.errors import StackError
 from stack.ports import Ports
 from stack.steps import Steps
@@ -80,7 +81,7 @@ def main() -> int:
         with steps.step(f"{WORKSPACES} workspaces"):
             targets.create_tenant(stack, f"http://127.0.0.1:{port}")
             file = stack.folders.var / "keys.json"
-            module("bench.month_workspaces", "seed", str(WORKSPACES), str(file), variables=variables)
+            run_in_site("month.create_workspaces", variables, count=WORKSPACES, file=str(file))
         keys: list[str] = json.loads(file.read_text())
         target = Starter(stack, ports, Cores.here(), port).polyscribe("")
 
@@ -91,7 +92,7 @@ def main() -> int:
 
         def drain() -> None:
             # As beat does every second. Who adds up a ledger reads all that still waits for it.
-            module("bench.tenant", "count", variables=variables)
+            run_in_site("usage.drain_measured", variables)
 
         # Nobody has an account, a route or a known key yet.
         for some in batched(keys, PUBLISHED_BETWEEN_DRAINS):
@@ -99,11 +100,11 @@ def main() -> int:
             drain()
         known = ask(keys, ARRIVE_WITHIN_S)
         drain()
-        module("bench.month_workspaces", "forget", variables=variables)
-        opened = json.loads(module("bench.month_workspaces", "open", variables=variables))
+        run_in_site("month.forget_accounts", variables)
+        opened = run_in_site("month.open_accounts", variables)
         turned = ask(keys, ARRIVE_WITHIN_S)
         drain()
-        module("bench.month_workspaces", "forget", variables=variables)
+        run_in_site("month.forget_accounts", variables)
         unopened = ask(keys[::UNOPENED_SHARE], ARRIVE_WITHIN_S / UNOPENED_SHARE)
     result = {
         "cpu": machine.model(),

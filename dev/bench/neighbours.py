@@ -20,8 +20,9 @@ import psycopg
 import uvloop
 
 from bench import report
-from bench.attacks import ATTACK_S, ATTACKS, Attacker, Scene, run_on_site
+from bench.attacks import ATTACK_S, ATTACKS, Attacker, Scene
 from labs.chat_client import ChatClient, Outcome, open_client
+from labs.site import run_in_site
 from trials.harness import create_tenants
 
 QUESTIONS = 8  # of the neighbour, before an attack
@@ -88,7 +89,8 @@ async def measure_attack(name: str, client: ChatClient, neighbour: Neighbour) ->
     """Return what the neighbour felt before and during one attack, and what it cost the attackers."""
     attack = ATTACKS[name]
     number = int(os.environ.get("BENCH_ATTACKERS") or attack.attackers)
-    attackers = [Attacker(**facts) for facts in await run_on_site("create", str(number))]
+    created = await asyncio.to_thread(run_in_site, "tenants.create_attackers", count=number)
+    attackers = [Attacker(**facts) for facts in created]
     scene = Scene(client, os.environ["SITE_URL"], attackers)
     before = Felt()
     during = Felt()
@@ -113,7 +115,7 @@ async def measure_attack(name: str, client: ChatClient, neighbour: Neighbour) ->
         "calm_after_s": round(calm_after_s, 1),
         "usage_row_late_s": late_s,
         "answers": dict(scene.answers.most_common()),
-        "paid": await run_on_site("paid", *(attacker.id for attacker in attackers)),
+        "paid": await asyncio.to_thread(run_in_site, "usage.paid", tenants=[one.id for one in attackers]),
     }
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from labs.fake_vllm.prepared_bytes import MODELS
 from labs.machine import Cores, pinned
+from labs.site import run_in_site
 from stack import application, services
 from stack.folders import ROOT, temporary
 from stack.ports import Ports
@@ -194,7 +195,7 @@ def start_stub(stack: Stack, ports: Ports) -> int:
 
 def create_tenant(stack: Stack, stub_url: str) -> str:
     """Return the key of a new tenant whose styles are on the stub."""
-    return str(json.loads(module("bench.tenant", "create", stub_url, variables=stack.variables))["key"])
+    return str(run_in_site("tenants.create_measured_tenant", stack.variables, stub_url=stub_url))
 
 
 def missing() -> dict[str, str]:
@@ -273,12 +274,3 @@ def stub(place: int | str) -> Program:
     argv = [sys.executable, "-m", "labs.fake_vllm.prepared_bytes", str(place)]
     env = {"PYTHONPATH": str(ROOT / "dev")}
     return Program(name="stub", title="stub engine", argv=argv, env=env, layer=1)
-
-
-def module(name: str, *arguments: str, variables: Mapping[str, str]) -> str:
-    """Return the last line that a module of ours prints beside the services. Raises CalledProcessError."""
-    command = [sys.executable, "-m", name, *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, env=dict(variables), stdout=subprocess.PIPE, text=True, check=True
-    )
-    return done.stdout.splitlines()[-1]

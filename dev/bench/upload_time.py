@@ -18,8 +18,8 @@ import openai
 
 from bench import report
 from bench.memory import random_adapters
-from bench.targets import module
 from labs import machine
+from labs.site import run_in_site
 from stack.api import Api, upload_style
 
 RANK = 82
@@ -33,7 +33,7 @@ def one_round(api: Api, client: openai.OpenAI, folder: Path) -> dict[str, float]
     upload = upload_style(api, folder, sample_prompt=SAMPLE_PROMPT)
     finished = time.time()
     first = first_token(client, upload.model, until_s=finished + 60)
-    history = json.loads(module("bench.tenant", "history", upload.model, variables=os.environ))
+    history = run_in_site("styles.history", model=upload.model)
     moments = {status: datetime.fromisoformat(at).timestamp() for status, at in history.items()}
     parts = {"taken up": moments["uploaded"] - finished}
     parts["checked"] = moments["valid"] - moments["uploaded"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from stack import sockets
+from stack import environment
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
@@ -132,7 +132,7 @@ async def open_client(
     """Yield a client without a limit of connections; `key` is for requests that name none."""
     headers = {"authorization": f"Bearer {key}"} if key else {}
     timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s)
-    base_url, socket_path = sockets.split_address(url)  # an engine may listen at a socket
+    base_url, socket_path = environment.split_address(url)  # an engine may listen at a socket
     connector = aiohttp.UnixConnector(socket_path, limit=0) if socket_path else aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(base_url, headers=headers, timeout=timeout, connector=connector) as http:
         yield ChatClient(http)

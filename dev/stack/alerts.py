@@ -4,8 +4,8 @@ import shutil
 import subprocess
 import sys
 
+from stack.checks import NOT_CHECKED
 from stack.folders import ROOT
-from stack.outcome import NOT_CHECKED
 
 FOLDER = ROOT / "deploy" / "observability"
 CHECKS = (("rules", "alerts.yml"), ("config", "--syntax-only", "prometheus.yml"))

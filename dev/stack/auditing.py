@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from stack.bootstrap import find_uv
+from stack.checks import NOT_AUDITED, NOTE
 from stack.folders import ROOT
-from stack.outcome import NOT_AUDITED, NOTE
 
 TIMEOUT_S = 10
 UNREACHED = re.compile(r"ConnectionError|ServiceError|Timeout|SSLError|HTTPError")  # in what pip-audit prints

@@ -8,10 +8,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from stack.checks import NOT_CHECKED, once
 from stack.clients import NODE, TOOLS, Fault, install_node_tools, run
 from stack.folders import ROOT
-from stack.outcome import NOT_CHECKED
-from stack.passed import once
 
 SCRIPTS = ROOT / "static" / "js"
 SETTINGS = ROOT / "dev" / "stack" / "browser"

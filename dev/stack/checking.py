@@ -18,8 +18,8 @@ from pathlib import Path
 import yaml
 
 from stack import density, env_file, services
+from stack.checks import NOT_CHECKED, Outcome, closing_line
 from stack.folders import ROOT
-from stack.outcome import NOT_CHECKED, Outcome, closing_line
 from stack.run import folder
 from stack.steps import Steps
 
@@ -62,7 +62,7 @@ def commands() -> dict[str, list[str]]:
         "distributions": [sys.executable, "-m", "stack.distributions"],
         "browser scripts": [sys.executable, "-m", "stack.browser_scripts"],
         "shell scripts": [str(binaries / "shellcheck"), *find_shell_scripts()],
-        "workflows": [sys.executable, "-m", "stack.workflows"],
+        "workflows": [sys.executable, "-m", "stack.checks"],
         "alerts": [sys.executable, "-m", "stack.alerts"],
         "kubernetes": [sys.executable, "-m", "stack.manifests"],
         "compose file": [sys.executable, "-m", "stack.checking"],

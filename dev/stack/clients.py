@@ -22,9 +22,8 @@ import django
 from django.core.management import CommandError, call_command
 
 from stack.bootstrap import find_uv
+from stack.checks import NOT_CHECKED, digest_of, once
 from stack.folders import ROOT
-from stack.outcome import NOT_CHECKED
-from stack.passed import digest_of, once
 
 TOOLS = ROOT / "dev" / "stack" / "api_clients"
 FOLDER = ROOT / "var" / "clients"

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from stack import sockets
+from stack import environment
 from stack.environment import base_model, base_model_folder
 from stack.errors import MissingPrerequisite, ServiceFailed
 from stack.folders import ROOT
@@ -120,7 +120,7 @@ def numbered(name: str, number: int) -> str:
 
 def open_client(url: str, api_key: str = "", *, timeout_s: float = 5) -> httpx2.Client:
     """Return a client for an engine at a port or a socket. Its paths begin with a slash."""
-    base_url, socket_path = sockets.split_address(url)
+    base_url, socket_path = environment.split_address(url)
     transport = httpx2.HTTPTransport(uds=socket_path) if socket_path else None
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     return httpx2.Client(base_url=base_url, headers=headers, timeout=timeout_s, transport=transport)
@@ -159,7 +159,7 @@ def _listens(url: str) -> bool:
 
     httpx2 2.16 does not close a socket whose path it can't connect to.
     """
-    _, path = sockets.split_address(url)
+    _, path = environment.split_address(url)
     if not path:
         return True
     with socket.socket(socket.AF_UNIX) as probe:

@@ -7,11 +7,41 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
-from stack import postgres, seaweed, sockets, valkey
+from stack import postgres, seaweed, valkey
 from stack.credentials import Credentials
 from stack.errors import StackError
 from stack.folders import MODELS, Folders
+
+# Unix domain sockets of a stack: no port that another user of this machine could reach.
+
+LONGEST_PATH_BYTES = 103  # macOS takes no longer path of a socket, Linux takes 107
+UNIX = "unix"
+
+
+def fits(path: Path) -> bool:
+    """Return whether a path is short enough for a socket."""
+    return len(os.fsencode(path)) <= LONGEST_PATH_BYTES
+
+
+def is_plain(path: Path) -> bool:
+    """Return whether a path stands in an address as it is, without escapes."""
+    return quote(str(path)) == str(path)
+
+
+def address_of(path: Path) -> str:
+    """Return the address of a socket whose path is plain."""
+    return f"{UNIX}://{path}"
+
+
+def split_address(url: str) -> tuple[str, str]:
+    """Return the URL for an HTTP client, and the path of the socket that it must use, "" for a port."""
+    parts = urlsplit(url)
+    if parts.scheme == UNIX:
+        return "http://localhost", parts.path
+    return url, ""
+
 
 DEFAULT_BASE_MODEL = "SmolLM2-135M-Instruct"
 MAX_ENGINES = 8
@@ -140,7 +170,7 @@ def engine_sockets(folders: Folders, count: int) -> tuple[Path, ...]:
     paths = [first]
     for number in range(2, count + 1):
         paths.append(first.with_stem(f"{first.stem}-{number}"))
-    if all(sockets.fits(path) and sockets.is_plain(path) for path in paths):
+    if all(fits(path) and is_plain(path) for path in paths):
         return tuple(paths)
     if given:
         raise StackError(
@@ -154,7 +184,7 @@ def engine_address(addresses: Addresses, port: int, number: int = 1) -> dict[str
     if not addresses.engine_sockets:
         return {"ENGINE_URL": f"http://127.0.0.1:{port}", "ENGINE_PORT": str(port), "ENGINE_SOCKET": ""}
     path = addresses.engine_sockets[number - 1]
-    return {"ENGINE_URL": sockets.address_of(path), "ENGINE_PORT": str(port), "ENGINE_SOCKET": str(path)}
+    return {"ENGINE_URL": address_of(path), "ENGINE_PORT": str(port), "ENGINE_SOCKET": str(path)}
 
 
 def default_dtype(runs_on: str) -> str:

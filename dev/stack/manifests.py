@@ -11,9 +11,8 @@ from typing import Any
 import kubernetes_validate
 import yaml
 
+from stack.checks import NOT_CHECKED, once
 from stack.folders import ROOT, shown
-from stack.outcome import NOT_CHECKED
-from stack.passed import once
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 NAMESPACE = "polyscribe"  # of the example

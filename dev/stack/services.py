@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from stack import postgres, seaweed, sockets, valkey
+from stack import environment, postgres, seaweed, valkey
 from stack.credentials import Credentials
 from stack.environment import Addresses, engine_count, engine_sockets, further_engines, site_variables
 from stack.errors import StackError
@@ -102,7 +102,7 @@ def _addresses(folders: Folders, ports: Ports, *, s3: int) -> Addresses:
     engine_url = f"http://127.0.0.1:{engine_port}"
     listening = engine_sockets(folders, engine_count())
     if listening:
-        engine_url = sockets.address_of(listening[0])
+        engine_url = environment.address_of(listening[0])
     return Addresses(
         postgres=ports.take("postgres"),
         valkey=ports.take("valkey"),

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psycopg
 
+from stack.checks import digest_of
 from stack.errors import ServiceFailed
 from stack.folders import ROOT
-from stack.passed import digest_of
 from stack.postgres import BINARIES
 
 NAME = "test_template"

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import redis
 
-from stack import sockets
+from stack import environment
 from stack.errors import MissingPrerequisite
 from stack.folders import Folders, make_private
 from stack.processes import Program
@@ -26,7 +26,7 @@ def binary() -> Path:
 def socket_path(folders: Folders) -> Path | None:
     """Return where Valkey listens beside its port, None where that path would be too long."""
     path = folders.var.absolute() / "valkey" / "valkey.sock"
-    return path if sockets.fits(path) else None
+    return path if environment.fits(path) else None
 
 
 def url(folders: Folders, port: int, password: str) -> str:

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import psycopg
 import redis
 
-from stack import services, sockets
-from stack.errors import Interrupted, ServiceFailed
+from labs.site import run_in_site
+from stack import environment, services
+from stack.errors import Interrupted
 from stack.folders import ROOT, Folders, shown
 from stack.processes import POLL_S
 from stack.run import folder
@@ -136,22 +136,7 @@ def create_tenants(
     for name, cap in caps.items():
         credit = (credits or {}).get(name)
         tenants.append({"name": name, "monthly_tokens": cap, "credit_nanousd": credit})
-    return [Tenant(**made) for made in run_in_site(variables, "create_tenants", tenants=tenants)]
-
-
-def run_in_site(variables: Mapping[str, str], script: str, **arguments: object) -> Any:
-    """Return what a script of trials/site returns, which runs in the site's code. Raises ServiceFailed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "trials.site", script],
-        env=variables,
-        cwd=ROOT,
-        input=json.dumps(arguments),
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise ServiceFailed(f"trials/site/{script}.py failed: {done.stderr.strip()[-300:]}")
-    return json.loads(done.stdout)
+    return [Tenant(**made) for made in run_in_site("tenants.create_tenants", variables, tenants=tenants)]
 
 
 @dataclass(frozen=True)
@@ -168,8 +153,8 @@ def price_style(variables: Mapping[str, str]) -> Author:
     """Let the style PRICED cost OWN_PRICES, and somebody earn a share of it. Raises ServiceFailed."""
     [author] = create_tenants(variables, {"author": 10**6})
     priced = run_in_site(
+        "styles.price_style",
         variables,
-        "price_style",
         model=PRICED,
         amounts=OWN_PRICES,
         author=author.id,
@@ -279,7 +264,7 @@ def open_engine(variables: Mapping[str, str], *, timeout_s: float) -> aiohttp.Cl
 
     It makes a connection for each request: that an idle one is closed in the moment of asking is no death.
     """
-    base_url, socket_path = sockets.split_address(variables["ENGINE_URL"])
+    base_url, socket_path = environment.split_address(variables["ENGINE_URL"])
     connector: aiohttp.BaseConnector = aiohttp.TCPConnector(force_close=True)
     if socket_path:
         connector = aiohttp.UnixConnector(socket_path, force_close=True)

@@ -11,10 +11,11 @@ import redis
 
 from core import valkey
 from inference.contract.route import RouteTables, read_style
+from labs.site import run_in_site
 from stack import engine
 from stack.errors import Miss, ServiceFailed
 from stack.folders import ROOT
-from trials.harness import pause, run_in_site
+from trials.harness import pause
 
 SCALE = 0.4  # of a layer's norm: then nearly every adapter writes a text of its own within a few words
 
@@ -35,7 +36,8 @@ def create_styles(
 ) -> list[str]:
     """Return the model names of new styles of a tenant that use the folders in turn. Raises ServiceFailed."""
     sources = list(map(str, folders))
-    made = run_in_site(variables, "create_styles", tenant=tenant, folders=sources, count=count, public=public)
+    wanted = {"tenant": tenant, "folders": sources, "count": count, "public": public}
+    made = run_in_site("styles.create_styles", variables, **wanted)
     return list(made)
 
 

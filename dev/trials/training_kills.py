@@ -20,13 +20,14 @@ from typing import Any
 import httpx2
 
 from labs import machine
+from labs.site import run_in_site
 from stack import engine
 from stack.api import POLL_S, Api, await_estimate, await_read, create_training
 from stack.errors import Miss
 from stack.folders import shown
 from trials.chaos.trial import Killer
 from trials.chaos.verdict import count_names
-from trials.harness import Context, await_quiet, create_tenants, pause, run_in_site, run_on_own_stack
+from trials.harness import Context, await_quiet, create_tenants, pause, run_on_own_stack
 from trials.soak import run_checks
 from trials.texts import take_paragraphs
 from trials.usage_records import UsageRecords
@@ -112,7 +113,7 @@ def trial(context: Context, *, kills: int, seed: int | None = None) -> TrainingK
             disturbance.train(parts)
     records = UsageRecords(variables)
     await_quiet(records, tenants, context.stopping)
-    found = run_in_site(variables, "describe_trainings", ids=disturbance.trainings)
+    found = run_in_site("usage.describe_trainings", variables, ids=disturbance.trainings)
     ids = [tenant.id for tenant in tenants]
     verdict = TrainingKillsVerdict(
         kills=disturbance.kills,

@@ -10,9 +10,8 @@ import pytest
 import yaml
 
 from stack import alerts, auditing, browser_scripts, checking, clients, manifests
+from stack.checks import Outcome, closing_line, once
 from stack.folders import ROOT
-from stack.outcome import Outcome, closing_line
-from stack.passed import once
 from stack.steps import Steps
 
 AWAY = "not audited: no database was reached, none of 900 pins was compared (PyPI: ConnectionError)"
@@ -63,7 +62,7 @@ def test_a_check_without_its_program_says_that_it_could_not_look(module, monkeyp
     document = tmp_path / "openapi.json"
     monkeypatch.setattr(clients, "DOCUMENT", document)
     monkeypatch.setattr(clients, "check_site", document.touch)
-    monkeypatch.setattr("stack.passed.FOLDER", tmp_path / "passed")
+    monkeypatch.setattr("stack.checks.FOLDER", tmp_path / "passed")
     monkeypatch.setattr("shutil.which", lambda _: None)
     assert module.check() == 0
     assert capsys.readouterr().out.startswith("not checked: ")
@@ -71,7 +70,7 @@ def test_a_check_without_its_program_says_that_it_could_not_look(module, monkeyp
 
 
 def test_what_passed_is_read_again_once_it_changed(monkeypatch, tmp_path):
-    monkeypatch.setattr("stack.passed.FOLDER", tmp_path / "passed")
+    monkeypatch.setattr("stack.checks.FOLDER", tmp_path / "passed")
     file = tmp_path / "file"
     codes = iter([1, 0, 0])
     file.write_text("first")

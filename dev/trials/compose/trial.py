@@ -4,8 +4,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -17,7 +21,7 @@ from stack.folders import ROOT
 from stack.pages import Session, fetched, link, post_form, signed_in
 from stack.ports import Ports
 from stack.steps import Steps
-from trials.compose import images, mail, proxy
+from trials.compose import images, mail
 from trials.compose.incidents import (
     BACK_WITHIN_S,
     IMAGE,
@@ -32,6 +36,55 @@ from trials.compose.incidents import (
 from trials.compose.project import COMPOSE, HOST_ADDRESS, Project
 from trials.debian import succeeds
 from trials.verdict import write_result
+
+# The TLS proxy of deploy/Caddyfile in front of the services: with certificates of Caddy's own authority.
+#
+# It runs on the host: both of its names are `localhost` here, which one container's ports could not tell
+# apart.
+
+CADDYFILE = ROOT / "deploy" / "Caddyfile"
+AUTHORITY = Path("caddy/pki/authorities/local/root.crt")
+READY_WITHIN_S = 30.0
+GLOBAL_OPTIONS = "    skip_install_trust\n    admin off\n    auto_https disable_redirects\n"
+
+
+@contextmanager
+def serving(folder: Path, *, site_port: int, files_port: int, upstreams: Mapping[str, int]) -> Iterator[Path]:
+    """Run Caddy with these ports, and each upstream's port on this host; yield its certificate authority.
+
+    Raises MissingPrerequisite, or Miss where Caddy does not start.
+    """
+    caddy = shutil.which("caddy")
+    if not caddy:
+        raise MissingPrerequisite("caddy is missing: install it (apt-get install caddy).")
+    text = CADDYFILE.read_text()
+    text = text.replace("{\n", "{\n" + GLOBAL_OPTIONS, 1)
+    for name, port in upstreams.items():
+        text = text.replace(name, f"127.0.0.1:{port}")
+    configuration = folder / "Caddyfile"
+    configuration.write_text(text)
+    variables = {
+        "HOME": str(folder),
+        "XDG_DATA_HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder),
+        "SITE_HOST": f"localhost:{site_port}",
+        "FILES_HOST": f"localhost:{files_port}",
+    }
+    with (folder / "caddy.log").open("w") as log:
+        command = [caddy, "run", "--adapter=caddyfile", f"--config={configuration}"]
+        process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=log, stderr=log)
+    try:
+        authority = folder / AUTHORITY
+        until_s = time.monotonic() + READY_WITHIN_S
+        while not authority.exists():
+            if process.poll() is not None or time.monotonic() > until_s:
+                raise Miss(f"Caddy did not start: see {folder / 'caddy.log'}.")
+            time.sleep(0.1)
+        yield authority
+    finally:
+        process.terminate()
+        process.wait()
+
 
 FOLDER = ROOT / "var" / "compose"
 MODEL = "SmolLM2-135M-Instruct"
@@ -67,7 +120,7 @@ def compose() -> int:
     with (
         project.running(),
         mail.receiving(HOST_ADDRESS, mail_port, certificate, key) as mailbox,
-        proxy.serving(FOLDER, site_port=site, files_port=files, upstreams=upstreams) as authority,
+        serving(FOLDER, site_port=site, files_port=files, upstreams=upstreams) as authority,
     ):
         os.environ["SSL_CERT_FILE"] = str(authority)
         found = _walk(project, steps, f"https://localhost:{site}", mailbox)

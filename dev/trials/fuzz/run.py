@@ -11,9 +11,8 @@ from pathlib import Path
 
 from stack import engine as vllm
 from stack.errors import Interrupted
-from trials.fuzz.cases import Case, Cases
+from trials.fuzz.cases import Case, Cases, FuzzVerdict, Violation
 from trials.fuzz.engine import MUTANT_TOKENS, Engine, Gone, Refused, Witnesses
-from trials.fuzz.verdict import FuzzVerdict, Violation
 from trials.harness import Context, pause
 
 TOGETHER = 13  # mutants in a batch: with the three witnesses, as many as an engine on a CPU answers at once

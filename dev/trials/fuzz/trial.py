@@ -9,10 +9,9 @@ from pathlib import Path
 from adapters.validation import base_model_reader
 from stack.folders import ROOT, shown
 from stack.whole import start_engine
-from trials.fuzz.cases import Cases, read_trained
+from trials.fuzz.cases import Cases, FuzzVerdict, read_trained
 from trials.fuzz.engine import write_witnesses
 from trials.fuzz.run import Run
-from trials.fuzz.verdict import FuzzVerdict
 from trials.harness import Context, run_on_own_stack
 
 STYLES = ROOT / "engine" / "styles"

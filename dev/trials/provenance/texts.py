@@ -1,11 +1,116 @@
 """What the trial asks for, and texts that no model wrote: passages of novels, and letters from templates."""
 
 import json
+import math
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import mean
+from typing import Any
 
 from labs.impostors import cut_passages
+
+# How two groups of answers differ.
+
+LOOP_WORDS = 6
+LOOP_TIMES = 3
+RESAMPLES = 1000
+
+
+def area_under_curve(marked: Sequence[float], unmarked: Sequence[float]) -> float:
+    """Return how often a marked text has more evidence than an unmarked one; ties count half."""
+    wins = sum((one > other) + 0.5 * (one == other) for one in marked for other in unmarked)
+    return wins / (len(marked) * len(unmarked))
+
+
+def has_loop(text: str) -> bool:
+    """Return whether a text says the same six words three times."""
+    words = text.split()
+    runs = Counter(tuple(words[start : start + LOOP_WORDS]) for start in range(len(words) - LOOP_WORDS + 1))
+    return max(runs.values(), default=0) >= LOOP_TIMES
+
+
+def distinct_pairs(text: str) -> float:
+    """Return the share of different pairs among a text's pairs of words (distinct-2)."""
+    pairs = list(pairwise(text.split()))
+    return len(set(pairs)) / len(pairs) if pairs else 1.0
+
+
+def share(values: Sequence[bool]) -> float:
+    """Return the share of what is true."""
+    return mean(map(float, values)) if values else 0.0
+
+
+def difference(
+    first: Sequence[float], second: Sequence[float], compare: Callable[[float, float], float]
+) -> tuple[float, float, float]:
+    """Return how two groups' means compare, and what 95 of 100 samples from them lie between."""
+    chance = random.Random(3)
+    compared = []
+    for _ in range(RESAMPLES):
+        one, other = chance.choices(first, k=len(first)), chance.choices(second, k=len(second))
+        compared.append(compare(mean(one), mean(other)))
+    compared.sort()
+    low, high = compared[RESAMPLES // 40], compared[-RESAMPLES // 40]
+    return compare(mean(first), mean(second)), low, high
+
+
+# The bounds that the watermark is held to.
+
+type Found = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a figure of a part may be."""
+
+    part: str
+    title: str
+    read: Callable[[Found], float | None]
+    least: float = -math.inf
+    most: float = math.inf
+
+    def is_met(self, value: float | None) -> bool:
+        """Return whether something was found, within the bound."""
+        return value is not None and self.least <= value <= self.most
+
+
+def alarms_of_keys(found: Found) -> list[int]:
+    """Return the alarms of each key in use; those of random keys show whether they are by chance."""
+    return [each["alarms"] for name, each in found.items() if "epoch" in name]
+
+
+BOUNDS = (
+    Bound("power", "found at 0.7 from 60 tokens", lambda it: it["temperature 0.7"]["found_60"], least=0.95),
+    Bound("power", "found at 1.0 from 60 tokens", lambda it: it["temperature 1.0"]["found_60"], least=0.95),
+    Bound("power", "found at 0.4 from 200 tokens", lambda it: it["temperature 0.4"]["found_200"], least=0.95),
+    Bound("power", "AUC from 30 tokens", lambda it: it["temperature 0.7"]["auc_30"], least=0.98),
+    Bound("power", "AUC from 60 tokens", lambda it: it["temperature 0.7"]["auc_60"], least=0.999),
+    Bound("defaults", "found at defaults", lambda it: min(each["found"] for each in it.values()), least=0.99),
+    Bound("speed", "tokens/s", lambda it: min(each["ratio"] for each in it.values()), least=0.97),
+    Bound("quality", "perplexity", lambda it: it["perplexity_ratio"], least=0.99, most=1.01),
+    Bound("quality", "length", lambda it: it["length_ratio"], least=0.98, most=1.02),
+    Bound("quality", "more loops", lambda it: it["marked_loops"] - it["unmarked_loops"], most=0),
+    Bound("false_alarms", "alarms of a key", lambda it: max(alarms_of_keys(it)), most=2),
+    Bound("agreement", "difference from vLLM", lambda it: it["relative_difference"], most=1e-9),
+    # By processor time: what else runs on the machine isn't the detector's.
+    Bound("detector", "processor time, ms", lambda it: it["cpu_ms"], most=50),
+)
+
+
+def find_missed(found: Found) -> list[str]:
+    """Return the bounds that were not met, with what was found; parts that were not measured are left out."""
+    missed = []
+    for bound in BOUNDS:
+        if bound.part in found:
+            value = bound.read(found[bound.part])
+            if not bound.is_met(value):
+                missed.append(f"{bound.title}: {value}")
+    return missed
+
 
 LONG_FORMS = (
     "Write a short story about {}.",

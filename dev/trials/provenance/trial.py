@@ -32,9 +32,8 @@ from stack.services import Stack
 from stack.whole import start_engine
 from trials.harness import Context, run_on_own_stack
 from trials.provenance import texts
-from trials.provenance.bounds import find_missed
-from trials.provenance.comparison import area_under_curve, difference, distinct_pairs, has_loop, share
 from trials.provenance.engine import PARALLEL, PLAIN, Answer, Engine, Speed
+from trials.provenance.texts import area_under_curve, difference, distinct_pairs, find_missed, has_loop, share
 from trials.verdict import RESULTS, Verdict
 
 # The first marks here, the others are those of earlier epochs.

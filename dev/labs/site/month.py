@@ -1,32 +1,22 @@
-"""The workspaces of bench/month_turn.py, made and prepared by the site's own code.
-
-`python -m bench.month_workspaces seed COUNT FILE | forget | open`.
-"""
+"""The workspaces of bench/month_turn.py, and their accounts of this month and the last."""
 
 import json
-import os
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import django
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-django.setup()
-
-from adapters.models import Selection, Style  # noqa: E402
-from core import months, valkey  # noqa: E402
-from inference.quota import month_turn  # noqa: E402
-from labs.fake_vllm.prepared_bytes import INSTANT  # noqa: E402
-from tenants.models import ApiKey, Tenant  # noqa: E402
-from tenants.models.keys import digest_by_peppers, new_secret  # noqa: E402
+from adapters.models import Selection, Style
+from core import months, valkey
+from inference.quota import month_turn
+from labs.fake_vllm.prepared_bytes import INSTANT
+from tenants.models import ApiKey, Tenant
+from tenants.models.keys import digest_by_peppers, new_secret
 
 BATCH_SIZE = 1000
 
 
-def seed(count: int, file: Path) -> None:
+def create_workspaces(*, count: int, file: str) -> None:
     """Make workspaces that may use a style, each with a key; write the secrets to a file."""
     style = Style.objects.get(slug=f"style-{INSTANT}")
     new = [Tenant(slug=f"m-{n}", name=f"M {n}") for n in range(count)]
@@ -39,10 +29,10 @@ def seed(count: int, file: Path) -> None:
         digest = digest_by_peppers(secret)[0]
         keys.append(ApiKey(tenant=tenant, name="Bench", digest=digest, prefix=secret[:8], last4=secret[-4:]))
     ApiKey.objects.bulk_create(keys, batch_size=BATCH_SIZE)
-    file.write_text(json.dumps(secrets))
+    Path(file).write_text(json.dumps(secrets))
 
 
-def forget() -> int:
+def forget_accounts() -> int:
     """Take this month's accounts away, and give last month's to all who had one; return how many."""
     period = months.current()
     store: Any = valkey.client()
@@ -57,7 +47,7 @@ def forget() -> int:
     return count
 
 
-def open_month() -> dict[str, float]:
+def open_accounts() -> dict[str, float]:
     """Make the accounts as beat's task does in the hours before; return how many, and how long that took."""
     begins, _ = months.bounds(months.current())
     now = begins - timedelta(minutes=1)
@@ -73,16 +63,3 @@ def open_month() -> dict[str, float]:
             break
     seconds = time.perf_counter() - began_s
     return {"accounts": made, "seconds": round(seconds, 1), "longest_run_s": round(longest_s, 2)}
-
-
-if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["seed", count, file]:
-            seed(int(count), Path(file))
-            print(count)
-        case ["forget"]:
-            print(forget())
-        case ["open"]:
-            print(json.dumps(open_month()))
-        case _:
-            sys.exit(__doc__)
