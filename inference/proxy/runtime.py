@@ -130,12 +130,14 @@ class Workspaces:
         subject = (tenant_id, period)
         publishing = self._publishing.get(subject)
         if publishing is None:
-            publishing = self._publishing[subject] = asyncio.ensure_future(self._publish(tenant_id, period))
+            publishing = self._publishing[subject] = asyncio.ensure_future(
+                self._publish_tenant(tenant_id, period)
+            )
             publishing.add_done_callback(lambda _: self._publishing.pop(subject))
         # A caller that hangs up must not end this for the others.
         await asyncio.shield(publishing)
 
-    async def _publish(self, tenant_id: UUID, period: str) -> None:
+    async def _publish_tenant(self, tenant_id: UUID, period: str) -> None:
         await self._await_recovery()
         await run_in_thread(_publish, tenant_id, period)
         await self._routes.refresh_whole()
