@@ -6,8 +6,9 @@ A column goes once the version before does not use it any more: its migration sa
 from collections.abc import Iterator
 
 import pytest
+from django.apps import apps
 from django.contrib.postgres.operations import AddIndexConcurrently
-from django.db import migrations, models
+from django.db import connection, migrations, models
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
@@ -82,6 +83,26 @@ def test_the_version_before_lives_with_each_migration():
             state = loader.project_state((app, name), at_end=False)
             faults[app, name] = list(find_faults(migration, state))
     assert {name: found for name, found in faults.items() if found} == {}
+
+
+@pytest.mark.django_db
+def test_tables_are_as_their_models_say():
+    """Migrations in SQL, such as that of the partitions, are not compared by Django."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name, is_nullable = 'YES', column_default IS NOT NULL"
+            " FROM information_schema.columns WHERE table_schema = 'public'"
+        )
+        found = {(table, column): (null, default) for table, column, null, default in cursor.fetchall()}
+    faults = []
+    for model in apps.get_models():
+        for field in model._meta.local_concrete_fields if model._meta.managed else ():
+            null, default = found[model._meta.db_table, field.column]
+            if null != field.null:
+                faults.append(f"{field}: null")
+            if field.has_db_default() and not default:
+                faults.append(f"{field}: no default")
+    assert faults == []
 
 
 def make_migration(*operations: Operation, **attributes: str) -> migrations.Migration:
