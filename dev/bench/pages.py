@@ -144,7 +144,7 @@ def names(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
     for entry in resolver.url_patterns:
         if isinstance(entry, URLResolver):
             yield from names(entry, f"{prefix}{entry.namespace}:" if entry.namespace else prefix)
-        elif isinstance(entry, URLPattern) and entry.name and not entry.pattern.converters:
+        elif isinstance(entry, URLPattern) and entry.name and not entry.pattern.regex.groups:
             yield prefix + entry.name
 
 
