@@ -16,11 +16,10 @@ from adapters.catalog.home_styles import (
     styles_to_try,
 )
 from adapters.catalog.price_changes import set_price
-from adapters.catalog.priced import describe_styles, find_style
 from adapters.catalog.queries import ModelChoice, list_styles, model_choices
 from adapters.catalog.sharing import set_public
 from adapters.catalog.showcase import list_answers, public_styles
-from adapters.catalog.terms import Terms
+from adapters.catalog.terms import Terms, describe_styles, find_style
 from adapters.engines.base_writer import count_base_parameters, write_with_base
 from adapters.engines.own_limits import diagnose_engines
 from adapters.engines.readiness import engine_readiness

@@ -9,7 +9,7 @@ from django.utils.dateparse import parse_datetime
 
 from adapters.admin.rows import ReadOnly
 from adapters.admin.styles import SeenForm
-from adapters.catalog import price_changes, priced, terms
+from adapters.catalog import price_changes, terms
 from adapters.models import PriceChange
 from core.console import OperatorAdmin, operator_action, state_column
 
@@ -35,7 +35,7 @@ class PriceChangeAdmin(ReadOnly, OperatorAdmin):
 
     @admin.display(description="current price")
     def costs_now(self, change: PriceChange) -> str:
-        prices = priced.prices_of(change.style)
+        prices = terms.prices_of(change.style)
         now = prices[0] if prices else {"author_percent": 0}
         amounts = "standard price"
         if "input" in now:

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from adapters.catalog import price_changes, priced, queries, sharing, terms
+from adapters.catalog import price_changes, queries, sharing, terms
 from adapters.catalog.forms import LICENCES, AboutForm, OfferForm, PriceForm, ShareForm
 from adapters.errors import StyleNotFound
 from adapters.evidence import evidence_card_of, reads_texts
@@ -35,7 +35,7 @@ def overview(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show what a style does now and what it writes."""
     style = _find(request, owner, slug)
     context = {
-        "prices": priced.prices_of(style),
+        "prices": terms.prices_of(style),
         "licence_url": LICENCES.get(style.licence),
         **_newest_context(request, style),
         **_evidence_context(request, style),
@@ -123,7 +123,7 @@ def _price_context(style: Style, form: PriceForm | None) -> dict[str, Any]:
         return {}
     change = price_changes.open_change(style)
     return {
-        "prices": priced.prices_of(style),
+        "prices": terms.prices_of(style),
         "change": change,
         "change_terms": terms.describe_terms(price_changes.terms_of(change)) if change else [],
         "declined_change": price_changes.last_answer(style),
