@@ -1,24 +1,23 @@
 """What other apps may use of this one. What the gateway needs is in `data_plane`."""
 
 from adapters.actions import cast_vote, choose_style, found_workspace, select_first_party_styles, try_styles
-from adapters.catalog.choices import (
+from adapters.catalog.export import list_exported
+from adapters.catalog.home_styles import (
     StyleChoice,
     find_style_choices,
+    find_to_try,
+    list_answers,
     list_style_choices,
     name_default_style,
     name_example_model,
-)
-from adapters.catalog.export import list_exported
-from adapters.catalog.home_styles import (
-    find_to_try,
     newest_uploads,
+    public_styles,
     styles_in_use,
     styles_to_try,
 )
 from adapters.catalog.price_changes import set_price
 from adapters.catalog.queries import ModelChoice, list_styles, model_choices
 from adapters.catalog.sharing import set_public
-from adapters.catalog.showcase import list_answers, public_styles
 from adapters.catalog.terms import Terms, describe_styles, find_style
 from adapters.engines.base_writer import count_base_parameters, write_with_base
 from adapters.engines.own_limits import diagnose_engines
