@@ -20,7 +20,7 @@ from unfold.forms import ActionForm
 
 from adapters.admin import moderation
 from adapters.admin.rows import ReadOnly, Undeletable
-from adapters.catalog import sharing, suspension, terms
+from adapters.catalog import sharing, terms
 from adapters.models import AdapterVersion, Release, Share, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.releases import review
@@ -182,7 +182,7 @@ class StyleAdmin(Undeletable, OperatorAdmin):
         is_danger=True,
     )
     def suspend(self, request: HttpRequest, style: Style, reason: str) -> None:
-        suspension.suspend_style(style, reason=reason)
+        sharing.suspend_style(style, reason=reason)
 
     @operator_action(
         "Lift suspension",
@@ -192,7 +192,7 @@ class StyleAdmin(Undeletable, OperatorAdmin):
         permissions=["change"],
     )
     def lift_suspension(self, request: HttpRequest, style: Style, reason: str) -> None:
-        suspension.lift_suspension(style)
+        sharing.lift_suspension(style)
 
 
 @admin.register(Release)
