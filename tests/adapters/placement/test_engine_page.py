@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters.admin.engine_page import state_of
+from adapters.admin.engines import state_of
 from adapters.models import Engine, EngineSample, Placement
 from adapters.placement import history, steering
 from core.console import Level
