@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
-from adapters.engines.completions import Completion, complete_all
+from adapters.engines.client import Completion, complete_all
 from adapters.errors import EngineUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Probe, Status, Style
 from adapters.quality.prose_metrics import measure_prose
