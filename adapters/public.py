@@ -20,8 +20,7 @@ from adapters.catalog.selection import list_exported
 from adapters.catalog.sharing import set_public
 from adapters.catalog.terms import Terms, describe_styles, find_style
 from adapters.engines.base_writer import count_base_parameters, write_with_base
-from adapters.engines.own_limits import diagnose_engines
-from adapters.engines.readiness import engine_readiness
+from adapters.engines.readiness import diagnose_engines, engine_readiness
 from adapters.enqueue import enqueue, enqueue_advance
 from adapters.erasure.workspaces import describe_styles_erasure, erase_some_styles, report_styles_erasure
 from adapters.errors import RoundNotFound
