@@ -22,7 +22,7 @@ from adapters.catalog.terms import Terms, describe_styles, find_style
 from adapters.engines.base_writer import count_base_parameters, write_with_base
 from adapters.engines.readiness import diagnose_engines, engine_readiness
 from adapters.enqueue import enqueue, enqueue_advance
-from adapters.erasure.workspaces import describe_styles_erasure, erase_some_styles, report_styles_erasure
+from adapters.erasure.workflow import describe_styles_erasure, erase_some_styles, report_styles_erasure
 from adapters.errors import RoundNotFound
 from adapters.placement.history import take_samples as take_engine_samples
 from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines
