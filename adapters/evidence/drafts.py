@@ -4,11 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.db.models import QuerySet
+
 from adapters.errors import DraftTooLong, DraftTooShort, NoVerifier
-from adapters.evidence.choosing import choose_evaluation
 from adapters.evidence.figures import Figures
-from adapters.models import Evaluation, Style
+from adapters.models import Evaluation, EvaluationStatus, Style
 from adapters.verifier import CALIBRATED_LANGUAGES, Verifier
+
+# Which evaluation speaks for a style: its live version's, or the newest.
+
+
+def choose_evaluation(style: Style, evaluations: QuerySet[Evaluation]) -> Evaluation | None:
+    """Return the newest of a style's evaluations with figures: the live version's, or else another's."""
+    done = evaluations.filter(version__style=style, status=EvaluationStatus.SUCCEEDED)
+    newest_first = done.select_related("version").order_by("-created_at")
+    return newest_first.filter(version=style.live_version_id).first() or newest_first.first()
+
 
 LEAST_WORDS = 50
 MOST_CHARACTERS = 50_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.utils.crypto import salted_hmac
 
-from adapters.evidence.choosing import choose_evaluation
+from adapters.evidence.drafts import choose_evaluation
 from adapters.models import Evaluation, Style
 
 WORD = re.compile(r"\S+")
