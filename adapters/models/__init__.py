@@ -1,5 +1,4 @@
-from adapters.models.engine_samples import EngineSample
-from adapters.models.engines import BaseModel, Engine, Placement
+from adapters.models.engines import BaseModel, Engine, EngineSample, Placement
 from adapters.models.erasures import EngineErasure, Erasure
 from adapters.models.evaluations import Evaluation, EvaluationStatus
 from adapters.models.notes import (
