@@ -1,6 +1,6 @@
 from adapters.models.engines import BaseModel, Engine, EngineSample, Placement
 from adapters.models.erasures import EngineErasure, Erasure
-from adapters.models.evaluations import Evaluation, EvaluationStatus
+from adapters.models.evaluations import BaseReading, BlindVote, Evaluation, EvaluationStatus, Probe
 from adapters.models.notes import (
     EvaluationFailure,
     EvaluationNote,
@@ -10,10 +10,8 @@ from adapters.models.notes import (
     UploadNote,
 )
 from adapters.models.price_changes import PriceChange
-from adapters.models.probes import BaseReading, Probe
 from adapters.models.styles import Favourite, Release, Selection, Share, Style
 from adapters.models.versions import AdapterVersion, Status, VersionStep
-from adapters.models.votes import BlindVote
 
 __all__ = [
     "AdapterVersion",
