@@ -1,5 +1,4 @@
 from adapters.models.engines import BaseModel, Engine, EngineSample, Placement
-from adapters.models.erasures import EngineErasure, Erasure
 from adapters.models.evaluations import BaseReading, BlindVote, Evaluation, EvaluationStatus, Probe
 from adapters.models.notes import (
     EvaluationFailure,
@@ -11,7 +10,7 @@ from adapters.models.notes import (
 )
 from adapters.models.price_changes import PriceChange
 from adapters.models.styles import Favourite, Release, Selection, Share, Style
-from adapters.models.versions import AdapterVersion, Status, VersionStep
+from adapters.models.versions import AdapterVersion, EngineErasure, Erasure, Status, VersionStep
 
 __all__ = [
     "AdapterVersion",
