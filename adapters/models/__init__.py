@@ -8,8 +8,7 @@ from adapters.models.notes import (
     ShareRefusal,
     UploadNote,
 )
-from adapters.models.price_changes import PriceChange
-from adapters.models.styles import Favourite, Release, Selection, Share, Style
+from adapters.models.styles import Favourite, PriceChange, Release, Selection, Share, Style
 from adapters.models.versions import AdapterVersion, EngineErasure, Erasure, Status, VersionStep
 
 __all__ = [
