@@ -6,20 +6,6 @@ under `adapters/<version>/`, so that a presigned POST that is still valid change
 
 from adapters.object_store.client import POSTED, SEALED, sealed_key, upload_key
 from adapters.object_store.doctor import check_storage, put_as_browser, refused_origin
-from adapters.object_store.multipart import (
-    MAX_PARTS,
-    PART_BYTES,
-    OpenUpload,
-    StoredPart,
-    abort_parts,
-    begin_parts,
-    complete_parts,
-    list_parts,
-    open_uploads,
-    part_bytes_for,
-    presign_part,
-    url_valid_s,
-)
 from adapters.object_store.objects import StoredObject, list_objects, put_object, read_object, write_object
 from adapters.object_store.pruning import (
     abort_old_parts,
@@ -44,12 +30,24 @@ from adapters.object_store.sealed_files import (
     write,
 )
 from adapters.object_store.uploads import (
+    MAX_PARTS,
+    PART_BYTES,
+    OpenUpload,
+    StoredPart,
     Upload,
+    abort_parts,
+    begin_parts,
+    complete_parts,
     form_valid_s,
+    list_parts,
+    open_uploads,
+    part_bytes_for,
     presign,
+    presign_part,
     presign_post,
     stored_bytes,
     uploaded_size,
+    url_valid_s,
 )
 
 __all__ = [

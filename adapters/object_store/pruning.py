@@ -19,8 +19,8 @@ from adapters.object_store.client import (
     sealed_key,
     upload_key,
 )
-from adapters.object_store.multipart import LIST_LIMIT, list_open_uploads
 from adapters.object_store.objects import list_objects
+from adapters.object_store.uploads import LIST_LIMIT, list_open_uploads
 
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import LifecycleRuleTypeDef, MultipartUploadTypeDef
