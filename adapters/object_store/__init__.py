@@ -4,9 +4,20 @@ Browsers post to `uploads/<version>/`, or send parts there. What is checked and 
 under `adapters/<version>/`, so that a presigned POST that is still valid changes nothing.
 """
 
-from adapters.object_store.client import POSTED, SEALED, sealed_key, upload_key
-from adapters.object_store.doctor import check_storage, put_as_browser, refused_origin
-from adapters.object_store.objects import StoredObject, list_objects, put_object, read_object, write_object
+from adapters.object_store.client import (
+    POSTED,
+    SEALED,
+    StoredObject,
+    check_storage,
+    list_objects,
+    put_as_browser,
+    put_object,
+    read_object,
+    refused_origin,
+    sealed_key,
+    upload_key,
+    write_object,
+)
 from adapters.object_store.pruning import (
     abort_old_parts,
     discard_all,
