@@ -20,7 +20,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, Engine, Status, Style
-from adapters.routing import engine_table, library_table, row_writer, style_table, version_table
+from adapters.routing import engine_table, library_table, row_writer, tables, version_table
 from adapters.routing.row_writer import Row, Source, Table
 from core import locks
 from metering.quota_sync.snapshot import (
@@ -235,8 +235,8 @@ def _overtake(row: QuerySet[Style] | QuerySet[Engine], newer: int) -> None:
 
 def _read_sources(styles: list[Style]) -> Iterator[Source]:
     """Yield what each style and its versions have in the tables, and what they have no more."""
-    versions = style_table.read_versions(styles)
-    rows_of_styles = style_table.rows_of_styles(styles, versions)
+    versions = tables.read_versions(styles)
+    rows_of_styles = tables.rows_of_styles(styles, versions)
     rows_of_versions = version_table.rows_of_styles(styles, versions)
     gone: defaultdict[UUID, list[tuple[Table, str]]] = defaultdict(list)
     every = AdapterVersion.objects.filter(style__in=styles)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from adapters.models import BaseModel, Placement, Style
-from adapters.routing.style_table import Version
+from adapters.routing.tables import Version
 
 type Rows = dict[str, str]  # version id → row
 

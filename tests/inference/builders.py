@@ -187,7 +187,7 @@ def publish_names(tenant: UUID | str, targets: Mapping[str, Target], *, right: s
 
 
 def read_style_row(name: str) -> dict[str, Any]:
-    """A style's row, as adapters/routing/style_table.py writes it; a new one without names."""
+    """A style's row, as adapters/routing/tables.py writes it; a new one without names."""
     written = names.client().hget(names.route_styles_key(), name)
     new = {"style": STYLES[name], "is_public": True, "owner": {"versions": {}, "about": ""}}
     return json.loads(written) if written else new
