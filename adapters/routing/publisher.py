@@ -20,7 +20,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, Engine, Status, Style
-from adapters.routing import engine_table, library_table, row_writer, tables, version_table
+from adapters.routing import library_table, row_writer, tables, version_table
 from adapters.routing.row_writer import Row, Source, Table
 from core import locks
 from metering.quota_sync.snapshot import (
@@ -195,10 +195,10 @@ def _publish_styles(style_ids: list[UUID]) -> None:
 
 def _publish_engines(engine_ids: list[int]) -> None:
     """Write the rows of some engines."""
-    engines = list(engine_table.with_base_models(Engine.objects.filter(pk__in=engine_ids)))
+    engines = list(tables.with_base_models(Engine.objects.filter(pk__in=engine_ids)))
     sources = []
     for engine in engines:
-        written = engine_table.rows_of_engines([engine])
+        written = tables.rows_of_engines([engine])
         rows: list[Row] = [("engine", name, row) for name, row in written.items()]
         gone: list[tuple[Table, str]] = [] if rows else [("engine", engine.name)]
         sources.append(Source(_source_of(engine), engine.generation, rows, gone))

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.models import Engine, Style
-from adapters.routing import engine_table, library_table, tables, version_table
+from adapters.routing import library_table, tables, version_table
 from inference.contract.route import BASE_NAME, NO_STYLE, Target, read_style
 from tenants.models import Tenant
 
@@ -26,7 +26,7 @@ def routes_of(tenant_id: UUID) -> dict[str, Route]:
     versions: dict[str, str] = {}
     for one in version_table.rows_of_styles(styles, shown).values():
         versions |= one
-    engines = engine_table.rows_of_engines(list(engine_table.with_base_models(Engine.objects.all())))
+    engines = tables.rows_of_engines(list(tables.with_base_models(Engine.objects.all())))
     slug = Tenant.objects.get(pk=tenant_id).slug
     return join_tables(lead(slug, library, rows), versions, engines)
 
