@@ -20,7 +20,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, Engine, Status, Style
-from adapters.routing import library_table, row_writer, tables, version_table
+from adapters.routing import row_writer, tables, version_table
 from adapters.routing.row_writer import Row, Source, Table
 from core import locks
 from metering.quota_sync.snapshot import (
@@ -181,7 +181,7 @@ def _publish_libraries(tenant_ids: Iterable[UUID]) -> None:
 def _write_libraries(tenant_ids: Collection[UUID]) -> dict[UUID, int]:
     # The generations are read here, the rows later.
     generations = dict(Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "generation"))
-    return library_table.write_libraries(library_table.read_libraries(tenant_ids), generations)
+    return tables.write_libraries(tables.read_libraries(tenant_ids), generations)
 
 
 def _publish_styles(style_ids: list[UUID]) -> None:

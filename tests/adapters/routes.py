@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.models import Engine, Style
-from adapters.routing import library_table, tables, version_table
+from adapters.routing import tables, version_table
 from inference.contract.route import BASE_NAME, NO_STYLE, Target, read_style
 from tenants.models import Tenant
 
@@ -18,7 +18,7 @@ MARK = "@generation"
 
 def routes_of(tenant_id: UUID) -> dict[str, Route]:
     """Return typed name → route of everything that a tenant may use, by the rows in PostgreSQL."""
-    library = library_table.read_libraries([tenant_id])[tenant_id]
+    library = tables.read_libraries([tenant_id])[tenant_id]
     styles = list(Style.objects.select_related("owner"))
     shown = tables.read_versions(styles)
     by_style = tables.rows_of_styles(styles, shown)
