@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 import redis
 
-from adapters.routing import row_writer
-from adapters.routing.row_writer import Source
+from adapters.routing import publisher
+from adapters.routing.publisher import Source
 from core import months
 from core import valkey as names
 from inference.contract.route import Route, RouteTables, Target
@@ -53,7 +53,7 @@ class Account:
     def open(self) -> None:
         """Publish its limits, its key and a library, in a Valkey that knows of all holds and routes."""
         self.store.set(names.epoch_key(), "whole")
-        if not row_writer.has_all_rows():
+        if not publisher.has_all_rows():
             open_tables()
         self.publish({})
         wallet = f"{self.period} {months.before(self.period)} 100000 100000"
@@ -195,7 +195,7 @@ def read_style_row(name: str) -> dict[str, Any]:
 
 def write_style(name: str, row: dict[str, Any]) -> None:
     source = Source(f"style:{name}", next(generations), [("style", name, json.dumps(row))])
-    row_writer.write_rows([source])
+    publisher.write_rows([source])
 
 
 def version_row(
@@ -212,7 +212,7 @@ def version_row(
 
 
 def write_version(row: tuple[str, str]) -> None:
-    row_writer.write_rows([Source(f"version:{row[0]}", next(generations), [("version", *row)])])
+    publisher.write_rows([Source(f"version:{row[0]}", next(generations), [("version", *row)])])
 
 
 def engine_rows(places: Iterable[dict]) -> dict[str, str]:
@@ -225,12 +225,12 @@ def engine_rows(places: Iterable[dict]) -> dict[str, str]:
 
 def write_engines(*places: dict) -> None:
     rows = [("engine", name, row) for name, row in engine_rows(places).items()]
-    row_writer.write_rows([Source("engines", next(generations), rows)])
+    publisher.write_rows([Source("engines", next(generations), rows)])
 
 
 def open_tables() -> None:
     """Let the tables of routes count as whole: gateways need no database then."""
-    row_writer.end_full_write(row_writer.begin_full_write())
+    publisher.end_full_write(publisher.begin_full_write())
 
 
 def route_of(name: str, *, places: Sequence[dict], **facts: object) -> Route:
