@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.validation.config import read_config
+from adapters.validation.config import Settings, read_config
 from adapters.validation.config_autofix import TensorFacts, correct_config
-from adapters.validation.config_settings import Settings
 from adapters.validation.findings import Findings
 from adapters.validation.header import ITEM_BYTES, LENGTH_BYTES, Header, Tensor, read_header
 from adapters.validation.limits import WEIGHTS_LIMIT
