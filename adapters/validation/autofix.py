@@ -18,8 +18,7 @@ from adapters.validation.config import Settings, last_part, names_in, read_confi
 from adapters.validation.findings import Findings
 from adapters.validation.header import ITEM_BYTES, LENGTH_BYTES, Header, Tensor, read_header
 from adapters.validation.limits import WEIGHTS_LIMIT
-from adapters.validation.quantisation import split
-from adapters.validation.shapes import BaseShape, last_name
+from adapters.validation.shapes import BaseShape, last_name, split
 from adapters.validation.sources import Source
 from adapters.validation.strict_json import DuplicateKey, NotJson, load
 from adapters.validation.tensors import DTYPES, identify_factors

@@ -13,8 +13,15 @@ from typing import Any
 from adapters.validation.findings import Findings, plain
 from adapters.validation.limits import CONFIG_LIMIT
 from adapters.validation.problems import Reason
-from adapters.validation.quantisation import UNNAMED, split, state_message, state_of_config, state_of_words
-from adapters.validation.shapes import LAYER, BaseShape
+from adapters.validation.shapes import (
+    LAYER,
+    UNNAMED,
+    BaseShape,
+    split,
+    state_message,
+    state_of_config,
+    state_of_words,
+)
 from adapters.validation.strict_json import DuplicateKey, NotJson, load
 
 # What a config says of how its tensors are read: ranks, scales, and which modules were trained.
