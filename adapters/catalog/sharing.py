@@ -34,7 +34,7 @@ from adapters.errors import (
 from adapters.models import AdapterVersion, Placement, Selection, Share, Status, Style
 from adapters.releases import review
 from adapters.routing import publisher
-from adapters.validation.fingerprint import read_vector
+from adapters.validation.weights import read_vector
 from events.models import EventType
 from events.outbox import record_event
 from tenants.models import Tenant, User
@@ -42,7 +42,7 @@ from tenants.models import Tenant, User
 # Styles whose weights are those of somebody else's style, under another name.
 #
 # Equal files have equal digests. Files that were changed a little are known by their fingerprints
-# (adapters/validation/fingerprint.py).
+# (adapters/validation/weights.py).
 
 # The shipped styles' cosines are 0.05 to 0.11. Noise of a fifth of both factors leaves 0.92.
 LEAST_COSINE = 0.9
