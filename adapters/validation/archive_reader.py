@@ -20,7 +20,6 @@ from typing import IO, Any, cast
 from adapters.errors import DiskUnavailable
 from adapters.validation import BaseShape, Finding, Report, validate_folder
 from adapters.validation.findings import Findings
-from adapters.validation.folder import ARCHIVE_ENDINGS, check_presence
 from adapters.validation.limits import (
     ARCHIVE_LIMIT,
     INFLATED_BYTES,
@@ -33,6 +32,7 @@ from adapters.validation.limits import (
 )
 from adapters.validation.problems import Reason
 from adapters.validation.sources import LocalFile, Source
+from adapters.validation.validator import ARCHIVE_ENDINGS, check_presence
 from core.messages import Message
 
 # List what an archive holds, member by member.
