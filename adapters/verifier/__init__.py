@@ -12,8 +12,7 @@ from adapters.verifier.errors import (
     UnsupportedLanguage,
 )
 from adapters.verifier.impostors import SUPPORTED_LANGUAGES
-from adapters.verifier.place import Place, place_between
-from adapters.verifier.verifier import SentenceScore, Verifier, train_verifier
+from adapters.verifier.verifier import Place, SentenceScore, Verifier, place_between, train_verifier
 
 __all__ = [
     "CALIBRATED_LANGUAGES",
