@@ -25,9 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.verifier.calibration import CALIBRATED_LANGUAGES, Basis, Typical, load_calibration
-from adapters.verifier.errors import BadVerifier, CeilingTooLow, StyleNotDistinct, TooFewTexts
 from adapters.verifier.features import BUCKETS, find_grams, measure_features, measure_passages
-from adapters.verifier.impostors import BLOCKS_OF_AUTHOR, Impostors, load_impostors, scale_features
+from adapters.verifier.impostors import (
+    BLOCKS_OF_AUTHOR,
+    BadVerifier,
+    CeilingTooLow,
+    Impostors,
+    StyleNotDistinct,
+    TooFewTexts,
+    load_impostors,
+    scale_features,
+)
 from core.sentences import sentence_spans
 
 # A place on the way from a floor to a ceiling, with an interval: no score is shown without both.
