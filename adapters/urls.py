@@ -2,16 +2,7 @@
 
 from django.urls import path
 
-from adapters.views import (
-    catalog,
-    comparison,
-    erasure,
-    evidence,
-    releases,
-    sharing,
-    style,
-    uploads,
-)
+from adapters.views import catalog, erasure, evidence, releases, sharing, style, uploads
 
 app_name = "adapters"
 
@@ -55,6 +46,6 @@ urlpatterns = [
     path("<slug:owner>/<slug:slug>/settings/", style.edit_tab, name="style_settings"),
     path("<slug:owner>/<slug:slug>/draft/", evidence.draft, name="check_draft"),
     path("<slug:owner>/<slug:slug>/blind-test/", evidence.guess, name="guess"),
-    path("<slug:owner>/<slug:slug>/compare/", comparison.compare, name="compare"),
-    path("<slug:owner>/<slug:slug>/compare/answers/", comparison.answers, name="compare_answers"),
+    path("<slug:owner>/<slug:slug>/compare/", releases.compare, name="compare"),
+    path("<slug:owner>/<slug:slug>/compare/answers/", releases.answers, name="compare_answers"),
 ]
