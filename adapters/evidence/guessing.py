@@ -9,7 +9,7 @@ from adapters.evidence.drafts import choose_evaluation
 from adapters.models import Evaluation, Style
 
 WORD = re.compile(r"\S+")
-LEAST_WORDS = 20  # of both texts: from fewer, nobody can tell
+GUESSABLE_WORDS = 20  # of both texts: from fewer, nobody can tell
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def find_guessable(style: Style) -> Evaluation | None:
 
 def list_rounds(evaluation: Evaluation, salt: str) -> list[GuessingRound]:
     """Return a round for each sample whose texts are long enough. Another salt shuffles the sides anew."""
-    samples = [one for one in evaluation.samples if _shorter(one["style"], one["writer"]) >= LEAST_WORDS]
+    samples = [one for one in evaluation.samples if _shorter(one["style"], one["writer"]) >= GUESSABLE_WORDS]
     rounds = []
     for number, sample in enumerate(samples, start=1):
         # Both are cut: an answer ends at its last token, so its length would give it away.

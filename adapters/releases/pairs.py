@@ -2,7 +2,7 @@
 
 from adapters.models import AdapterVersion, Status, Style
 
-type Pair = tuple[AdapterVersion, AdapterVersion]
+type VersionPair = tuple[AdapterVersion, AdapterVersion]
 
 
 def serving_versions(style: Style) -> list[AdapterVersion]:
@@ -12,7 +12,7 @@ def serving_versions(style: Style) -> list[AdapterVersion]:
 
 def choose_pair(
     style: Style, versions: list[AdapterVersion], *, first_number: str, second_number: str
-) -> Pair | None:
+) -> VersionPair | None:
     """Return the two of some versions that are named, else the live one and the newest other one."""
     by_number = {str(version.number): version for version in versions}
     first = by_number.get(first_number) or style.live_version

@@ -337,19 +337,19 @@ def _overtake(row: QuerySet[Style] | QuerySet[Engine], newer: int) -> None:
 def _read_sources(styles: list[Style]) -> Iterator[Source]:
     """Yield what each style and its versions have in the tables, and what they have no more."""
     versions = tables.read_versions(styles)
-    rows_of_styles = tables.rows_of_styles(styles, versions)
-    rows_of_versions = version_table.rows_of_styles(styles, versions)
+    style_rows = tables.rows_of_styles(styles, versions)
+    version_rows = version_table.rows_of_versions(styles, versions)
     gone: defaultdict[UUID, list[tuple[Table, str]]] = defaultdict(list)
     every = AdapterVersion.objects.filter(style__in=styles)
     for style_id, pk in every.values_list("style", "pk"):
-        if str(pk) not in rows_of_versions[style_id]:
+        if str(pk) not in version_rows[style_id]:
             gone[style_id].append(("version", str(pk)))
     for style in styles:
         rows: list[Row] = []
-        for version_id, row in rows_of_versions[style.pk].items():
+        for version_id, row in version_rows[style.pk].items():
             rows.append(("version", version_id, row))
-        if style.pk in rows_of_styles:
-            rows.append(("style", style.model_name, rows_of_styles[style.pk]))
+        if style.pk in style_rows:
+            rows.append(("style", style.model_name, style_rows[style.pk]))
         else:
             gone[style.pk].append(("style", style.model_name))
         yield Source(_source_of(style), style.generation, rows, gone[style.pk])

@@ -89,12 +89,11 @@ def write_libraries(libraries: dict[UUID, Library], generations: dict[UUID, int]
 # `max_cpu_loras`, and its `base_model`. `base` is the name under which it serves the product's base model
 # without a style, "" if it serves another one; `base_created` is when that was registered, in Unix seconds.
 
-type Rows = dict[str, str]  # engine name → row
 
 
-def rows_of_engines(engines: list[Engine]) -> Rows:
+def rows_of_engines(engines: list[Engine]) -> dict[str, str]:
     """Return the rows of those engines, read with their base models, that are in service."""
-    rows: Rows = {}
+    rows: dict[str, str] = {}
     for engine in engines:
         if not engine.is_gone:
             rows[engine.name] = json.dumps(_describe(engine))

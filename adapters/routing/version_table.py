@@ -14,8 +14,6 @@ from uuid import UUID
 from adapters.models import BaseModel, Placement, Style
 from adapters.routing.tables import Version
 
-type Rows = dict[str, str]  # version id → row
-
 
 class ServingEngine(NamedTuple):
     """An engine that has a version, and its name there."""
@@ -26,11 +24,11 @@ class ServingEngine(NamedTuple):
     is_draining: bool
 
 
-def rows_of_styles(styles: list[Style], versions: dict[UUID, list[Version]]) -> dict[UUID, Rows]:
+def rows_of_versions(styles: list[Style], versions: dict[UUID, list[Version]]) -> dict[UUID, dict[str, str]]:
     """Return style → the rows of its versions, of styles that were read with their owners; two queries."""
     places = _read_places([style.pk for style in styles])
     base_models = dict(BaseModel.objects.values_list("pk", "name"))
-    rows: dict[UUID, Rows] = {}
+    rows: dict[UUID, dict[str, str]] = {}
     for style in styles:
         rows[style.pk] = {}
         base_model = base_models[style.base_model_id]

@@ -28,7 +28,7 @@ from adapters.errors import (
 )
 from adapters.evidence import evidence_card_of, reads_texts
 from adapters.models import Share, Status, Style
-from adapters.quality import cards
+from adapters.quality.cards import style_card_of
 from adapters.releases import review
 from adapters.views.common import changes_styles, own_style, page_of, steps_context
 from adapters.views.releases import release_context
@@ -200,7 +200,7 @@ def _evidence_context(request: MemberRequest, style: Style) -> dict[str, Any]:
         card = evidence_card_of(live_version)
         return {
             "shown_version": live_version,
-            "probe": cards.style_card_of(live_version),
+            "probe": style_card_of(live_version),
             "evidence": card.for_others() if card else None,
         }
     is_measured = Q(probe__isnull=False) | Q(evaluations__isnull=False)
@@ -214,7 +214,7 @@ def _evidence_context(request: MemberRequest, style: Style) -> dict[str, Any]:
     return {
         "is_own": True,
         "shown_version": chosen,
-        "probe": cards.style_card_of(chosen),
+        "probe": style_card_of(chosen),
         "evidence": card if card is None or reads_texts(access_of(request), style) else card.without_texts(),
         "measured_numbers": list(measured) if len(measured) > 1 else [],
     }
