@@ -5,7 +5,14 @@
 
 from adapters.evidence.answers import is_loaded, prepare_answers
 from adapters.evidence.cards import EvidenceCard, EvidenceRow, card_of, evidence_card_of, percent_text
-from adapters.evidence.drafts import DraftCheck, check_draft, find_evaluation
+from adapters.evidence.drafts import (
+    DraftCheck,
+    GuessingRound,
+    check_draft,
+    find_evaluation,
+    find_guessable,
+    list_rounds,
+)
 from adapters.evidence.figures import (
     Briefs,
     Figures,
@@ -16,7 +23,6 @@ from adapters.evidence.figures import (
     VoiceUnknown,
     compare_briefs,
 )
-from adapters.evidence.guessing import GuessingRound, find_guessable, list_rounds
 from adapters.evidence.objects import EvaluationObject, present_evaluation, reads_texts
 from adapters.verifier import (
     CeilingTooLow,

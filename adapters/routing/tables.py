@@ -90,7 +90,6 @@ def write_libraries(libraries: dict[UUID, Library], generations: dict[UUID, int]
 # without a style, "" if it serves another one; `base_created` is when that was registered, in Unix seconds.
 
 
-
 def rows_of_engines(engines: list[Engine]) -> dict[str, str]:
     """Return the rows of those engines, read with their base models, that are in service."""
     rows: dict[str, str] = {}
