@@ -16,7 +16,7 @@ from adapters.evidence import EvidenceRow, card_of
 from adapters.models import AdapterVersion, Evaluation, EvaluationStatus, Probe, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.quality import screening
-from adapters.quality.cards import strength_word
+from adapters.quality.samples import strength_word
 from adapters.releases.review import pending_review
 
 MAX_TWINS = 3  # that are named

@@ -17,7 +17,7 @@ from adapters.errors import NoCanary, NoPair
 from adapters.evidence import check_draft
 from adapters.evidence.drafts import MOST_CHARACTERS
 from adapters.models import AdapterVersion, Release, Style
-from adapters.quality.cards import StyleCard, style_card_of
+from adapters.quality.samples import StyleCard, style_card_of
 from adapters.releases import canary_analysis, diff, pairs
 from adapters.releases.canary_analysis import CanaryComparison
 from core.rest.bodies import StrictSerializer, TextField, choice_query

@@ -21,7 +21,7 @@ from adapters.errors import NoCard, NoEvaluation
 from adapters.evidence import EvaluationObject, present_evaluation, reads_texts
 from adapters.models import AdapterVersion, Erasure, Evaluation, EvaluationStatus, Status
 from adapters.object_store import DOWNLOAD_VALID_S
-from adapters.quality.cards import StyleCard, facts_of, style_card_of
+from adapters.quality.samples import StyleCard, facts_of, style_card_of
 from adapters.uploads import conversions
 from adapters.uploads.upload_request import QUANTISATIONS, StyleDescription
 from core.rest.bodies import StrictSerializer, TextField, choice_query

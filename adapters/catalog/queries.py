@@ -16,7 +16,7 @@ from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.models.styles import is_public_now, is_reviewed_for, model_name_of
 from adapters.quality import samples
-from adapters.quality.cards import facts_of
+from adapters.quality.samples import facts_of
 from metering.price_book import prices_now, schedules_of
 from tenants.models import Tenant
 

@@ -28,7 +28,7 @@ from adapters.errors import (
 )
 from adapters.evidence import evidence_card_of, reads_texts
 from adapters.models import Share, Status, Style
-from adapters.quality.cards import style_card_of
+from adapters.quality.samples import style_card_of
 from adapters.releases import review
 from adapters.views.common import changes_styles, own_style, page_of, steps_context
 from adapters.views.releases import release_context
