@@ -18,7 +18,7 @@ from adapters.evidence import check_draft
 from adapters.evidence.drafts import MOST_CHARACTERS
 from adapters.models import AdapterVersion, Release, Style
 from adapters.quality.samples import StyleCard, style_card_of
-from adapters.releases import canary_analysis, diff, pairs
+from adapters.releases import canary_analysis, diff
 from adapters.releases.canary_analysis import CanaryComparison
 from core.rest.bodies import StrictSerializer, TextField, choice_query
 from core.rest.objects import MessageText, PersonField
@@ -292,15 +292,15 @@ def _canary_of(style: Style) -> CanaryComparison:
     return comparison
 
 
-def _choose_pair(style: Style, first_number: int | None, second_number: int | None) -> pairs.Pair:
+def _choose_pair(style: Style, first_number: int | None, second_number: int | None) -> diff.Pair:
     """Return the versions that are named, else the live one and the newest other one that serves.
 
     Raises VersionNotFound or NoPair.
     """
     named = {number: version_of(style, number) for number in (first_number, second_number) if number}
-    chosen = pairs.choose_pair(
+    chosen = diff.choose_pair(
         style,
-        [*named.values(), *pairs.serving_versions(style)],
+        [*named.values(), *diff.serving_versions(style)],
         first_number=str(first_number or ""),
         second_number=str(second_number or ""),
     )

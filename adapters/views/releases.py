@@ -15,7 +15,7 @@ from adapters import actions
 from adapters.errors import BadShare, PromptTooLong, TooManyPrompts
 from adapters.models import Status, Style
 from adapters.quality import samples
-from adapters.releases import aliases, canary_analysis, diff, pairs
+from adapters.releases import aliases, canary_analysis, diff
 from adapters.views.common import changes_styles, own_style, own_version, page_of
 from core.money import usd
 from core.pages import failures_shown
@@ -79,7 +79,7 @@ def _render_page(request: MemberRequest, style: Style, *, text: str, fault: str 
     limits = limits_of(request.tenant, timezone.now())
     context: dict[str, Any] = {
         "style": style,
-        "serving": pairs.serving_versions(style),
+        "serving": diff.serving_versions(style),
         "pairs": [{"prompt": prompt} for prompt in prompts],
         "written": text or "\n".join(prompts),
         "fault": fault,
@@ -98,10 +98,10 @@ def _own_style(request: MemberRequest, owner: str, slug: str) -> Style:
     return get_object_or_404(styles, owner=request.tenant, owner__slug=owner, slug=slug)
 
 
-def _chosen_pair(request: MemberRequest, style: Style) -> pairs.Pair | None:
-    return pairs.choose_pair(
+def _chosen_pair(request: MemberRequest, style: Style) -> diff.Pair | None:
+    return diff.choose_pair(
         style,
-        pairs.serving_versions(style),
+        diff.serving_versions(style),
         first_number=request.GET.get("a", ""),
         second_number=request.GET.get("b", ""),
     )
