@@ -22,7 +22,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, Engine, Status, Style
-from adapters.routing import tables, version_table
+from adapters.routing import tables
 from core import locks, valkey
 from metering.quota_sync.snapshot import (
     bump_generations,
@@ -338,7 +338,7 @@ def _read_sources(styles: list[Style]) -> Iterator[Source]:
     """Yield what each style and its versions have in the tables, and what they have no more."""
     versions = tables.read_versions(styles)
     style_rows = tables.rows_of_styles(styles, versions)
-    version_rows = version_table.rows_of_versions(styles, versions)
+    version_rows = tables.rows_of_versions(styles, versions)
     gone: defaultdict[UUID, list[tuple[Table, str]]] = defaultdict(list)
     every = AdapterVersion.objects.filter(style__in=styles)
     for style_id, pk in every.values_list("style", "pk"):

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.models import Engine, Style
-from adapters.routing import tables, version_table
+from adapters.routing import tables
 from inference.contract.route import BASE_NAME, NO_STYLE, Target, read_style
 from tenants.models import Tenant
 
@@ -24,7 +24,7 @@ def routes_of(tenant_id: UUID) -> dict[str, Route]:
     by_style = tables.rows_of_styles(styles, shown)
     rows = {style.model_name: by_style[style.pk] for style in styles if style.pk in by_style}
     versions: dict[str, str] = {}
-    for one in version_table.rows_of_versions(styles, shown).values():
+    for one in tables.rows_of_versions(styles, shown).values():
         versions |= one
     engines = tables.rows_of_engines(list(tables.with_base_models(Engine.objects.all())))
     slug = Tenant.objects.get(pk=tenant_id).slug

@@ -201,7 +201,7 @@ def write_style(name: str, row: dict[str, Any]) -> None:
 def version_row(
     name: str, version_id: str, *, version: int = 3, places: Sequence[dict] = (), **facts: object
 ) -> tuple[str, str]:
-    """A version's id and its row, as adapters/routing/version_table.py writes it."""
+    """A version's id and its row, as adapters/routing/tables.py writes it."""
     whole = {
         "style": STYLES[name], "name": name, "version": version, "version_id": version_id, "created": 0,
         "sha256": "ab" * 32, "base_model": "SmolLM2",
