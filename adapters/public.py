@@ -1,31 +1,28 @@
 """What other apps may use of this one. What the gateway needs is in `data_plane`."""
 
 from adapters.actions import cast_vote, choose_style, found_workspace, select_first_party_styles, try_styles
-from adapters.catalog.choices import (
+from adapters.catalog.home_styles import (
     StyleChoice,
     find_style_choices,
+    find_to_try,
+    list_answers,
     list_style_choices,
     name_default_style,
     name_example_model,
-)
-from adapters.catalog.export import list_exported
-from adapters.catalog.home_styles import (
-    find_to_try,
     newest_uploads,
+    public_styles,
     styles_in_use,
     styles_to_try,
 )
 from adapters.catalog.price_changes import set_price
-from adapters.catalog.priced import describe_styles, find_style
 from adapters.catalog.queries import ModelChoice, list_styles, model_choices
+from adapters.catalog.selection import list_exported
 from adapters.catalog.sharing import set_public
-from adapters.catalog.showcase import list_answers, public_styles
-from adapters.catalog.terms import Terms
+from adapters.catalog.terms import Terms, describe_styles, find_style
 from adapters.engines.base_writer import count_base_parameters, write_with_base
-from adapters.engines.own_limits import diagnose_engines
-from adapters.engines.readiness import engine_readiness
+from adapters.engines.readiness import diagnose_engines, engine_readiness
 from adapters.enqueue import enqueue, enqueue_advance
-from adapters.erasure.workspaces import describe_styles_erasure, erase_some_styles, report_styles_erasure
+from adapters.erasure.workflow import describe_styles_erasure, erase_some_styles, report_styles_erasure
 from adapters.errors import RoundNotFound
 from adapters.placement.history import take_samples as take_engine_samples
 from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines

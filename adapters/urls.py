@@ -2,16 +2,7 @@
 
 from django.urls import path
 
-from adapters.views import (
-    catalog,
-    comparison,
-    erasure,
-    evidence,
-    releases,
-    sharing,
-    style,
-    uploads,
-)
+from adapters.views import catalog, erasure, evidence, releases, style, uploads
 
 app_name = "adapters"
 
@@ -36,13 +27,13 @@ urlpatterns = [
     path("versions/<uuid:version_id>/evidence/", evidence.show_live, name="evidence"),
     path("deleted/", erasure.deleted, name="deleted"),
     path("<uuid:style_id>/delete/", erasure.delete_style, name="delete_style"),
-    path("<uuid:style_id>/about/", sharing.describe, name="describe"),
-    path("<uuid:style_id>/catalogue/<slug:action>/", sharing.offer, name="offer"),
-    path("<uuid:style_id>/price/", sharing.ask_price, name="ask_price"),
-    path("<uuid:style_id>/price/withdraw/", sharing.withdraw_price, name="withdraw_price"),
-    path("<uuid:style_id>/share/", sharing.share, name="share"),
-    path("<uuid:style_id>/leave/", sharing.leave, name="leave"),
-    path("shares/<int:share_id>/<slug:action>/", sharing.change_share, name="change_share"),
+    path("<uuid:style_id>/about/", style.describe, name="describe"),
+    path("<uuid:style_id>/catalogue/<slug:action>/", style.offer, name="offer"),
+    path("<uuid:style_id>/price/", style.ask_price, name="ask_price"),
+    path("<uuid:style_id>/price/withdraw/", style.withdraw_price, name="withdraw_price"),
+    path("<uuid:style_id>/share/", style.share, name="share"),
+    path("<uuid:style_id>/leave/", style.leave, name="leave"),
+    path("shares/<int:share_id>/<slug:action>/", style.change_share, name="change_share"),
     path("<uuid:style_id>/favourite/", catalog.like, name="like"),
     path("<uuid:style_id>/unfavourite/", catalog.unlike, name="unlike"),
     path("<uuid:style_id>/select/", catalog.select, name="select"),
@@ -55,6 +46,6 @@ urlpatterns = [
     path("<slug:owner>/<slug:slug>/settings/", style.edit_tab, name="style_settings"),
     path("<slug:owner>/<slug:slug>/draft/", evidence.draft, name="check_draft"),
     path("<slug:owner>/<slug:slug>/blind-test/", evidence.guess, name="guess"),
-    path("<slug:owner>/<slug:slug>/compare/", comparison.compare, name="compare"),
-    path("<slug:owner>/<slug:slug>/compare/answers/", comparison.answers, name="compare_answers"),
+    path("<slug:owner>/<slug:slug>/compare/", releases.compare, name="compare"),
+    path("<slug:owner>/<slug:slug>/compare/answers/", releases.answers, name="compare_answers"),
 ]

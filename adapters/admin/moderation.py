@@ -10,13 +10,13 @@ from uuid import UUID
 
 from django.db.models.functions import Lower
 
-from adapters.catalog import copies, sharing, terms
-from adapters.catalog.copies import Copied
+from adapters.catalog import sharing, terms
+from adapters.catalog.sharing import Copied
 from adapters.evidence import EvidenceRow, card_of
 from adapters.models import AdapterVersion, Evaluation, EvaluationStatus, Probe, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.quality import screening
-from adapters.quality.cards import strength_word
+from adapters.quality.samples import strength_word
 from adapters.releases.review import pending_review
 
 MAX_TWINS = 3  # that are named
@@ -78,7 +78,7 @@ def read_queue() -> dict[str, Any]:
         _read_evidence(live),
         sharing.count_audiences(shown),
         _find_twins(shown),
-        copies.find_copied(shown),
+        sharing.find_copied(shown),
     )
     waiting = [_describe(style, known, after) for style, after in zip_longest(shown, shown[1:])]
     return {"waiting": waiting, "more": total - len(waiting)}

@@ -1,8 +1,5 @@
 """Styles, who may use them, and which of their versions answered when."""
 
-# mypy: disallow-subclassing-any=False
-# (unfold has no types)
-
 from typing import Any
 
 from django import forms
@@ -15,17 +12,102 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.forms import ActionForm
 
+from adapters import enqueue
 from adapters.admin import moderation
 from adapters.admin.rows import ReadOnly, Undeletable
-from adapters.catalog import sharing, suspension, terms
-from adapters.models import AdapterVersion, Release, Share, Style
+from adapters.catalog import price_changes, sharing, terms
+from adapters.models import AdapterVersion, Placement, PriceChange, Release, Share, Style
 from adapters.models.styles import REVIEWED_WORDS
+from adapters.placement import transitions
 from adapters.releases import review
 from adapters.routing import publisher
-from core.console import ListAdmin, OperatorAdmin, operator_action
+from core.console import ListAdmin, OperatorAdmin, operator_action, state_column
+from core.grammar import mark_code
+
+# Versions: their findings, their history, and where they are placed.
+
+# mypy: disallow-subclassing-any=False
+# (unfold has no types)
+
+
+class PlacementInline(ReadOnly, TabularInline):
+    model = Placement
+    fields = ["engine", "is_desired", "loaded_at", "loaded_as", "loads", "note"]
+    readonly_fields = fields
+    extra = 0
+
+
+@admin.register(AdapterVersion)
+class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
+    list_display = ["__str__", "state", "rank", "size_bytes", "note", "created_at"]
+    list_filter = ["status"]
+    list_select_related = ["style__owner"]
+    search_fields = ["style__slug", "style__owner__slug", "=sha256"]
+    ordering = ["-created_at"]
+    fields = [
+        *("style", "number", "status", "note", "failure", "report", "rank", "alpha", "target_modules"),
+        *("size_bytes", "stored_bytes", "sha256", "config_sha256", "files", "created_by", "created_at"),
+        *("handed_in_at", "approved_at", "life"),
+    ]
+    readonly_fields = fields
+    inlines = [PlacementInline]
+    actions = ["approve", "retry", "retire"]
+    state = state_column("status", soon=["failed"])
+
+    @admin.display(description="findings")
+    def report(self, version: AdapterVersion) -> SafeString | str:
+        rows = []
+        for finding in version.findings:
+            rows.append((finding.code, mark_code(finding.sentence), mark_code(finding.fix)))
+        items = format_html_join("", "<li><code>{}</code> {} <em>{}</em></li>", rows)
+        return format_html("<ol>{}</ol>", items) if items else "none"
+
+    @admin.display(description="history")
+    def life(self, version: AdapterVersion) -> SafeString:
+        steps = version.history.all()
+        rows = [(f"{step.at:%Y-%m-%d %H:%M:%S}", step.get_status_display()) for step in steps]
+        return format_html_join("", "<div>{} {}</div>", rows)
+
+    @operator_action(
+        "Approve",
+        effect="For a public style, other workspaces can use the version by its number, and get it when it "
+        "is live or a canary.",
+        done="Approved",
+        permissions=["steer"],
+    )
+    def approve(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
+        sharing.approve_version(version)
+
+    @operator_action(
+        "Retry loading",
+        effect="Failed versions are sent to an engine again. Other versions don't change.",
+        done="Retrying",
+        permissions=["steer"],
+    )
+    def retry(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
+        transitions.retry_version(version)
+        enqueue.enqueue_advance(version.pk)
+
+    @operator_action(
+        "Retire permanently",
+        effect="The version can no longer be used. If it is live, the style rolls back to the previous "
+        "version.",
+        done="Retired",
+        permissions=["steer"],
+        is_danger=True,
+    )
+    def retire(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
+        transitions.retire_version(version)
+
+
+# mypy: disallow-subclassing-any=False
+# (unfold has no types)
+
 
 EDITABLE = ("name", "author", "description", "licence", "sample_prompt", "sample", "is_public", "retired_at")
 
@@ -182,7 +264,7 @@ class StyleAdmin(Undeletable, OperatorAdmin):
         is_danger=True,
     )
     def suspend(self, request: HttpRequest, style: Style, reason: str) -> None:
-        suspension.suspend_style(style, reason=reason)
+        sharing.suspend_style(style, reason=reason)
 
     @operator_action(
         "Lift suspension",
@@ -192,7 +274,7 @@ class StyleAdmin(Undeletable, OperatorAdmin):
         permissions=["change"],
     )
     def lift_suspension(self, request: HttpRequest, style: Style, reason: str) -> None:
-        suspension.lift_suspension(style)
+        sharing.lift_suspension(style)
 
 
 @admin.register(Release)
@@ -226,3 +308,58 @@ class ShareAdmin(ReadOnly, OperatorAdmin):
     )
     def end_now(self, request: HttpRequest, share: Share, reason: str) -> None:
         sharing.end_share(share)
+
+
+# Prices that owners of public styles ask for: operators agree or decline.
+
+# mypy: disallow-subclassing-any=False
+# (unfold has no types)
+
+
+@admin.register(PriceChange)
+class PriceChangeAdmin(ReadOnly, OperatorAdmin):
+    list_display = ["style", "shown_state", "asks_for", "first_day", "effective_from", "asked_at"]
+    list_filter = ["state"]
+    list_select_related = ["style__owner"]
+    search_fields = ["style__slug", "style__owner__slug"]
+    fields = [
+        *("style", "state", "costs_now", "asks_for", "first_day", "effective_from", "announced_at"),
+        *("reason", "asked_at", "changed_at"),
+    ]
+    readonly_fields = fields
+    action_form = SeenForm
+    actions = ["agree", "decline"]
+    shown_state = state_column("state", soon=["waiting"])
+
+    @admin.display(description="requested")
+    def asks_for(self, change: PriceChange) -> str:
+        return terms.summarize_terms(price_changes.terms_of(change)) or "standard price, no share"
+
+    @admin.display(description="current price")
+    def costs_now(self, change: PriceChange) -> str:
+        prices = terms.prices_of(change.style)
+        now = prices[0] if prices else {"author_percent": 0}
+        amounts = "standard price"
+        if "input" in now:
+            amounts = f"{now['input']} / {now['cached_input']} / {now['output']} per million tokens"
+        return f"{amounts}, {now['author_percent']}% to the author"
+
+    @operator_action(
+        "Agree",
+        effect="The price takes effect on the requested date, or in a week if that is later. Workspaces "
+        "that selected the style are notified within a minute.",
+        done="Approved",
+        permissions=["steer"],
+    )
+    def agree(self, request: HttpRequest, change: PriceChange, reason: str) -> None:
+        price_changes.agree_price(change, parse_datetime(request.POST.get("seen_at", "")))
+
+    @operator_action(
+        "Decline",
+        effect="The style keeps its current price.",
+        done="Declined",
+        permissions=["steer"],
+        reader="; visible to the owner",
+    )
+    def decline(self, request: HttpRequest, change: PriceChange, reason: str) -> None:
+        price_changes.decline_price(change, reason)

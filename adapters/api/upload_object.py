@@ -9,7 +9,7 @@ from rest_framework import serializers
 from adapters import object_store
 from adapters.models import AdapterVersion, Status
 from adapters.object_store import StoredPart, Upload
-from adapters.uploads import progress
+from adapters.uploads import sessions
 from adapters.uploads.parts import PartUrl, count_parts
 from adapters.uploads.sessions import ABANDONED_AFTER
 from core.rest.objects import MessageText
@@ -27,10 +27,10 @@ class SentFile:
     urls: Sequence[PartUrl] = ()
 
 
-class StepObject(serializers.Serializer[progress.Step]):
+class StepObject(serializers.Serializer[sessions.Step]):
     """One of the five steps in a version's lifecycle."""
 
-    name = serializers.ChoiceField(progress.STEP_NAMES, initial="uploaded")
+    name = serializers.ChoiceField(sessions.STEP_NAMES, initial="uploaded")
     label = serializers.CharField(initial="Uploaded")  # type: ignore[assignment]
     state = serializers.ChoiceField(STEP_STATES, initial="next")
     at = serializers.DateTimeField(allow_null=True)
@@ -186,7 +186,7 @@ def present_upload(version: AdapterVersion, sent: Mapping[str, SentFile] | None 
     data = {
         "version": version,
         "method": "multipart" if version.multipart else "post",
-        "steps": progress.steps_of(version, history),
+        "steps": sessions.steps_of(version, history),
         "files": files,
         "urls_valid_s": object_store.url_valid_s(largest_part),
         "abandoned_at": version.created_at + ABANDONED_AFTER,

@@ -3,9 +3,8 @@
 from django.urls import register_converter
 
 from adapters.api.addresses import StyleConverter
-from adapters.api.drafts import DraftViewSet
 from adapters.api.erasures import ErasureViewSet
-from adapters.api.releases import ComparisonViewSet, ReleaseViewSet
+from adapters.api.releases import ComparisonViewSet, DraftViewSet, ReleaseViewSet
 from adapters.api.sharing import PriceViewSet, ShareViewSet
 from adapters.api.styles import StyleViewSet
 from adapters.api.uploads import UploadViewSet

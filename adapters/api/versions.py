@@ -21,8 +21,7 @@ from adapters.errors import NoCard, NoEvaluation
 from adapters.evidence import EvaluationObject, present_evaluation, reads_texts
 from adapters.models import AdapterVersion, Erasure, Evaluation, EvaluationStatus, Status
 from adapters.object_store import DOWNLOAD_VALID_S
-from adapters.quality import cards
-from adapters.quality.cards import StyleCard
+from adapters.quality.samples import StyleCard, facts_of, style_card_of
 from adapters.uploads import conversions
 from adapters.uploads.upload_request import QUANTISATIONS, StyleDescription
 from core.rest.bodies import StrictSerializer, TextField, choice_query
@@ -118,7 +117,7 @@ class VersionObject(serializers.Serializer[Any]):
 
     def get_effects(self, version: AdapterVersion) -> list[str]:
         """Return what its probe found, in words."""
-        return cards.facts_of(version)
+        return facts_of(version)
 
     def get_erasure(self, version: AdapterVersion) -> str | None:
         """Return the id of its erasure."""
@@ -348,7 +347,7 @@ class VersionViewSet(StyleApiViewSet):
     def card(self, version: AdapterVersion) -> StyleCard:
         """Return a version's style card: any version of your own styles, the live version of others."""
         # Others see the first samples only, as on the page: the rest answers prompts of the owner's own.
-        card = cards.style_card_of(version, has_all_samples=self._is_own(version))
+        card = style_card_of(version, has_all_samples=self._is_own(version))
         if card is None:
             raise NoCard(number=version.number)
         return card

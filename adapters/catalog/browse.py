@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from adapters.catalog import favourites, queries
+from adapters.catalog import queries, selection
 from adapters.catalog.queries import Card, Kind
 from adapters.catalog.style_fields import LANGUAGES, TAG
 from adapters.models import Selection, Style
@@ -73,7 +73,7 @@ class StylePage:
 
     cards: list[Card]
     next_after: str  # "" at the end
-    favourites: set[UUID] = field(default_factory=set)
+    selection: set[UUID] = field(default_factory=set)
 
 
 def browse(tenant: Tenant, user: User, query: BrowseQuery) -> StylePage:
@@ -89,7 +89,7 @@ def browse(tenant: Tenant, user: User, query: BrowseQuery) -> StylePage:
     rows = list(_ordered(tenant, page, query.order))
     shown = rows[:PAGE_SIZE]
     next_after = _cursor_of(shown[-1], query.order) if len(rows) > PAGE_SIZE else ""
-    liked = favourites.favourites_among(user, [style.pk for style in shown])
+    liked = selection.favourites_among(user, [style.pk for style in shown])
     return StylePage(queries.cards_of(tenant, shown), next_after, liked)
 
 

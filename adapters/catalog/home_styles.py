@@ -8,7 +8,9 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from adapters.models import AdapterVersion, Status, Style
+from adapters.catalog import queries
+from adapters.models import AdapterVersion, Probe, Status, Style
+from adapters.models.styles import is_reviewed_for
 from tenants.models import Tenant
 
 HEARD_AT_ONCE = 3
@@ -106,3 +108,89 @@ def newest_uploads(tenant: Tenant) -> list[NewestUpload]:
             ),
         )
     return list(newest.values())
+
+
+# The styles that a key can be limited to, and the one that pages and examples begin with.
+
+type StyleChoice = tuple[UUID, str, str]  # id, name, model name
+
+SHOWN_STYLES = 300  # of which a page lets people choose
+BASE_MODEL_NAME = "base"  # what every key that is not limited to styles may name
+
+
+def name_example_model(tenant: Tenant, style_ids: Collection[UUID] | None) -> str:
+    """Return what an example names in `model=`: a style that answers, else the base model.
+
+    `style_ids`: those that the key is limited to. If none of these answers yet, it is still one of them.
+    """
+    among = style_ids or None
+    model = name_answering_style(tenant, among)
+    if model:
+        return model
+    limited_to = find_style_choices(tenant, among) if among else []
+    return limited_to[0][2] if limited_to else BASE_MODEL_NAME
+
+
+def name_default_style(tenant: Tenant) -> str | None:
+    """Return the model name of the style that a tenant's pages begin with, if it can use it still."""
+    if tenant.default_style is None:
+        return None
+    found = find_style_choices(tenant, [tenant.default_style])
+    return found[0][2] if found else None
+
+
+def list_style_choices(tenant: Tenant, *, besides: Collection[UUID] = ()) -> list[StyleChoice]:
+    """Return the styles that a page offers: the first by name, and `besides` some that are chosen already."""
+    shown = queries.style_choices(tenant, None, SHOWN_STYLES)
+    known = {style_id for style_id, _, _ in shown}
+    missing = set(besides) - known
+    return shown + find_style_choices(tenant, missing) if missing else shown
+
+
+def find_style_choices(tenant: Tenant, style_ids: Collection[UUID]) -> list[StyleChoice]:
+    """Return those of some styles that a tenant may name in `model=`."""
+    return queries.style_choices(tenant, style_ids, None)
+
+
+# What the front page shows to strangers: a few public styles, and what each answered to the same prompts.
+
+MOST_STYLES = 3
+MOST_PROMPTS = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a style answered; `style` is None for the base model."""
+
+    style: Style | None
+    text: str
+
+
+@dataclass(frozen=True)
+class PromptAnswers:
+    """A prompt, and the answers of the base model and of each style."""
+
+    prompt: str
+    answers: list[Answer]
+
+
+def public_styles() -> list[Style]:
+    """Return a few public styles with a sample, as strangers see them."""
+    reviewed = is_reviewed_for(None)
+    with_sample = reviewed & ~Q(approved_sample="") | ~reviewed & ~Q(sample="")
+    public = Style.objects.answering(None).filter(with_sample, is_public=True)
+    shown = public.select_related("owner", "live_version", "approved_version").order_by("created_at")
+    return [style.show_to(None) for style in shown[:MOST_STYLES]]
+
+
+def list_answers(styles: list[Style]) -> list[PromptAnswers]:
+    """Return what some styles answered when they were probed, to the prompts that all have. One query."""
+    versions = {style.live_version_id: style for style in styles}
+    probes = Probe.objects.filter(version__in=versions).values_list("version", "samples")
+    answers: dict[str, list[Answer]] = {}
+    for version_id, samples in probes:
+        for sample in samples:
+            base = [Answer(None, sample["base"])]
+            answers.setdefault(sample["prompt"], base).append(Answer(versions[version_id], sample["style"]))
+    complete = [PromptAnswers(prompt, given) for prompt, given in answers.items() if len(given) > len(styles)]
+    return complete[:MOST_PROMPTS]

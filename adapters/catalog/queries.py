@@ -15,7 +15,8 @@ from adapters.catalog.style_fields import LANGUAGES
 from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.models.styles import is_public_now, is_reviewed_for, model_name_of
-from adapters.quality import cards, samples
+from adapters.quality import samples
+from adapters.quality.samples import facts_of
 from metering.price_book import prices_now, schedules_of
 from tenants.models import Tenant
 
@@ -297,7 +298,7 @@ def _card(
         ends_at=None if is_own else _ends_at(style, shares),
         live_version=style.live_version,
         newest_version=newest,
-        effects=cards.facts_of(style.live_version),
+        effects=facts_of(style.live_version),
         temperature=style.default_temperature,
         top_p=style.default_top_p,
         suspended_at=style.suspended_at,

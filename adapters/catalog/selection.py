@@ -1,16 +1,70 @@
 """A tenant's library: the styles of others that it selects, and the words of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from adapters.catalog.style_fields import SAMPLING, edit_faults
-from adapters.errors import StyleNotFound, StyleRefused
-from adapters.models import Selection, Style
+from adapters.errors import StyleNotFound, StyleRefused, TooManyFavourites
+from adapters.models import AdapterVersion, Favourite, Selection, Style
 from adapters.routing import publisher
-from tenants.models import Tenant
+from tenants.export import Table as ExportTable
+from tenants.export import make_table as make_export_table
+from tenants.models import Tenant, User
+
+# Favourites: styles that one person keeps in sight. What a workspace selects is another matter.
+
+MOST_FAVOURITES = 500
+
+
+def add_favourite(user: User, style: Style) -> None:
+    """Keep a style in sight for a person. Doing it twice does nothing. Raises TooManyFavourites."""
+    with transaction.atomic():
+        # Locked, so that two tabs together keep the limit.
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        others = Favourite.objects.filter(user=user).exclude(style=style)
+        if others.count() >= MOST_FAVOURITES:
+            raise TooManyFavourites(most=MOST_FAVOURITES)
+        Favourite.objects.get_or_create(user=user, style=style)
+
+
+def drop_favourite(user: User, style_id: UUID) -> None:
+    """Take a style off a person's favourites. Doing it twice does nothing."""
+    Favourite.objects.filter(user=user, style=style_id).delete()
+
+
+def favourites_among(user: User, style_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of some styles that are a person's favourites."""
+    found = Favourite.objects.filter(user=user, style__in=style_ids)
+    return set(found.values_list("style", flat=True))
+
+
+# What a workspace can be handed of its styles: a row a version.
+
+EXPORTED_COLUMNS = (
+    "style__slug",
+    "style__name",
+    "style__description",
+    "style__author",
+    "style__licence",
+    "style__is_public",
+    "number",
+    "status",
+    "rank",
+    "size_bytes",
+    "sha256",
+    "created_at",
+    "files_gone_at",
+)
+
+
+def list_exported(tenant: Tenant) -> list[ExportTable]:
+    """Return the versions of a workspace's own styles."""
+    versions = AdapterVersion.objects.filter(style__owner=tenant).order_by("style__slug", "number")
+    return [make_export_table("styles", versions, *EXPORTED_COLUMNS)]
 
 
 def select_style(tenant: Tenant, style: Style) -> None:

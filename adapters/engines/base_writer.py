@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from django.conf import settings
 
 from adapters.engines.capacity import Layers
-from adapters.engines.completions import Completion, complete_all
+from adapters.engines.client import Completion, complete_all
 from adapters.errors import EngineUnavailable
 from adapters.models import BaseModel, Engine
 from adapters.validation import BaseShape

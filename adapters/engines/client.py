@@ -5,18 +5,59 @@ An engine forgets every adapter when it restarts.
 
 import json
 import re
+import socket
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
 from django.conf import settings
 from django.utils.translation import gettext_noop as _
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import NewConnectionError
 
-from adapters.engines.connections import UNIX, open_pool
 from adapters.errors import EngineRefused, EngineUnavailable
 from adapters.models import Engine
 from core.messages import Message, MessageCode
+
+# A pool of connections to an engine: at a host and port, or at a Unix domain socket of this machine.
+
+UNIX = "unix"
+
+
+def open_pool(url: str, *, timeout_s: float) -> HTTPConnectionPool:
+    """Return a pool for `http://host:port`, `https://…` or `unix:///run/engine.sock`. It never retries."""
+    parts = urlsplit(url)
+    if parts.scheme == UNIX:
+        return _SocketPool("localhost", retries=False, timeout=timeout_s, socket_path=parts.path)
+    return urllib3.connection_from_url(url, retries=False, timeout=timeout_s)
+
+
+class _SocketConnection(HTTPConnection):
+    """A connection to a path; the host is only what the `host` header says."""
+
+    def __init__(self, host: str, *, socket_path: str, **options: Any) -> None:
+        super().__init__(host, **options)
+        self._socket_path = socket_path
+
+    def _new_conn(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(float(self.timeout) if self.timeout else None)
+            connection.connect(self._socket_path)
+        except OSError as error:
+            connection.close()
+            raise NewConnectionError(self, f"{self._socket_path}: {error}") from error
+        return connection
+
+
+class _SocketPool(HTTPConnectionPool):
+    ConnectionCls = _SocketConnection
+
 
 QUERY_TIMEOUT_S = 10
 LOAD_TIMEOUT_S = 180  # also of completions: a cluster loads an adapter for the first one
@@ -250,3 +291,39 @@ def _error_message(text: str) -> str:
         return str(json.loads(text)["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return text
+
+
+# Many completions from one engine, for the product itself. They give way to tenants' requests.
+
+CONCURRENT_REQUESTS = 8
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A model, by its name on the engine, and a prompt. A seed draws at temperature 1."""
+
+    name: str
+    prompt: str
+    max_tokens: int
+    seed: int | None = None
+
+
+def complete_all(
+    engine: Engine, completions: Sequence[Completion], *, is_refusal_empty: bool = False
+) -> list[str]:
+    """Return the answers, in order. `is_refusal_empty`: "" for a prompt that a healthy engine refuses.
+
+    The engine must be loaded with its base model: a row that a thread loads keeps a connection. Raises
+    EngineUnavailable.
+    """
+
+    def complete(one: Completion) -> str:
+        try:
+            return complete(engine, one.name, one.prompt, tokens=one.max_tokens, seed=one.seed)
+        except EngineUnavailable:
+            if is_refusal_empty and is_healthy(engine):
+                return ""
+            raise
+
+    with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
+        return list(pool.map(complete, completions))

@@ -6,7 +6,10 @@ each engine (see engine_purge.py) → finished. The row of the version stays: th
 Rows are the queue. Each step looks at the present state and notes what it waits for; it may be repeated.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import redis
@@ -18,6 +21,7 @@ from django.utils.translation import gettext_noop as _
 
 from adapters import object_store
 from adapters.catalog import sharing
+from adapters.erasure.report import STAYS, erasure_reports
 from adapters.errors import NeverServed, StillUsed
 from adapters.models import (
     AdapterVersion,
@@ -27,6 +31,8 @@ from adapters.models import (
     Evaluation,
     Placement,
     Probe,
+    Selection,
+    Share,
     Status,
     Style,
 )
@@ -40,7 +46,7 @@ from core.errors import Unavailable
 from core.messages import Message, MessageCode
 from events.models import EventType
 from events.outbox import record_event
-from tenants.models import User
+from tenants.models import Tenant, User
 
 # A presigned form can't be called back: when the longest one has expired, the storage is emptied once more.
 FORM_VALID_FOR = timedelta(seconds=object_store.form_valid_s(ARCHIVE_LIMIT) + 300)
@@ -257,3 +263,56 @@ def _mark_step(erasure: Erasure, step: str) -> bool:
 
 def _record_wait(erasure: Erasure, note: Message) -> None:
     Erasure.objects.filter(pk=erasure.pk).exclude(note=note).update(note=note)
+
+
+# Erase the styles of a deleted workspace, some at a time. It goes on after any restart.
+
+BATCH_SIZE = 20  # styles at once of one workspace: the sweep comes again in seconds
+SHOWN = 200
+
+
+@dataclass(frozen=True)
+class StylesErasure:
+    """How far the styles of a workspace are erased. A style waits until that of its versions begins."""
+
+    waiting_styles: int
+    done_count: int
+    total_count: int
+    erasures: Sequence[Erasure]  # the unfinished ones first, SHOWN at most
+
+
+def erase_some_styles(tenant: Tenant) -> bool:
+    """Begin to erase the next styles of a workspace; return whether all of them are erased."""
+    Selection.objects.filter(tenant=tenant).delete()
+    Share.objects.filter(tenant=tenant).delete()
+    for style in _open_styles(tenant).order_by("pk")[:BATCH_SIZE]:
+        erase_style(style, None, at_once=True)
+    is_open = _open_styles(tenant).exists()
+    return not is_open and not _erasures(tenant).filter(finished_at=None).exists()
+
+
+def describe_styles_erasure(tenant: Tenant) -> StylesErasure:
+    """Return how far the erasure of a workspace's styles is."""
+    erasures = _erasures(tenant)
+    total = erasures.count()
+    return StylesErasure(
+        waiting_styles=_open_styles(tenant).count(),
+        done_count=total - erasures.filter(finished_at=None).count(),
+        total_count=total,
+        erasures=list(erasures.order_by("finished_at", "-requested_at")[:SHOWN]),
+    )
+
+
+def report_styles_erasure(tenant: Tenant) -> dict[str, Any]:
+    """Return every version's proof for JSON, and what stays of a version."""
+    reports = erasure_reports(list(_erasures(tenant).order_by("requested_at")))
+    return {"stays": STAYS, "versions": [report.data() for report in reports]}
+
+
+def _open_styles(tenant: Tenant) -> QuerySet[Style]:
+    """Return the styles whose erasure has not begun."""
+    return Style.objects.filter(owner=tenant, retired_at=None)
+
+
+def _erasures(tenant: Tenant) -> QuerySet[Erasure]:
+    return Erasure.objects.filter(version__style__owner=tenant).select_related("version__style__owner")

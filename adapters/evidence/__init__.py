@@ -4,11 +4,25 @@
 """
 
 from adapters.evidence.answers import is_loaded, prepare_answers
-from adapters.evidence.briefs import compare_briefs
 from adapters.evidence.cards import EvidenceCard, EvidenceRow, card_of, evidence_card_of, percent_text
-from adapters.evidence.drafts import DraftCheck, check_draft, find_evaluation
-from adapters.evidence.figures import Briefs, Figures, Interval, Learned, Repeats, Voice, VoiceUnknown
-from adapters.evidence.guessing import GuessingRound, find_guessable, list_rounds
+from adapters.evidence.drafts import (
+    DraftCheck,
+    GuessingRound,
+    check_draft,
+    find_evaluation,
+    find_guessable,
+    list_rounds,
+)
+from adapters.evidence.figures import (
+    Briefs,
+    Figures,
+    Interval,
+    Learned,
+    Repeats,
+    Voice,
+    VoiceUnknown,
+    compare_briefs,
+)
 from adapters.evidence.objects import EvaluationObject, present_evaluation, reads_texts
 from adapters.verifier import (
     CeilingTooLow,

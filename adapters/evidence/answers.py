@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from adapters.engines.completions import Completion, complete_all
+from adapters.engines.client import Completion, complete_all
 from adapters.errors import EngineUnavailable
 from adapters.models import AdapterVersion, Placement
 from adapters.placement import planner

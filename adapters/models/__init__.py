@@ -1,7 +1,5 @@
-from adapters.models.engine_samples import EngineSample
-from adapters.models.engines import BaseModel, Engine, Placement
-from adapters.models.erasures import EngineErasure, Erasure
-from adapters.models.evaluations import Evaluation, EvaluationStatus
+from adapters.models.engines import BaseModel, Engine, EngineSample, Placement
+from adapters.models.evaluations import BaseReading, BlindVote, Evaluation, EvaluationStatus, Probe
 from adapters.models.notes import (
     EvaluationFailure,
     EvaluationNote,
@@ -10,11 +8,8 @@ from adapters.models.notes import (
     ShareRefusal,
     UploadNote,
 )
-from adapters.models.price_changes import PriceChange
-from adapters.models.probes import BaseReading, Probe
-from adapters.models.styles import Favourite, Release, Selection, Share, Style
-from adapters.models.versions import AdapterVersion, Status, VersionStep
-from adapters.models.votes import BlindVote
+from adapters.models.styles import Favourite, PriceChange, Release, Selection, Share, Style
+from adapters.models.versions import AdapterVersion, EngineErasure, Erasure, Status, VersionStep
 
 __all__ = [
     "AdapterVersion",

@@ -4,23 +4,20 @@ Browsers post to `uploads/<version>/`, or send parts there. What is checked and 
 under `adapters/<version>/`, so that a presigned POST that is still valid changes nothing.
 """
 
-from adapters.object_store.client import POSTED, SEALED, sealed_key, upload_key
-from adapters.object_store.doctor import check_storage, put_as_browser, refused_origin
-from adapters.object_store.multipart import (
-    MAX_PARTS,
-    PART_BYTES,
-    OpenUpload,
-    StoredPart,
-    abort_parts,
-    begin_parts,
-    complete_parts,
-    list_parts,
-    open_uploads,
-    part_bytes_for,
-    presign_part,
-    url_valid_s,
+from adapters.object_store.client import (
+    POSTED,
+    SEALED,
+    StoredObject,
+    check_storage,
+    list_objects,
+    put_as_browser,
+    put_object,
+    read_object,
+    refused_origin,
+    sealed_key,
+    upload_key,
+    write_object,
 )
-from adapters.object_store.objects import StoredObject, list_objects, put_object, read_object, write_object
 from adapters.object_store.pruning import (
     abort_old_parts,
     discard_all,
@@ -44,12 +41,24 @@ from adapters.object_store.sealed_files import (
     write,
 )
 from adapters.object_store.uploads import (
+    MAX_PARTS,
+    PART_BYTES,
+    OpenUpload,
+    StoredPart,
     Upload,
+    abort_parts,
+    begin_parts,
+    complete_parts,
     form_valid_s,
+    list_parts,
+    open_uploads,
+    part_bytes_for,
     presign,
+    presign_part,
     presign_post,
     stored_bytes,
     uploaded_size,
+    url_valid_s,
 )
 
 __all__ = [

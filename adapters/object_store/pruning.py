@@ -15,12 +15,12 @@ from adapters.object_store.client import (
     delete_keys,
     head,
     list_keys,
+    list_objects,
     reach_storage,
     sealed_key,
     upload_key,
 )
-from adapters.object_store.multipart import LIST_LIMIT, list_open_uploads
-from adapters.object_store.objects import list_objects
+from adapters.object_store.uploads import LIST_LIMIT, list_open_uploads
 
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import LifecycleRuleTypeDef, MultipartUploadTypeDef

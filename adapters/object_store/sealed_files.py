@@ -11,8 +11,14 @@ from uuid import UUID
 from django.conf import settings
 
 from adapters.errors import DiskUnavailable, NotStored, NotTheCheckedFile
-from adapters.object_store.client import head, presigning_client, reach_storage, sealed_key, upload_key
-from adapters.object_store.objects import write_object
+from adapters.object_store.client import (
+    head,
+    presigning_client,
+    reach_storage,
+    sealed_key,
+    upload_key,
+    write_object,
+)
 from adapters.validation.sources import ReadAhead, Source
 
 DOWNLOAD_CHUNK_BYTES = 4 * 1024 * 1024

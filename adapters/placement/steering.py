@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from adapters.engines import own_limits
+from adapters.engines import readiness
 from adapters.errors import NothingNew, UnchangedDraining
 from adapters.models import Engine, Status
 from adapters.routing import publisher
@@ -30,7 +30,7 @@ def take_limits(engine: Engine) -> dict[str, int]:
 
     Raises EngineUnavailable, and NothingNew where the row has them already.
     """
-    told = own_limits.read_limits(engine)
+    told = readiness.read_limits(engine)
     changed = {name: limit for name, limit in told.items() if limit != getattr(engine, name)}
     if not changed:
         raise NothingNew

@@ -12,7 +12,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import batched, repeat
-from uuid import UUID
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import Case, F, PositiveBigIntegerField, Q, QuerySet, When
@@ -20,9 +22,8 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, Engine, Status, Style
-from adapters.routing import engine_table, library_table, row_writer, style_table, version_table
-from adapters.routing.row_writer import Row, Source, Table
-from core import locks
+from adapters.routing import tables
+from core import locks, valkey
 from metering.quota_sync.snapshot import (
     bump_generations,
     observe_generation,
@@ -31,6 +32,106 @@ from metering.quota_sync.snapshot import (
     stale_generations,
 )
 from tenants.models import Tenant
+
+# Write rows of the three tables of routes: model name → versions, version → engines, and engine → facts.
+#
+# No lock keeps writers apart. Each reads the generation of its source (a style or an engine) before the
+# rows, and the script refuses what is older than what is there. So in whatever order writers come, the
+# newest stays. All rows of a source change in one step: no name ever leads to a version without a row.
+
+WRITE_ROWS = (Path(__file__).parent / "write_rows.lua").read_text()
+SOURCES_PER_BATCH = 200
+# Longer than writing all rows takes; what a killed writer leaves is gone then.
+BUILDING_VALID_S = 600
+
+type Table = Literal["style", "version", "engine"]
+type Row = tuple[Table, str, str]  # its table, its field there, and what is in it
+
+
+class Source(NamedTuple):
+    """What a style or an engine has in the tables; `gone` are the rows that it may have had."""
+
+    name: str
+    generation: int
+    rows: Sequence[Row]
+    gone: Sequence[tuple[Table, str]] = ()
+
+
+def write_rows(sources: Iterable[Source]) -> dict[str, int]:
+    """Write the rows of some sources, and tell the gateways.
+
+    Returns those that were refused, with the newer generation that is there.
+    """
+    keys = [
+        valkey.route_styles_key(),
+        valkey.route_versions_key(),
+        valkey.route_engines_key(),
+        valkey.route_sources_key(),
+        valkey.route_generation_key(),
+        valkey.route_changes_key(),
+    ]
+    write = valkey.client().register_script(WRITE_ROWS)
+    refused: dict[str, int] = {}
+    for batch in batched(sources, SOURCES_PER_BATCH):
+        pipeline = valkey.client().pipeline(transaction=False)
+        for source in batch:
+            arguments: list[str | int] = [valkey.ROUTE_CHANGES_KEPT, source.name, source.generation]
+            arguments.append(len(source.gone))
+            for row in (*source.gone, *source.rows):
+                arguments += row
+            write(keys=keys, args=arguments, client=pipeline)
+        # One message a batch, not one a row: who hears it reads all that has changed.
+        pipeline.publish(valkey.route_generation_key(), "")
+        *answers, _ = pipeline.execute()
+        for source, newer in zip(batch, answers, strict=True):
+            if newer:
+                refused[source.name] = newer
+    return refused
+
+
+def read_fields(table: Table) -> set[str]:
+    """Return the model names, the ids of versions, or the names of engines, that have a row."""
+    keys = {
+        "style": valkey.route_styles_key(),
+        "version": valkey.route_versions_key(),
+        "engine": valkey.route_engines_key(),
+    }
+    fields: Any = valkey.client().hkeys(keys[table])  # redis-py types it as the union of all its modes
+    return set(fields)
+
+
+def read_sources() -> dict[str, int]:
+    """Return all sources and their generation."""
+    found: Any = valkey.client().hgetall(valkey.route_sources_key())
+    return {name: int(generation) for name, generation in found.items()}
+
+
+def forget_sources(names: Iterable[str]) -> None:
+    """Forget the generations of sources that will have no rows again."""
+    for batch in batched(names, SOURCES_PER_BATCH):
+        valkey.client().hdel(valkey.route_sources_key(), *batch)
+
+
+def has_all_rows() -> bool:
+    """Return whether Valkey has all rows: it was not emptied since they were last written."""
+    return bool(valkey.client().exists(valkey.route_incarnation_key()))
+
+
+def begin_full_write() -> str:
+    """Return a token for `end_full_write`, before all rows are written."""
+    token = uuid4().hex
+    valkey.client().set(valkey.route_building_key(token), token, ex=BUILDING_VALID_S)
+    return token
+
+
+def end_full_write(token: str) -> None:
+    """Note that all rows are written. Raises redis.ResponseError if Valkey was emptied meanwhile."""
+    pipeline = valkey.client().pipeline(transaction=True)
+    pipeline.rename(valkey.route_building_key(token), valkey.route_incarnation_key())
+    pipeline.persist(valkey.route_incarnation_key())
+    pipeline.publish(valkey.route_generation_key(), "")
+    pipeline.execute()
+
 
 TENANTS_PER_BATCH = 100
 STYLES_PER_BATCH = 50
@@ -87,14 +188,14 @@ def publish_missing_tables() -> None:
     Safe to repeat, and from many at once: one process writes them, and the others return at once.
     Raises redis.RedisError when Valkey does not answer.
     """
-    if row_writer.has_all_rows():
+    if has_all_rows():
         return
     with locks.only_one("tables of routes") as mine:
-        if mine and not row_writer.has_all_rows():
-            token = row_writer.begin_full_write()
+        if mine and not has_all_rows():
+            token = begin_full_write()
             _publish_engines(list(Engine.objects.values_list("pk", flat=True)))
             _publish_styles(list(Style.objects.filter(retired_at=None).values_list("pk", flat=True)))
-            row_writer.end_full_write(token)
+            end_full_write(token)
 
 
 def republish_stale() -> int:
@@ -123,8 +224,8 @@ def compare_tables() -> int:
     how many rows were missing or too many. Raises redis.RedisError when Valkey does not answer.
     """
     # Valkey first: what it has was in PostgreSQL before.
-    sources = row_writer.read_sources()
-    present = {table: row_writer.read_fields(table) for table in TABLES}
+    sources = read_sources()
+    present = {table: read_fields(table) for table in TABLES}
     engines = dict(Engine.objects.filter(is_gone=False).values_list("name", "pk"))
     shown = AdapterVersion.objects.filter(status=Status.SERVING) | AdapterVersion.objects.in_work()
     shown = shown.filter(style__retired_at=None, style__suspended_at=None)
@@ -143,7 +244,7 @@ def compare_tables() -> int:
         unknown += zip(repeat(table), present[table] - expected[table])
     # Any source will do: that of a lost row is not known. Mostly there is none, and no message goes out.
     if unknown:
-        row_writer.write_rows([Source("unknown", 0, [], unknown)])
+        write_rows([Source("unknown", 0, [], unknown)])
     _forget_dead_sources(sources)
     return sum(map(len, missing.values())) + len(unknown)
 
@@ -157,7 +258,7 @@ def _forget_dead_sources(sources: Iterable[str]) -> None:
     living = Style.objects.filter(Q(retired_at=None) | Q(retired_at__gt=ended))
     kept = {f"style:{style_id}" for style_id in living.values_list("pk", flat=True)}
     kept |= {f"engine:{name}" for name in Engine.objects.values_list("name", flat=True)}
-    row_writer.forget_sources(set(sources) - kept)
+    forget_sources(set(sources) - kept)
 
 
 def _count_styles(styles: QuerySet[Style]) -> list[UUID]:
@@ -181,7 +282,7 @@ def _publish_libraries(tenant_ids: Iterable[UUID]) -> None:
 def _write_libraries(tenant_ids: Collection[UUID]) -> dict[UUID, int]:
     # The generations are read here, the rows later.
     generations = dict(Tenant.objects.filter(pk__in=tenant_ids).values_list("pk", "generation"))
-    return library_table.write_libraries(library_table.read_libraries(tenant_ids), generations)
+    return tables.write_libraries(tables.read_libraries(tenant_ids), generations)
 
 
 def _publish_styles(style_ids: list[UUID]) -> None:
@@ -189,20 +290,20 @@ def _publish_styles(style_ids: list[UUID]) -> None:
     for ids in batched(style_ids, STYLES_PER_BATCH):
         # The generations are read here, the rows later.
         styles = list(Style.objects.filter(pk__in=ids).select_related("owner"))
-        refused = row_writer.write_rows(_read_sources(styles))
+        refused = write_rows(_read_sources(styles))
         _observe(Style.objects.all(), styles, refused=refused)
 
 
 def _publish_engines(engine_ids: list[int]) -> None:
     """Write the rows of some engines."""
-    engines = list(engine_table.with_base_models(Engine.objects.filter(pk__in=engine_ids)))
+    engines = list(tables.with_base_models(Engine.objects.filter(pk__in=engine_ids)))
     sources = []
     for engine in engines:
-        written = engine_table.rows_of_engines([engine])
+        written = tables.rows_of_engines([engine])
         rows: list[Row] = [("engine", name, row) for name, row in written.items()]
         gone: list[tuple[Table, str]] = [] if rows else [("engine", engine.name)]
         sources.append(Source(_source_of(engine), engine.generation, rows, gone))
-    refused = row_writer.write_rows(sources)
+    refused = write_rows(sources)
     _observe(Engine.objects.all(), engines, refused=refused)
 
 
@@ -235,20 +336,20 @@ def _overtake(row: QuerySet[Style] | QuerySet[Engine], newer: int) -> None:
 
 def _read_sources(styles: list[Style]) -> Iterator[Source]:
     """Yield what each style and its versions have in the tables, and what they have no more."""
-    versions = style_table.read_versions(styles)
-    rows_of_styles = style_table.rows_of_styles(styles, versions)
-    rows_of_versions = version_table.rows_of_styles(styles, versions)
+    versions = tables.read_versions(styles)
+    style_rows = tables.rows_of_styles(styles, versions)
+    version_rows = tables.rows_of_versions(styles, versions)
     gone: defaultdict[UUID, list[tuple[Table, str]]] = defaultdict(list)
     every = AdapterVersion.objects.filter(style__in=styles)
     for style_id, pk in every.values_list("style", "pk"):
-        if str(pk) not in rows_of_versions[style_id]:
+        if str(pk) not in version_rows[style_id]:
             gone[style_id].append(("version", str(pk)))
     for style in styles:
         rows: list[Row] = []
-        for version_id, row in rows_of_versions[style.pk].items():
+        for version_id, row in version_rows[style.pk].items():
             rows.append(("version", version_id, row))
-        if style.pk in rows_of_styles:
-            rows.append(("style", style.model_name, rows_of_styles[style.pk]))
+        if style.pk in style_rows:
+            rows.append(("style", style.model_name, style_rows[style.pk]))
         else:
             gone[style.pk].append(("style", style.model_name))
         yield Source(_source_of(style), style.generation, rows, gone[style.pk])

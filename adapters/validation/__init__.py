@@ -5,11 +5,10 @@ size. Needs no database and no service; writes nothing but the temporary file th
 """
 
 from adapters.errors import Finding
-from adapters.validation.folder import validate_folder
 from adapters.validation.problems import PROBLEMS
 from adapters.validation.shapes import BaseShape, Linear
 from adapters.validation.sources import LocalFile, Shortened, Source
-from adapters.validation.validator import Report, validate_adapter
+from adapters.validation.validator import Report, validate_adapter, validate_folder
 from adapters.validation.weights import BOUND, Strength
 
 __all__ = [

@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
-from adapters.validation.config_settings import Settings
+from adapters.validation.config import Settings
 from adapters.validation.findings import Findings
 from adapters.validation.header import Header, Tensor
 from adapters.validation.shapes import LAYER, BaseShape, in_any_layer, last_name

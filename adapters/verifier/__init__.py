@@ -4,16 +4,15 @@ Pure functions of texts and numbers: no database, no storage, no network, no clo
 """
 
 from adapters.verifier.calibration import CALIBRATED_LANGUAGES
-from adapters.verifier.errors import (
+from adapters.verifier.impostors import (
+    SUPPORTED_LANGUAGES,
     BadVerifier,
     CeilingTooLow,
     StyleNotDistinct,
     TooFewTexts,
     UnsupportedLanguage,
 )
-from adapters.verifier.impostors import SUPPORTED_LANGUAGES
-from adapters.verifier.place import Place, place_between
-from adapters.verifier.verifier import SentenceScore, Verifier, train_verifier
+from adapters.verifier.verifier import Place, SentenceScore, Verifier, place_between, train_verifier
 
 __all__ = [
     "CALIBRATED_LANGUAGES",

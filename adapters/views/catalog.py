@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
 from adapters import actions
-from adapters.catalog import browse, favourites, queries
+from adapters.catalog import browse, queries, selection
 from adapters.errors import TooManyFavourites
 from adapters.models import Style
 from adapters.views.common import changes_styles
@@ -64,7 +64,7 @@ def like(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Keep a style among the person's favourites."""
     chosen = get_object_or_404(Style.objects.visible_to(request.tenant.pk), pk=style_id)
     try:
-        favourites.add_favourite(request.user, chosen)
+        selection.add_favourite(request.user, chosen)
     except TooManyFavourites as error:
         messages.error(request, error.message)
         return redirect("adapters:catalogue")
@@ -77,7 +77,7 @@ def like(request: MemberRequest, style_id: UUID) -> HttpResponse:
 def unlike(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Take a style off the person's favourites."""
     chosen = get_object_or_404(Style.objects.visible_to(request.tenant.pk), pk=style_id)
-    favourites.drop_favourite(request.user, chosen.pk)
+    selection.drop_favourite(request.user, chosen.pk)
     return _card_response(request, chosen)
 
 
@@ -91,7 +91,7 @@ def _card_response(request: MemberRequest, chosen: Style, *, said: str = "") -> 
         return HttpResponse()  # the style was taken back meanwhile: its card disappears
     context = {
         "style": queries.card(request.tenant, chosen),
-        "favourites": favourites.favourites_among(request.user, [chosen.pk]),
+        "favourites": selection.favourites_among(request.user, [chosen.pk]),
         "said": said,
     }
     return render(request, "adapters/_style_card.html", context)

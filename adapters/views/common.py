@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from adapters.models import AdapterVersion, Style
-from adapters.uploads import conversions, progress
+from adapters.uploads import conversions, sessions
 from tenants.access import MemberRequest, member_required
 from tenants.roles import Permission, requires
 
@@ -39,7 +39,7 @@ def steps_context(version: AdapterVersion) -> dict[str, Any]:
     """Return what the list of a version's steps shows."""
     return {
         "version": version,
-        "steps": progress.steps_of(version, version.history.all()),
+        "steps": sessions.steps_of(version, version.history.all()),
         "conversions": conversions.offered_conversions(version),
     }
 

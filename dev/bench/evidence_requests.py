@@ -15,7 +15,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
-from adapters.evidence.briefs import measure_briefs  # noqa: E402
+from adapters.evidence.figures import measure_briefs  # noqa: E402
 from bench import report  # noqa: E402
 
 type Answer = Callable[[str, list[str]], list[str]]  # the name of a model, prompts → answers

@@ -45,7 +45,7 @@ CORES = {
     ),
     "planner": (["adapters/placement/planner.py"], ["tests/adapters/placement/test_planner.py"]),
     "names": (
-        ["adapters/routing/row_writer.py", "adapters/routing/write_rows.lua"],
+        ["adapters/routing/publisher.py", "adapters/routing/write_rows.lua"],
         ["tests/adapters/routing/test_row_writer.py", "tests/adapters/routing/test_style_table.py"],
     ),
     "sse": (["inference/proxy/sse.py"], ["tests/inference/proxy/test_sse.py"]),

@@ -237,7 +237,7 @@ def _limits_hash(tenant: Tenant, at: datetime, *, wallet_at: datetime) -> Hash:
 
 
 def _serialize_base_prices(limits: plans.TenantLimits) -> str:
-    """Return the base model's own prices, or "", as a style's are in adapters/routing/version_table.py."""
+    """Return the base model's own prices, or "", as a style's are in adapters/routing/tables.py."""
     prices = limits.base_prices
     if prices is None:
         return ""

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.models import Engine, Style
-from adapters.routing import engine_table, library_table, style_table, version_table
+from adapters.routing import tables
 from inference.contract.route import BASE_NAME, NO_STYLE, Target, read_style
 from tenants.models import Tenant
 
@@ -18,15 +18,15 @@ MARK = "@generation"
 
 def routes_of(tenant_id: UUID) -> dict[str, Route]:
     """Return typed name → route of everything that a tenant may use, by the rows in PostgreSQL."""
-    library = library_table.read_libraries([tenant_id])[tenant_id]
+    library = tables.read_libraries([tenant_id])[tenant_id]
     styles = list(Style.objects.select_related("owner"))
-    shown = style_table.read_versions(styles)
-    by_style = style_table.rows_of_styles(styles, shown)
+    shown = tables.read_versions(styles)
+    by_style = tables.rows_of_styles(styles, shown)
     rows = {style.model_name: by_style[style.pk] for style in styles if style.pk in by_style}
     versions: dict[str, str] = {}
-    for one in version_table.rows_of_styles(styles, shown).values():
+    for one in tables.rows_of_versions(styles, shown).values():
         versions |= one
-    engines = engine_table.rows_of_engines(list(engine_table.with_base_models(Engine.objects.all())))
+    engines = tables.rows_of_engines(list(tables.with_base_models(Engine.objects.all())))
     slug = Tenant.objects.get(pk=tenant_id).slug
     return join_tables(lead(slug, library, rows), versions, engines)
 

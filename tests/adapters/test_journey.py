@@ -13,7 +13,7 @@ from adapters.errors import NotUploaded, StorageUnavailable
 from adapters.models import AdapterVersion, Engine, Placement, Status, Style, UploadNote
 from adapters.placement import reconciler, transitions
 from adapters.routing import publisher
-from adapters.uploads import examination, pipeline, sessions
+from adapters.uploads import pipeline, sessions
 from tenants.models import Tenant
 from tests.adapters.builders import (
     adapter_files,
@@ -83,14 +83,14 @@ def test_a_post_after_sealing_changes_nothing(acme, engine, folder, monkeypatch)
     files, others = adapter_files(), adapter_files(seed=9)
     version, forms = posted(acme, files=files)
     sessions.finish_upload(version)
-    real = examination.validate_adapter
+    real = pipeline.validate_adapter
 
     def examine_while_another_posts(*args):
         for form in forms:
             assert post(form, others[form.file]) == 204
         return real(*args)
 
-    monkeypatch.setattr(examination, "validate_adapter", examine_while_another_posts)
+    monkeypatch.setattr(pipeline, "validate_adapter", examine_while_another_posts)
     pipeline.advance_version(version)
     for form in forms:
         post(form, others[form.file])
@@ -173,7 +173,7 @@ def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
     version = uploaded(acme)
     advanced, reconciled = Event(), Event()  # set by the worker that does not hold the lock
     examined, requested_loads = [], []
-    real = examination.validate_adapter
+    real = pipeline.validate_adapter
 
     def examine_while_the_other_advances(*args):
         examined.append(args)
@@ -186,7 +186,7 @@ def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
         reconciled.clear()
         assert reconciled.wait(10)
 
-    monkeypatch.setattr(examination, "validate_adapter", examine_while_the_other_advances)
+    monkeypatch.setattr(pipeline, "validate_adapter", examine_while_the_other_advances)
     vllm.before_load = load_while_the_other_reconciles
 
     def work():
@@ -235,7 +235,7 @@ def test_without_an_engine_a_valid_version_waits_and_a_silent_worker_is_named(ac
 
 def test_a_fault_of_ours_is_said_and_raised(acme, engine, monkeypatch):
     version = uploaded(acme)
-    monkeypatch.setattr(examination, "validate_adapter", lambda *args: 1 / 0)
+    monkeypatch.setattr(pipeline, "validate_adapter", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         pipeline.advance_version(version)
     version.refresh_from_db()

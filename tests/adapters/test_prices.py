@@ -13,8 +13,7 @@ from hypothesis.extra.django import TestCase
 from adapters.api.styles import present_own_style
 from adapters.catalog import sharing
 from adapters.catalog.price_changes import set_price
-from adapters.catalog.priced import find_style, prices_of
-from adapters.catalog.terms import Terms
+from adapters.catalog.terms import Terms, find_style, prices_of
 from adapters.models import Style
 from adapters.public import model_choices
 from core.valkey import limits_key

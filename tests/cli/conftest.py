@@ -10,8 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.api.upload_events import StreamLimits
-from adapters.api.uploads import UploadViewSet
+from adapters.api.uploads import StreamLimits, UploadViewSet
 from adapters.models import BaseModel
 from adapters.routing import publisher
 from adapters.validation import BaseShape, Linear

@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from adapters.models import AdapterVersion, Engine, Style
-from adapters.object_store import multipart
+from adapters.object_store import uploads
 from adapters.placement import reconciler
 from adapters.uploads import sessions
 from labs.broken_adapters import make
@@ -70,7 +70,7 @@ def one_part_after_the_other(monkeypatch) -> None:
 @pytest.fixture
 def parts(tmp_path, monkeypatch) -> Path:
     """A folder whose files are four parts."""
-    monkeypatch.setattr(multipart, "PART_BYTES", PART_BYTES)
+    monkeypatch.setattr(uploads, "PART_BYTES", PART_BYTES)
     folder = tmp_path / "parts"
     adapter_of_rank(16).write(folder)
     assert part_count(folder) == 4

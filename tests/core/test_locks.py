@@ -5,7 +5,7 @@ import threading
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from adapters.engines.connections import open_pool
+from adapters.engines.client import open_pool
 from adapters.object_store.client import list_keys
 from core import locks
 from tenants.models import User

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 import redis
 
-from adapters.routing import row_writer
-from adapters.routing.row_writer import Source
+from adapters.routing import publisher
+from adapters.routing.publisher import Source
 from core import months
 from core import valkey as names
 from inference.contract.route import Route, RouteTables, Target
@@ -53,7 +53,7 @@ class Account:
     def open(self) -> None:
         """Publish its limits, its key and a library, in a Valkey that knows of all holds and routes."""
         self.store.set(names.epoch_key(), "whole")
-        if not row_writer.has_all_rows():
+        if not publisher.has_all_rows():
             open_tables()
         self.publish({})
         wallet = f"{self.period} {months.before(self.period)} 100000 100000"
@@ -187,7 +187,7 @@ def publish_names(tenant: UUID | str, targets: Mapping[str, Target], *, right: s
 
 
 def read_style_row(name: str) -> dict[str, Any]:
-    """A style's row, as adapters/routing/style_table.py writes it; a new one without names."""
+    """A style's row, as adapters/routing/tables.py writes it; a new one without names."""
     written = names.client().hget(names.route_styles_key(), name)
     new = {"style": STYLES[name], "is_public": True, "owner": {"versions": {}, "about": ""}}
     return json.loads(written) if written else new
@@ -195,13 +195,13 @@ def read_style_row(name: str) -> dict[str, Any]:
 
 def write_style(name: str, row: dict[str, Any]) -> None:
     source = Source(f"style:{name}", next(generations), [("style", name, json.dumps(row))])
-    row_writer.write_rows([source])
+    publisher.write_rows([source])
 
 
 def version_row(
     name: str, version_id: str, *, version: int = 3, places: Sequence[dict] = (), **facts: object
 ) -> tuple[str, str]:
-    """A version's id and its row, as adapters/routing/version_table.py writes it."""
+    """A version's id and its row, as adapters/routing/tables.py writes it."""
     whole = {
         "style": STYLES[name], "name": name, "version": version, "version_id": version_id, "created": 0,
         "sha256": "ab" * 32, "base_model": "SmolLM2",
@@ -212,7 +212,7 @@ def version_row(
 
 
 def write_version(row: tuple[str, str]) -> None:
-    row_writer.write_rows([Source(f"version:{row[0]}", next(generations), [("version", *row)])])
+    publisher.write_rows([Source(f"version:{row[0]}", next(generations), [("version", *row)])])
 
 
 def engine_rows(places: Iterable[dict]) -> dict[str, str]:
@@ -225,12 +225,12 @@ def engine_rows(places: Iterable[dict]) -> dict[str, str]:
 
 def write_engines(*places: dict) -> None:
     rows = [("engine", name, row) for name, row in engine_rows(places).items()]
-    row_writer.write_rows([Source("engines", next(generations), rows)])
+    publisher.write_rows([Source("engines", next(generations), rows)])
 
 
 def open_tables() -> None:
     """Let the tables of routes count as whole: gateways need no database then."""
-    row_writer.end_full_write(row_writer.begin_full_write())
+    publisher.end_full_write(publisher.begin_full_write())
 
 
 def route_of(name: str, *, places: Sequence[dict], **facts: object) -> Route:

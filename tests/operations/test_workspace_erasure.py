@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters.erasure import workspaces
+from adapters.erasure import workflow
 from adapters.models import AdapterVersion, BaseModel, Erasure, Selection, Share, Status, Style
 from operations import tasks
 from tenants.models import Membership, Tenant
@@ -40,7 +40,7 @@ def finish_erasures() -> None:
 
 
 def test_styles_are_erased_in_batches_and_the_end_is_noted(styles, deleted, charlies, monkeypatch):
-    monkeypatch.setattr(workspaces, "BATCH_SIZE", 2)
+    monkeypatch.setattr(workflow, "BATCH_SIZE", 2)
     tasks.erase_workspaces()
     assert Erasure.objects.count() == 2
     finish_erasures()

@@ -49,7 +49,7 @@ local max_sequences = tonumber(limits[12])
 if sequences > max_sequences then return {'sequences', max_sequences} end
 
 -- Where the name leads: to a style and a version, which has the context of its engines, 0 while none has it, and the
--- style's own prices, if it has some (adapters/routing/style_table.py).
+-- style's own prices, if it has some (adapters/routing/tables.py).
 local field, style, version, context, schedule
 if model == 'base' then
   field, style, version, context, schedule = model, '-', model, base_context, call('HGET', limits_key, 'base_prices')

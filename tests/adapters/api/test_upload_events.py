@@ -12,8 +12,7 @@ import pytest
 import uvicorn
 from django.db import connections
 
-from adapters.api.upload_events import StreamLimits
-from adapters.api.uploads import UploadViewSet
+from adapters.api.uploads import StreamLimits, UploadViewSet
 from adapters.errors import Finding
 from adapters.models import AdapterVersion, Status, Style, UploadNote
 from config.asgi import django_app

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from adapters import object_store
 from adapters.models import AdapterVersion, Status, Style
-from adapters.object_store import Upload, multipart
+from adapters.object_store import Upload, uploads
 from tenants.models import ApiKey, AuditEntry, Scope, Tenant
 from tests.adapters.builders import post, put_part, storage_down
 from tests.tenants.builders import issue_key
@@ -29,7 +29,7 @@ def program(tenant: Tenant, *scopes: Scope) -> Client:
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    monkeypatch.setattr(multipart, "PART_BYTES", FIVE_MIB)
+    monkeypatch.setattr(uploads, "PART_BYTES", FIVE_MIB)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from django.db.models import F
 from django.urls import reverse
 
-from adapters.catalog import browse, favourites, sharing
+from adapters.catalog import browse, selection, sharing
 from adapters.catalog.browse import BrowseQuery
 from adapters.errors import TooManyFavourites
 from adapters.models import AdapterVersion, Favourite, Probe, Style
@@ -100,12 +100,12 @@ def test_a_private_style_of_others_is_no_favourite(alice, acme, charlies, engine
 
 
 def test_favourites_are_bounded(alice, acme, engine, monkeypatch):
-    monkeypatch.setattr(favourites, "MOST_FAVOURITES", 1)
+    monkeypatch.setattr(selection, "MOST_FAVOURITES", 1)
     first, second = known(acme, "first", engine).style, known(acme, "second", engine).style
-    favourites.add_favourite(alice, first)
-    favourites.add_favourite(alice, first)
+    selection.add_favourite(alice, first)
+    selection.add_favourite(alice, first)
     with pytest.raises(TooManyFavourites):
-        favourites.add_favourite(alice, second)
+        selection.add_favourite(alice, second)
 
 
 def test_selecting_says_so_with_the_button_that_undoes_it(alice_client, poetry):

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.workspaces import create_tenant
-from adapters.catalog import selection, sharing, suspension
+from adapters.catalog import selection, sharing
 from adapters.errors import NotSuspended, SuspendedAlready
 from adapters.models import Placement, Style
 from adapters.placement import planner
@@ -68,27 +68,27 @@ def test_within_five_seconds_no_gateway_knows_a_suspended_style(operator_client,
 
 
 def test_engines_let_go_of_a_suspended_style_and_get_it_back(noir):
-    suspension.suspend_style(noir, reason="Looked into")
+    sharing.suspend_style(noir, reason="Looked into")
     planner.plan_all()
     assert not Placement.objects.filter(is_desired=True).exists()
     assert planner.request_version(str(noir.live_version_id)) == []
-    suspension.lift_suspension(noir)
+    sharing.lift_suspension(noir)
     planner.plan_all()
     assert Placement.objects.filter(is_desired=True).count() == 1
 
 
 def test_suspending_twice_says_so_and_keeps_the_first_reason(noir):
-    suspension.suspend_style(noir, reason="First")
+    sharing.suspend_style(noir, reason="First")
     with pytest.raises(SuspendedAlready):
-        suspension.suspend_style(noir, reason="Second")
+        sharing.suspend_style(noir, reason="Second")
     assert Style.objects.get().suspended_reason == "First"
-    suspension.lift_suspension(noir)
+    sharing.lift_suspension(noir)
     with pytest.raises(NotSuspended):
-        suspension.lift_suspension(noir)
+        sharing.lift_suspension(noir)
 
 
 def test_others_do_not_read_why(charlie_client, noir):
-    suspension.suspend_style(noir, reason="Between us")
+    sharing.suspend_style(noir, reason="Between us")
     page = charlie_client.get(reverse("adapters:style", args=["acme", "noir"])).text
     assert ">Suspended</span>" in page
     assert "Between us" not in page

@@ -3,8 +3,8 @@
 import pytest
 
 from adapters.evidence import Briefs, Figures, Interval, Learned, Repeats, Voice, compare_briefs
-from adapters.evidence.briefs import measure_briefs
 from adapters.evidence.cards import card_of
+from adapters.evidence.figures import measure_briefs
 from adapters.models import AdapterVersion, Evaluation, ShareRefusal
 
 GOOD = Figures(

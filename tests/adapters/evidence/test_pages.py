@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from adapters.catalog import sharing
-from adapters.evidence import drafts, guessing, train_verifier
+from adapters.evidence import drafts, train_verifier
 from adapters.models import AdapterVersion, EvaluationFailure, EvaluationNote, EvaluationStatus, Style
 from adapters.verifier.features import measure_passages
 from adapters.verifier.impostors import join_authors, measure_author
@@ -195,9 +195,9 @@ def test_the_blind_test_hides_who_is_who_until_the_answer_and_counts_it_once(ali
 
 def test_sides_differ_between_rounds(version):
     evaluation = lay_evaluation(version, samples=[SAMPLE] * 20)
-    rounds = guessing.list_rounds(evaluation, "salt")
+    rounds = drafts.list_rounds(evaluation, "salt")
     assert {one.author_is_first for one in rounds} == {True, False}
-    assert [one.texts for one in rounds] == [one.texts for one in guessing.list_rounds(evaluation, "salt")]
+    assert [one.texts for one in rounds] == [one.texts for one in drafts.list_rounds(evaluation, "salt")]
 
 
 def test_a_draft_by_the_author_is_nearer_than_one_by_another(alice_client, version):

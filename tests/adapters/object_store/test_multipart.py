@@ -8,7 +8,7 @@ import pytest
 
 from adapters import object_store
 from adapters.errors import NotStored
-from adapters.object_store import multipart
+from adapters.object_store import uploads
 from tests.adapters.builders import put_part
 
 MIB = 1024 * 1024
@@ -70,7 +70,7 @@ def test_only_the_signed_length_and_number_are_taken(version_id):
 
 
 def test_a_url_expires(version_id, monkeypatch):
-    monkeypatch.setattr(multipart, "URL_VALID_S", -1)
+    monkeypatch.setattr(uploads, "URL_VALID_S", -1)
     upload_id = object_store.begin_parts(version_id, FILE)
     url = object_store.presign_part(version_id, FILE, upload_id, number=1, size_bytes=1)
     assert put_part(url, b"x") in (400, 403)
@@ -107,7 +107,7 @@ def test_a_part_that_is_sent_again_is_kept_twice_until_the_end(version_id):
 
 
 def test_parts_are_listed_page_by_page(version_id, monkeypatch):
-    monkeypatch.setattr(multipart, "LIST_LIMIT", 2)
+    monkeypatch.setattr(uploads, "LIST_LIMIT", 2)
     upload_id = object_store.begin_parts(version_id, FILE)
     for number in range(1, 6):
         url = object_store.presign_part(version_id, FILE, upload_id, number=number, size_bytes=1)

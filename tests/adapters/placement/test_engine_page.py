@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from adapters.admin.engine_page import state_of
+from adapters.admin.engines import state_of
 from adapters.models import Engine, EngineSample, Placement
 from adapters.placement import history, steering
 from core.console import Level
@@ -122,7 +122,7 @@ def test_an_engines_own_limits_are_read_from_it(operator_client, engine, monkeyp
         "/v1/models": json.dumps({"data": models}),
         "/metrics": 'vllm:lora_requests_info{max_lora="16",running_lora_adapters=""} 1.0\n',
     }
-    monkeypatch.setattr("adapters.engines.own_limits.read_page", lambda engine, path: pages[path])
+    monkeypatch.setattr("adapters.engines.readiness.read_page", lambda engine, path: pages[path])
     act(operator_client, engine, "take_limits")
     engine.refresh_from_db()
     assert (engine.max_model_len, engine.max_loras) == (4096, 16)

@@ -6,7 +6,7 @@ Alice owns Acme, whose style Noir is public; Charlie has selected it; Dora only 
 import pytest
 from django.urls import reverse
 
-from adapters.catalog import queries, selection, sharing, showcase
+from adapters.catalog import home_styles, queries, selection, sharing
 from adapters.erasure import workflow
 from adapters.errors import ChangedMeanwhile, NotOffered
 from adapters.models import AdapterVersion, Placement, Probe, Status, Style
@@ -148,7 +148,7 @@ def test_strangers_read_the_approved_sample_on_the_first_page(noir, engine):
     Probe.objects.create(version=version, strength=1, noise=0, samples=rows)
     sharing.approve_style(Style.objects.get())
     selection.describe_style(Style.objects.get(), name="Casino", sample_prompt="Where?")
-    [shown] = showcase.public_styles()
+    [shown] = home_styles.public_styles()
     assert (shown.name, shown.sample, shown.sample_prompt) == ("Noir", "It rained.", "Why?")
 
 

@@ -17,8 +17,8 @@ from hypothesis.stateful import (
 
 from adapters.models import Engine, Placement, Style
 from adapters.placement import reconciler, transitions
-from adapters.routing import publisher, row_writer
-from adapters.routing.row_writer import Source, write_rows
+from adapters.routing import publisher
+from adapters.routing.publisher import Source, write_rows
 from core import valkey as keys
 from inference.proxy.route_cache import RouteCache
 from inference.wire.valkey_client import ValkeyClient
@@ -106,13 +106,13 @@ def test_no_more_than_a_thousand_changes_are_kept_the_newest(valkey):
 
 
 def test_tables_that_were_emptied_while_they_were_written_are_not_whole(valkey):
-    token = row_writer.begin_full_write()
+    token = publisher.begin_full_write()
     valkey.flushdb()
     with pytest.raises(Exception, match="no such key"):
-        row_writer.end_full_write(token)
-    assert not row_writer.has_all_rows()
-    row_writer.end_full_write(row_writer.begin_full_write())
-    assert row_writer.has_all_rows()
+        publisher.end_full_write(token)
+    assert not publisher.has_all_rows()
+    publisher.end_full_write(publisher.begin_full_write())
+    assert publisher.has_all_rows()
     assert valkey.ttl(keys.route_incarnation_key()) == -1
 
 
@@ -145,7 +145,7 @@ steps = st.lists(
 @settings(max_examples=examples(60))
 def test_who_reads_changes_now_and_then_has_the_rows_that_valkey_has(reader, valkey, steps):
     valkey.flushdb()
-    row_writer.end_full_write(row_writer.begin_full_write())
+    publisher.end_full_write(publisher.begin_full_write())
     for number, step in enumerate([*steps, "read"]):
         if step == "read":
             assert reader.run(reader.cache.refresh())
@@ -155,7 +155,7 @@ def test_who_reads_changes_now_and_then_has_the_rows_that_valkey_has(reader, val
         elif step == "flush":
             valkey.flushdb()
             assert not reader.run(reader.cache.refresh())  # what it knew stays until all is written again
-            row_writer.end_full_write(row_writer.begin_full_write())
+            publisher.end_full_write(publisher.begin_full_write())
         elif step == "many come":
             write_rows([source("many", number, dict.fromkeys(MANY, f"{number} {{}}"))])
         elif step == "many go":

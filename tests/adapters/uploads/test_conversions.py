@@ -132,14 +132,14 @@ def converted(adapter: Adapter) -> Adapter:
     findings = Findings()
     content = header.read_header(Bytes(data), findings)
     assert content.is_sound
-    tensors = {
+    converted = {
         at.name: np.frombuffer(
             data, TYPES[at.dtype], offset=at.start, count=at.shape[0] * at.shape[1]
         ).reshape(at.shape)
         for at in content.tensors
     }
     assert data == b"".join(plan.weights(Bytes(data))) if not plan.codes else True
-    return Adapter(json.loads(plan.config_bytes), tensors)
+    return Adapter(json.loads(plan.config_bytes), converted)
 
 
 def change_of(adapter: Adapter, module: str, of: Callable = np.asarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from adapters import object_store, tasks
 from adapters.errors import NotUploaded, StorageUnavailable, VersionMoved
 from adapters.models import AdapterVersion, Status
-from adapters.object_store import multipart
+from adapters.object_store import uploads
 from adapters.uploads import parts, pipeline, pruner, sessions, storage_quota
 from adapters.uploads.upload_request import StyleDescription
 from tests.adapters.builders import adapter_files, put_part, storage_down
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.usefixtures("empty_bucket")
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    monkeypatch.setattr(multipart, "PART_BYTES", FIVE_MIB)
-    monkeypatch.setattr(multipart, "MIB", 1)
+    monkeypatch.setattr(uploads, "PART_BYTES", FIVE_MIB)
+    monkeypatch.setattr(uploads, "MIB", 1)
 
 
 def large_files():

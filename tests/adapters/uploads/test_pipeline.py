@@ -14,7 +14,7 @@ from adapters import object_store
 from adapters.errors import NothingToConvert, StorageUnavailable
 from adapters.models import AdapterVersion, Status
 from adapters.placement import reconciler
-from adapters.uploads import conversions, examination, pipeline
+from adapters.uploads import conversions, pipeline
 from adapters.validation import validate_adapter
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from adapters.validation.sources import LocalFile, ReadAhead
@@ -212,7 +212,7 @@ def test_files_that_kill_the_worker_are_tried_three_times(acme, engine, monkeypa
     def die(*args):
         raise SystemExit
 
-    monkeypatch.setattr(examination, "validate_adapter", die)
+    monkeypatch.setattr(pipeline, "validate_adapter", die)
     for _ in range(3):
         with pytest.raises(SystemExit):
             pipeline.advance_version(AdapterVersion.objects.get(pk=version.pk))

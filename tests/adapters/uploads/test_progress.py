@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 from adapters.models import AdapterVersion, Status, VersionStep
-from adapters.uploads.progress import LABELS, steps_of
+from adapters.uploads.sessions import LABELS, steps_of
 
 START = datetime(2026, 11, 12, 12, tzinfo=UTC)
 WAY = [Status.UPLOADING, Status.UPLOADED, Status.VALID, Status.PUSHING, Status.SERVING]

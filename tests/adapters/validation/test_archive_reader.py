@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.errors import DiskUnavailable
-from adapters.validation import archive_members
+from adapters.validation import archive_reader
 from adapters.validation.archive_reader import unpack, validate_archive
 from adapters.validation.limits import ARCHIVE_LIMIT, INFLATED_BYTES, archive_of
 from labs.broken_adapters import CONFIG, WEIGHTS, tiny_base, valid_adapter
@@ -250,7 +250,7 @@ def test_the_temporary_file_has_no_name_and_a_full_disk_is_said_to_be_one(tmp_pa
     for kept_as, data in WHOLE.items():
         unpack(Bytes(data), kept_as, lambda file, chunks: names.extend(tmp_path.iterdir()))
     assert names == []
-    monkeypatch.setattr(archive_members, "TemporaryFile", lambda buffering: io.FileIO("/dev/full", "r+"))
+    monkeypatch.setattr(archive_reader, "TemporaryFile", lambda buffering: io.FileIO("/dev/full", "r+"))
     for kept_as, data in WHOLE.items():
         with pytest.raises(DiskUnavailable):
             unpack(Bytes(data), kept_as, lambda file, chunks: None)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from adapters.validation import validate_adapter
-from adapters.validation.fingerprint import read_vector
+from adapters.validation.weights import read_vector
 from labs.broken_adapters import Adapter, tiny_base, valid_adapter
 from labs.broken_adapters.valid import name_of
 from tests.adapters.validation.sources import Bytes

@@ -24,7 +24,7 @@ from adapters.validation import (
 from adapters.validation.findings import LISTED
 from adapters.validation.limits import UPLOAD_LIMIT
 from adapters.validation.problems import SECTIONS
-from adapters.validation.quantisation import split, state_of_words
+from adapters.validation.shapes import split, state_of_words
 from adapters.validation.weights import BOUND, VALUE_LIMIT
 from labs import broken_adapters as broken
 from labs.broken_adapters import Adapter, tiny_base, valid_adapter

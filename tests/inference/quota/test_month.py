@@ -21,7 +21,7 @@ from django.db import connection
 
 from accounts.subscriptions import subscribe_tenant
 from accounts.workspaces import create_tenant, playground_key
-from adapters.routing import style_table
+from adapters.routing import tables
 from billing import author_shares, counters, plan_changes
 from billing import tasks as billing_tasks
 from billing.invoices import credit_notes, invoices
@@ -245,7 +245,7 @@ class World:
         for name in ("poetry", "noir"):
             places = [place("engine-1", "http://127.0.0.1:1")]
             write_version(version_row(name, VERSIONS[name, 3], places=places))
-        prices = style_table._serialize_schedule(schedule[UUID(STYLES["noir"])])
+        prices = tables._serialize_schedule(schedule[UUID(STYLES["noir"])])
         write_style("noir", read_style_row("noir") | {"prices": prices})
 
     def credit(self, number: int, amount: int, *, priority: int = 100, last: str = "") -> None:

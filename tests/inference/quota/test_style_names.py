@@ -9,7 +9,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from accounts.workspaces import playground_key
-from adapters.catalog import selection, sharing, suspension
+from adapters.catalog import selection, sharing
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.placement import transitions
 from adapters.releases import aliases
@@ -72,8 +72,8 @@ class World:
             "unselect": lambda: selection.unselect_style(other, style),
             "share": lambda: sharing.share_style(style, other.slug, None),
             "end share": lambda: sharing.leave_share(other, style),
-            "suspend": lambda: suspension.suspend_style(style, reason=""),
-            "lift": lambda: suspension.lift_suspension(style),
+            "suspend": lambda: sharing.suspend_style(style, reason=""),
+            "lift": lambda: sharing.lift_suspension(style),
             "take from all": lambda: sharing.end_all_shares(style),
         }
         if other != style.owner:

@@ -14,7 +14,7 @@ from accounts.workspaces import playground_key
 from adapters.catalog import price_changes
 from adapters.catalog.terms import Terms
 from adapters.models import BaseModel, Engine, Style
-from adapters.routing import publisher, style_table
+from adapters.routing import publisher, tables
 from billing.invoices import invoices
 from core import months
 from core import valkey as names
@@ -43,7 +43,7 @@ def write_row(schedule: list[Entry]) -> None:
     """Publish the style `poetry` with prices as adapters writes them."""
     row = read_style_row("poetry")
     row.pop("prices", None)
-    prices = style_table._serialize_schedule(schedule)
+    prices = tables._serialize_schedule(schedule)
     if prices:
         row["prices"] = prices
     write_style("poetry", row)
