@@ -292,7 +292,7 @@ def _canary_of(style: Style) -> CanaryComparison:
     return comparison
 
 
-def _choose_pair(style: Style, first_number: int | None, second_number: int | None) -> diff.Pair:
+def _choose_pair(style: Style, first_number: int | None, second_number: int | None) -> diff.VersionPair:
     """Return the versions that are named, else the live one and the newest other one that serves.
 
     Raises VersionNotFound or NoPair.

@@ -73,7 +73,7 @@ class StylePage:
 
     cards: list[Card]
     next_after: str  # "" at the end
-    selection: set[UUID] = field(default_factory=set)
+    favourites: set[UUID] = field(default_factory=set)
 
 
 def browse(tenant: Tenant, user: User, query: BrowseQuery) -> StylePage:

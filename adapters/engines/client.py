@@ -317,7 +317,7 @@ def complete_all(
     EngineUnavailable.
     """
 
-    def complete(one: Completion) -> str:
+    def answer(one: Completion) -> str:
         try:
             return complete(engine, one.name, one.prompt, tokens=one.max_tokens, seed=one.seed)
         except EngineUnavailable:
@@ -326,4 +326,4 @@ def complete_all(
             raise
 
     with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
-        return list(pool.map(complete, completions))
+        return list(pool.map(answer, completions))

@@ -1,6 +1,6 @@
 """Conversions: a rejected version that can be corrected mechanically becomes a new one, checked again.
 
-`adapters.validation.autofix` plans the corrections, and `examination` writes them.
+`adapters.validation.autofix` plans the corrections, and `pipeline` writes them.
 """
 
 from datetime import timedelta

@@ -98,7 +98,7 @@ def _own_style(request: MemberRequest, owner: str, slug: str) -> Style:
     return get_object_or_404(styles, owner=request.tenant, owner__slug=owner, slug=slug)
 
 
-def _chosen_pair(request: MemberRequest, style: Style) -> diff.Pair | None:
+def _chosen_pair(request: MemberRequest, style: Style) -> diff.VersionPair | None:
     return diff.choose_pair(
         style,
         diff.serving_versions(style),
