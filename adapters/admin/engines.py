@@ -31,8 +31,6 @@ from core.console import (
     operator_action,
 )
 
-# What the console's page of one engine shows above its form: how it is and was, and what it lacks.
-
 SHOWN = 20
 
 

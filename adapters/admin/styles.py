@@ -1,4 +1,7 @@
-"""Styles, who may use them, and which of their versions answered when."""
+"""Styles: who may use them, their versions, which of these answered when, and prices that owners ask for."""
+
+# mypy: disallow-subclassing-any=False
+# (unfold has no types)
 
 from typing import Any
 
@@ -28,11 +31,6 @@ from adapters.releases import review
 from adapters.routing import publisher
 from core.console import ListAdmin, OperatorAdmin, operator_action, state_column
 from core.grammar import mark_code
-
-# Versions: their findings, their history, and where they are placed.
-
-# mypy: disallow-subclassing-any=False
-# (unfold has no types)
 
 
 class PlacementInline(ReadOnly, TabularInline):
@@ -103,10 +101,6 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
     )
     def retire(self, request: HttpRequest, version: AdapterVersion, reason: str) -> None:
         transitions.retire_version(version)
-
-
-# mypy: disallow-subclassing-any=False
-# (unfold has no types)
 
 
 EDITABLE = ("name", "author", "description", "licence", "sample_prompt", "sample", "is_public", "retired_at")
@@ -308,12 +302,6 @@ class ShareAdmin(ReadOnly, OperatorAdmin):
     )
     def end_now(self, request: HttpRequest, share: Share, reason: str) -> None:
         sharing.end_share(share)
-
-
-# Prices that owners of public styles ask for: operators agree or decline.
-
-# mypy: disallow-subclassing-any=False
-# (unfold has no types)
 
 
 @admin.register(PriceChange)

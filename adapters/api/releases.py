@@ -27,8 +27,6 @@ from tenants.models import Scope
 from tenants.rest import delete, get, post, put
 from tenants.roles import Permission
 
-# Checks of drafts against a style's author.
-
 
 class DraftBody(StrictSerializer):
     """A text to check."""

@@ -110,8 +110,6 @@ def newest_uploads(tenant: Tenant) -> list[NewestUpload]:
     return list(newest.values())
 
 
-# The styles that a key can be limited to, and the one that pages and examples begin with.
-
 type StyleChoice = tuple[UUID, str, str]  # id, name, model name
 
 SHOWN_STYLES = 300  # of which a page lets people choose

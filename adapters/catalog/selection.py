@@ -42,8 +42,6 @@ def favourites_among(user: User, style_ids: Collection[UUID]) -> set[UUID]:
     return set(found.values_list("style", flat=True))
 
 
-# What a workspace can be handed of its styles: a row a version.
-
 EXPORTED_COLUMNS = (
     "style__slug",
     "style__name",

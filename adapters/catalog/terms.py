@@ -19,8 +19,6 @@ from core.money import usd
 from metering.forms import MILLION
 from metering.price_book import Amounts, dollars_a_million, find_price, schedules_of
 
-# What billing asks about styles: their names, whose they are, and their prices.
-
 
 @dataclass(frozen=True)
 class StyleFacts:

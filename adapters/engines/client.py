@@ -24,8 +24,6 @@ from adapters.errors import EngineRefused, EngineUnavailable
 from adapters.models import Engine
 from core.messages import Message, MessageCode
 
-# A pool of connections to an engine: at a host and port, or at a Unix domain socket of this machine.
-
 UNIX = "unix"
 
 

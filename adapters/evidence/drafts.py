@@ -13,8 +13,6 @@ from adapters.evidence.figures import Figures
 from adapters.models import Evaluation, EvaluationStatus, Style
 from adapters.verifier import CALIBRATED_LANGUAGES, Verifier
 
-# Which evaluation speaks for a style: its live version's, or the newest.
-
 
 def choose_evaluation(style: Style, evaluations: QuerySet[Evaluation]) -> Evaluation | None:
     """Return the newest of a style's evaluations with figures: the live version's, or else another's."""

@@ -13,8 +13,6 @@ from adapters.models.versions import AdapterVersion
 from core.message_fields import MessageField
 from core.outgoing import Leased, LeasedQuerySet
 
-# What an adapter does to the base model, measured on an engine after loading.
-
 
 class Probe(models.Model):
     """The effect of one version, measured once: numbers and sample answers behind its style card."""

@@ -74,10 +74,10 @@ def stored_bytes(key: str) -> int | None:
 # The parts of a file become one object under the key that a presigned POST would have written, so all that
 # follows is the same. What SeaweedFS 4.48 does, measured:
 #
-# - the length of a part is signed and enforced: a longer, shorter or chunked body is 403; - after the
-# upload was completed or aborted, a URL that is still valid is 404, also for a body on its way; - a part
-# that is sent again is kept beside the first one until then, so what was sent is summed up; - completing a
-# second time is answered like the first time.
+# - the length of a part is signed and enforced: a longer, shorter or chunked body is 403;
+# - after the upload was completed or aborted, a URL that is still valid is 404, also for a body on its way;
+# - a part that is sent again is kept beside the first one until then, so what was sent is summed up;
+# - completing a second time is answered like the first time.
 
 PART_BYTES = 8 * MIB  # S3 takes no part below 5 MiB, the last one excepted
 MAX_PARTS = 10_000

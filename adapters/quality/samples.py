@@ -20,8 +20,6 @@ from adapters.models import AdapterVersion, Engine, Placement, Probe, Status, St
 from adapters.quality.prose_metrics import measure_prose
 from core import locks
 
-# A version's style card: its probe in words, as a small chart, and beside the base model's answers.
-
 # From this strength on, in nats a token; the shipped styles are at 0.6 to 0.9 (docs/probing.md).
 STRENGTH_WORDS = ((1.0, _("very strong")), (0.4, _("strong")), (0.2, _("clear")), (0.0, _("slight")))
 SHOWN_SAMPLES = 2  # beside the sample line, which is a third

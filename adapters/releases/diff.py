@@ -12,8 +12,6 @@ from adapters.errors import PromptTooLong, TooManyPrompts
 from adapters.models import AdapterVersion, Status, Style
 from adapters.quality.prose_metrics import ProseMetrics, measure_prose, reading_ease, words, words_a_sentence
 
-# Pairs: which two versions of a style are compared.
-
 type VersionPair = tuple[AdapterVersion, AdapterVersion]
 
 

@@ -1,20 +1,4 @@
-"""The table model name → versions, of all workspaces: one row a style of which a version can be named.
-
-A style is typed as `acme/brand-voice@3` (any version that serves), `…@canary`, `…@live` or plainly (the live
-one). A name without a workspace means the caller's own style, else the first party's (decision 53). A row is
-JSON:
-
-- `style`: the style's id
-- `is_public`: whether those may use it who selected it from the catalogue
-- `owner`, `others`: what the owner gets, and everybody else if that differs, which is so while a public style
-  waits for an approval. Each has `versions`, what follows the name → a version's id; `about`, for the list of
-  models; and while a canary runs, `canary_percent`, its share of the plain name.
-- `prices`, of a style that has prices of its own (decision 27): `input/cached/output@from`, in nano-USD a
-  token and in milliseconds, those in force and the announced ones, in their order; `-@from` where it costs
-  what every style costs.
-
-Who may use a style is in library_table.py, which engines have a version in version_table.py.
-"""
+"""What routes are made of: the libraries of workspaces, and the rows of engines, styles and versions."""
 
 import json
 import math
@@ -39,7 +23,7 @@ from metering.price_book import Schedule, schedules_of
 #
 # A model name leads to `own`, `shared` (it is selected, and its owner shares it) or `selected` (which
 # counts while the style is public). Where the name leads, and whether the style serves, is retired or
-# suspended is in the style's row, which is one for all (style_table.py).
+# suspended is in the style's row, which is one for all.
 
 WRITE_LIBRARY = (Path(__file__).parent / "write_library.lua").read_text()
 OWN, SHARED, SELECTED = "own", "shared", "selected"
@@ -120,6 +104,21 @@ def _describe(engine: Engine) -> dict[str, object]:
         "base_created": int(base_model.created_at.timestamp()),
     }
 
+
+# The table model name → versions, of all workspaces: one row a style of which a version can be named.
+#
+# A style is typed as `acme/brand-voice@3` (any version that serves), `…@canary`, `…@live` or plainly (the
+# live one). A name without a workspace means the caller's own style, else the first party's (decision 53).
+# A row is JSON:
+#
+# - `style`: the style's id
+# - `is_public`: whether those may use it who selected it from the catalogue
+# - `owner`, `others`: what the owner gets, and everybody else if that differs, which is so while a public
+#   style waits for an approval. Each has `versions`, what follows the name → a version's id; `about`, for the
+#   list of models; and while a canary runs, `canary_percent`, its share of the plain name.
+# - `prices`, of a style that has prices of its own (decision 27): `input/cached/output@from`, in nano-USD a
+#   token and in milliseconds, those in force and the announced ones, in their order; `-@from` where it costs
+#   what every style costs.
 
 # A row also has the prices of an hour ago: Valkey's clock may be behind.
 CLOCK_SLACK = timedelta(hours=1)

@@ -27,8 +27,6 @@ from core.sizes import format_bytes
 from events.models import EventType
 from events.outbox import record_event
 
-# Examine uploaded files: seal them, count them against the plan, validate them, accept or reject them.
-
 logger = logging.getLogger(__name__)
 
 MAX_EXAMINATIONS = 3

@@ -35,8 +35,6 @@ from adapters.validation.sources import LocalFile, Source
 from adapters.validation.validator import ARCHIVE_ENDINGS, check_presence
 from core.messages import Message
 
-# List what an archive holds, member by member.
-#
 # The archive is copied to a temporary file, inflated where it is a .tar.gz, and zipfile or tarfile reads
 # that. A stranger's archive may lie about everything, so the size of the file is limited, and so is what
 # the two libraries read of headers.

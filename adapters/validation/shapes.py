@@ -11,8 +11,6 @@ from django.utils.translation import gettext_noop as _
 from adapters.validation.problems import Reason
 from core.messages import Message, MessageCode
 
-# Tell in which state a model's weights are: full precision or quantised, and how.
-
 
 class QuantisationState(MessageCode):
     """States that are words; the others are names."""

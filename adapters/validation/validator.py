@@ -85,8 +85,6 @@ def validate_adapter(
     )
 
 
-# Validate an adapter in a folder: which files must and must not be there.
-
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 

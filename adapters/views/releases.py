@@ -23,8 +23,6 @@ from metering.plans import limits_of
 from tenants.access import MemberRequest, access_of, member_required
 from tenants.roles import Permission, requires
 
-# Compare two versions of a style on the owner's own prompts, before one of them is promoted.
-
 MILLION = 1_000_000
 ANSWER_TOKENS = 120
 

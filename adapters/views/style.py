@@ -220,8 +220,6 @@ def _evidence_context(request: MemberRequest, style: Style) -> dict[str, Any]:
     }
 
 
-# Describe a style, offer it to everybody, share it with a workspace.
-
 CATALOGUE_ACTIONS = {
     "withdraw": (actions.withdraw_offer, _("Offer withdrawn.")),
     "take-back": (

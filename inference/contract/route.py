@@ -159,8 +159,7 @@ class StyleNames:
 def read_style(row: str | None, right: str | None) -> StyleNames | None:
     """Return where a style's row leads a workspace that has a right to it; None: it may not use the style.
 
-    adapters/routing writes rows (style_table.py) and rights (library_table.py); admission.lua reads them
-    alike.
+    adapters/routing/tables.py makes rows and rights; admission.lua reads them alike.
     """
     if not (row and right):
         return None
