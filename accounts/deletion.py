@@ -1,6 +1,7 @@
-"""Delete a workspace: a day after an owner asked, and unless an owner stops it until then.
+"""Delete a workspace, or a person's account.
 
-The workspace works as before for that day. A deleted workspace opens nothing from the next request on: no
+A workspace is deleted a day after an owner asked, unless an owner stops it until then. It works as before for
+that day. A deleted workspace opens nothing from the next request on: no
 key, no page, no invitation. The app of styles erases its styles, with a proof of each step. What the
 law wants kept stays: invoices, credit notes, the ledger they are made of, and the audit log. Memberships
 stay for a month, so that its people read what happened.
@@ -254,8 +255,6 @@ def _forget_person(user: User) -> None:
 
 
 # Deleted workspaces: which ones still have styles to erase, and who may read how far that is.
-#
-# Apart from deletion.py, which needs billing and payments: other packages and gateways import this.
 
 STAYS = _(
     "Invoices, credit notes, payments, the usage ledger and the audit log are kept for as long as the "

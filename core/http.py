@@ -1,4 +1,4 @@
-"""Clients' addresses, as limits count them."""
+"""Requests by HTTP: the client's network, an id for each request, and what our server offers its app."""
 
 import os
 from collections.abc import Callable

@@ -1,5 +1,8 @@
 """Engines, the base models that they serve, and what is placed on them."""
 
+# mypy: disallow-subclassing-any=False
+# (unfold has no types)
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -135,10 +138,6 @@ def _explain_missing(placement: Placement) -> str:
 def _explain_leaving(placement: Placement) -> str:
     since = placement.undesired_since
     return f"unneeded since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "unloads after the grace period"
-
-
-# mypy: disallow-subclassing-any=False
-# (unfold has no types)
 
 
 @admin.register(Engine)

@@ -191,8 +191,6 @@ def _clean_up(version: AdapterVersion) -> None:
         logger.warning("%s: files that are no longer needed could not be deleted: %s", version, str(error))
 
 
-logger = logging.getLogger(__name__)
-
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 

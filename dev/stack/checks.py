@@ -1,4 +1,4 @@
-"""What a check of `make check` says in the lines that it prints: a note, or that it could not look."""
+"""What the checks of `make check` share, and the one of CI's own files."""
 
 import hashlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Why a backup can't be written or restored."""
+"""Backups: write one, check it, and restore it into an empty installation."""
 
 import hashlib
 import json

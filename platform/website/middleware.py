@@ -1,4 +1,7 @@
-"""In which language a page is: the one that a person chose, else the one that the browser asks for."""
+"""Every page: its language, that no cache keeps it, and what is shown at an address that only takes a form.
+
+The language is the one that a person chose, else the one that the browser asks for.
+"""
 
 from functools import partial
 

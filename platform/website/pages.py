@@ -1,4 +1,4 @@
-"""The few pages that belong to no app: home, health, errors, security.txt."""
+"""The few pages that belong to no app: home, status, terms and privacy, health, errors, security.txt."""
 
 import sys
 from collections.abc import Sequence

@@ -273,7 +273,7 @@ class Membership(models.Model):
 
 # What is kept of a person apart from the account, so that the free plan is once a person and month.
 #
-# A person is named by a digest of a normalised address (metering/persons.py), never by the address itself.
+# A person is named by a digest of a normalised address (tenants/persons.py), never by the address itself.
 
 
 class FormerMember(models.Model):

@@ -1,4 +1,4 @@
-"""Celery's broker: whether it answers, and how much waits in it."""
+"""Celery's tasks: how many wait in the broker, which failed and may run again, and what each took."""
 
 import hashlib
 import json
