@@ -25,7 +25,7 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
         allow_null=True, help_text="Id of the style that the Write page starts with."
     )
     key_limits = serializers.DictField(
-        child=serializers.IntegerField(),
+        child=serializers.IntegerField(allow_null=True),
         allow_null=True,
         help_text="Default limits of new API keys.",
         initial={"monthly_tokens": 2_000_000},

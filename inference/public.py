@@ -15,6 +15,7 @@ from inference.errors import (
     UnknownPath,
     WrongMethod,
 )
+from inference.exports import DOCX, DocumentTooLong, write_docx
 from inference.metrics import ALL as ALL_METRICS
 from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, read_total
 from inference.openai_views.base import answer_page
@@ -28,6 +29,7 @@ from inference.responses.store import prune_workspace as erase_responses
 __all__ = [
     "ALL_METRICS",
     "DIGITAL_SOURCE_TYPE",
+    "DOCX",
     "ERROR_COMPONENT",
     "FIRST_BYTE",
     "REFUSALS",
@@ -35,6 +37,7 @@ __all__ = [
     "SUM",
     "TOKENS",
     "BadRequest",
+    "DocumentTooLong",
     "FieldError",
     "Histogram",
     "UnknownAddress",
@@ -61,4 +64,5 @@ __all__ = [
     "read_backlog",
     "read_total",
     "refuses_chat",
+    "write_docx",
 ]

@@ -18,6 +18,7 @@ class By(StrEnum):
     INVOICES = "invoices"  # nothing is refused: it is what the fee pays for
     UPLOADS = "uploads"  # adapters/uploads
     TRAINING = "training"  # training/starting.py
+    DRAFTS = "drafts"  # drafts/actions.py
     API = "api"  # core/rates.py, for each key
 
 
@@ -70,6 +71,7 @@ PLAN_LIMITS = (
     ),
     PlanLimit("parallel_trainings", By.TRAINING, _("trainings at once"), "Trainings that may run at once."),
     PlanLimit("training_words", By.TRAINING, _("words per training"), "Words per training."),
+    PlanLimit("drafts", By.DRAFTS, _("drafts"), "Drafts in the workspace."),
     PlanLimit(
         "api_requests_per_minute",
         By.API,

@@ -145,6 +145,7 @@ class TenantLimits:
     parallel_trainings: int
     monthly_trainings: int
     training_words: int
+    drafts: int
     weight: int
     plan: str
 
@@ -184,6 +185,7 @@ def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) 
         parallel_trainings=version.parallel_trainings,
         monthly_trainings=version.monthly_trainings,
         training_words=version.training_words,
+        drafts=version.drafts,
         weight=version.weight,
         plan=version.plan_id,
     )

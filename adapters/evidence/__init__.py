@@ -3,12 +3,16 @@
 `training` runs evaluations and calls this; pages and the API show their figures.
 """
 
+from adapters.errors import NoVerifier
 from adapters.evidence.answers import is_loaded, prepare_answers
 from adapters.evidence.cards import EvidenceCard, EvidenceRow, card_of, evidence_card_of, percent_text
 from adapters.evidence.drafts import (
     DraftCheck,
     GuessingRound,
+    ParagraphCheck,
     check_draft,
+    check_paragraphs,
+    find_checkable,
     find_evaluation,
     find_guessable,
     list_rounds,
@@ -45,6 +49,8 @@ __all__ = [
     "GuessingRound",
     "Interval",
     "Learned",
+    "NoVerifier",
+    "ParagraphCheck",
     "Repeats",
     "StyleNotDistinct",
     "TooFewTexts",
@@ -54,8 +60,10 @@ __all__ = [
     "VoiceUnknown",
     "card_of",
     "check_draft",
+    "check_paragraphs",
     "compare_briefs",
     "evidence_card_of",
+    "find_checkable",
     "find_evaluation",
     "find_guessable",
     "is_loaded",

@@ -11,7 +11,9 @@ from django.utils.crypto import salted_hmac
 from adapters.errors import DraftTooLong, DraftTooShort, NoVerifier
 from adapters.evidence.figures import Figures
 from adapters.models import Evaluation, EvaluationStatus, Style
-from adapters.verifier import CALIBRATED_LANGUAGES, Verifier
+from adapters.verifier import CALIBRATED_LANGUAGES, SentenceScore, Verifier
+from core.sentences import PARAGRAPH_GAP, sentence_spans
+from tenants.models import Tenant
 
 
 def choose_evaluation(style: Style, evaluations: QuerySet[Evaluation]) -> Evaluation | None:
@@ -103,6 +105,97 @@ def check_draft(style: Style, text: str) -> DraftCheck:
         others=_range_of(typical.others) if typical else None,
         base=_percent_of(verifier.probability_of(voice.floor, words)),
         farthest=_list_farthest(verifier, text),
+    )
+
+
+# A whole text, paragraph by paragraph: which of them sound least like the author, and why.
+
+LEAST_PARAGRAPH_WORDS = 25  # from fewer, nothing can be said
+MOST_CHECKED_CHARACTERS = 500_000
+LONGER, SHORTER = 1.6, 0.6  # times the author's sentences: a difference that a reader hears
+SHOWN_WORDS = 3
+BLOCK = re.compile(r"\S(?:[^\n]|\n(?!\s*\n))*")
+LINE = re.compile(r"\S[^\n]*")
+
+
+@dataclass(frozen=True)
+class ParagraphCheck:
+    """A paragraph of a text that sounds less like the author than the author's own texts do.
+
+    `sentence_words` are the words of its mean sentence, and `own_sentence_words` those of the author's, where
+    they differ so much that it shows; else both are None. `words` are those that lower its score most.
+    """
+
+    start: int
+    end: int
+    percent: int | None
+    sentence_words: int | None
+    own_sentence_words: int | None
+    words: list[str]
+
+
+def find_checkable(tenant: Tenant, model: str) -> Style | None:
+    """Return the own style that `model=` names, if texts can be compared with its author's."""
+    name = model.partition("@")[0]
+    styles = Style.objects.filter(owner=tenant, slug=name.rpartition("/")[2], retired_at=None)
+    style = styles.select_related("owner").first()
+    is_known = style is not None and style.model_name == name and find_evaluation(style) is not None
+    return style if is_known else None
+
+
+def check_paragraphs(style: Style, text: str) -> list[ParagraphCheck]:
+    """Return the paragraphs of a text that sound least like a style's author, in order.
+
+    With percentages, these are the ones that score below three quarters of new texts by the author; without,
+    the five that score lowest. Raises NoVerifier, DraftTooLong, DraftTooShort.
+    """
+    if len(text) > MOST_CHECKED_CHARACTERS:
+        raise DraftTooLong(most=MOST_CHECKED_CHARACTERS)
+    if len(text.split()) < LEAST_WORDS:
+        raise DraftTooShort(words=len(text.split()), least=LEAST_WORDS)
+    evaluation = find_evaluation(style)
+    if evaluation is None:
+        raise NoVerifier
+    verifier = Verifier.from_bytes(bytes(evaluation.verifier))
+    voice = Figures.read(evaluation.figures).voice
+    paragraph = BLOCK if PARAGRAPH_GAP.search(text.strip()) else LINE
+    spans = [match.span() for match in paragraph.finditer(text)]
+    long_enough = [
+        one
+        for one in verifier.score_spans(text, spans)
+        if len(text[one.start : one.end].split()) >= LEAST_PARAGRAPH_WORDS
+    ]
+    unlike = _list_unlike(verifier, text, long_enough)
+    own_sentence_words = voice.sentence_words if voice else None
+    return [_explain_paragraph(verifier, text, one, own_sentence_words) for one in unlike]
+
+
+def _list_unlike(verifier: Verifier, text: str, scores: list[SentenceScore]) -> list[SentenceScore]:
+    unlike = []
+    for one in scores:
+        typical = verifier.typical_of(len(text[one.start : one.end].split()))
+        if typical is None or one.probability is None:
+            lowest = sorted(scores, key=lambda score: score.score)[:FARTHEST]
+            return [score for score in scores if score in lowest and len(scores) > 1]
+        if one.probability < typical.own[0]:
+            unlike.append(one)
+    return unlike
+
+
+def _explain_paragraph(
+    verifier: Verifier, text: str, one: SentenceScore, own_sentence_words: float | None
+) -> ParagraphCheck:
+    paragraph = text[one.start : one.end]
+    sentence_words = len(paragraph.split()) / len(sentence_spans(paragraph))
+    ratio = sentence_words / own_sentence_words if own_sentence_words else 1
+    differs = own_sentence_words is not None and not SHORTER < ratio < LONGER
+    return ParagraphCheck(
+        start=one.start,
+        end=one.end,
+        percent=_percent_of(one.probability),
+        sentence_words=round(sentence_words) if differs else None,
+        own_sentence_words=round(own_sentence_words) if differs and own_sentence_words else None,
+        words=verifier.farthest_words(paragraph, SHOWN_WORDS),
     )
 
 

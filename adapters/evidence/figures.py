@@ -96,6 +96,7 @@ class Voice:
     low: float
     high: float
     new_text: float | None = None  # what a new book by the author would score; None: nobody has measured it
+    sentence_words: float | None = None  # of the author's mean sentence; None: checked before this was kept
 
     @property
     def new_text_share(self) -> float | None:

@@ -61,6 +61,7 @@ class LimitsObject(serializers.Serializer[Any]):
         parallel_trainings=1,
         monthly_trainings=3,
         training_words=50_000,
+        drafts=50,
         api_requests_per_minute=300,
     )
 

@@ -26,6 +26,7 @@ FLOORS = (
     "keys",
     "provenance",
     "training",
+    "drafts",
     "billing",
     "platform",
 )

@@ -65,6 +65,7 @@ class PlanVersion(models.Model):
     training_words = models.PositiveIntegerField(
         default=200_000, db_default=200_000, help_text="Words of text that one training may learn from."
     )
+    drafts = models.PositiveIntegerField(default=200, db_default=200, help_text="Drafts in a workspace.")
     weight = models.PositiveSmallIntegerField(default=1, help_text="Relative share of a full engine.")
     effective_from = models.DateTimeField(
         default=timezone.now,

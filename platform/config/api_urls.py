@@ -7,6 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 from accounts.api import InvitationViewSet, MemberViewSet
 from core.http import new_request_id
 from core.rest.problems import CONTENT_TYPE
+from drafts.api import DraftsViewSet, SnapshotViewSet
 from events.api import DeliveryViewSet, EndpointViewSet, EventViewSet
 from keys.api import KeyViewSet, LoginViewSet
 from metering.api import RequestViewSet, UsageViewSet
@@ -35,6 +36,8 @@ def unknown_address(request: HttpRequest) -> JsonResponse:
 urlpatterns = [
     path("", include("adapters.api.urls")),
     path("", include("training.api.urls")),
+    *DraftsViewSet.routes("drafts"),
+    *SnapshotViewSet.routes("drafts/<uuid:draft_id>/snapshots"),
     *EventViewSet.routes("events"),
     *EndpointViewSet.routes("webhooks"),
     *DeliveryViewSet.routes("webhooks/<uuid:endpoint_id>/deliveries"),

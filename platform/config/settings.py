@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "billing",
     "provenance",
     "training",
+    "drafts",
 ]
 
 MIDDLEWARE = [

@@ -42,6 +42,7 @@ urlpatterns = [
     path("console/", admin.site.urls),
     path("styles/", include("adapters.urls")),
     path("trainings/", include("training.urls")),
+    path("write/", include("drafts.urls")),
     path("playground/", include("inference.playground.urls")),
     path("", include("billing.urls")),
     path("", include("website.urls")),

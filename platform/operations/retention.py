@@ -23,6 +23,7 @@ from adapters.public import prune_storage, withdraw_old_conversions
 from billing.models import Payment, PaymentEvent
 from billing.public import drop_old_months
 from core import months, valkey
+from drafts.models import Draft
 from events.models import NoticeMail, OutboxEvent, ReachedThreshold, WebhookEndpoint
 from inference.public import prune_consumers, prune_responses, prune_totals
 from metering.models import RefusedRequest, UsageMinute
@@ -175,6 +176,13 @@ POSTGRESQL = (
         "OutboxEvent",
         "{0}",
         delete=(OlderThan(OutboxEvent.objects.all(), "created_at", timedelta(days=30)),),
+    ),
+    Row(
+        "Draft, DraftSnapshot",
+        "until it is deleted, a private one whose author's account is gone for {0}; of a draft's snapshots the "
+        "newest 50, with 5 million characters together",
+        delete=(OlderThan(Draft.objects.filter(author=None, is_shared=False), "changed_at", timedelta(days=30)),),
+        every=DAY,
     ),
     Row("WebhookDelivery", "as long as the event", "with `OutboxEvent`"),
     Row(

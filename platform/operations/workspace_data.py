@@ -22,6 +22,7 @@ from billing.public import list_exported as list_exported_invoices
 from core.console import Confirmation, ask_first
 from core.spreadsheets import csv_text
 from core.streaming import StreamedFileResponse
+from drafts.models import Draft
 from events.models import WebhookEndpoint
 from inference.models import Conversation, StoredResponse
 from inference.public import erase_responses
@@ -39,6 +40,7 @@ def erase_deleted_workspaces() -> None:
     """
     for tenant in list_to_erase():
         erase_responses(tenant)
+        Draft.objects.filter(tenant=tenant).delete()
         are_styles_erased = erase_some_styles(tenant)
         if are_styles_erased and not _count_waiting(list_texts_erasures(tenant)):
             mark_erased(tenant)
@@ -97,6 +99,7 @@ COLUMNS_OF_TABLES = {
     "training_holds": "training period created_at token_nanousd most_tokens nanousd settled_at",
     "training_charges": "created_at period source_id tokens amount_nanousd",
     "stored_responses": "id key_id model size_bytes created_at",
+    "drafts": "id title words model author__email is_shared created_at changed_at",
     "conversations": "id size_bytes created_at changed_at",
     "audit_log": "at action actor__email api_key object_type object_id object_name was became address",
 }
@@ -105,7 +108,7 @@ README = """Data of the workspace {slug}, as of {now} UTC.
 Each file is CSV in UTF-8; a text that a spreadsheet would take for a formula begins with an apostrophe.
 Amounts ending in _nanousd are billionths of a US dollar. Secrets are in none of the files: of API keys only
 a digest is kept at all. The files of styles are downloaded or erased by version. Of the documents that styles
-were trained on, and of stored responses and conversations, facts are listed and no text: operators hand this
+were trained on, and of drafts, stored responses and conversations, facts are listed and no text: operators hand this
 file out, and they can't read texts. Stored responses are read by the API, with a key of the workspace.
 """
 EXPORT = Confirmation(
@@ -142,6 +145,7 @@ def _list_tables(tenant: Tenant) -> list[Table]:
         "training_holds": TrainingHold.objects.filter(tenant=tenant).order_by("created_at", "pk"),
         "training_charges": charges.order_by("pk"),
         "stored_responses": StoredResponse.objects.filter(tenant=tenant).order_by("created_at", "pk"),
+        "drafts": Draft.objects.filter(tenant=tenant).order_by("created_at", "pk"),
         "conversations": Conversation.objects.filter(tenant=tenant).order_by("created_at", "pk"),
         "audit_log": entries.order_by("pk"),
     }

@@ -268,6 +268,7 @@ TAGS = {
     "styles": Tag("Styles", "Create, describe, share and offer styles, and select those of others."),
     "versions": Tag("Versions", "Versions of a style: reports, releases and canaries."),
     "uploads": Tag("Uploads", "Upload the files of a version and follow its progress."),
+    "drafts": Tag("Drafts", "Texts that are written here, with their history and receipts."),
     "trainings": Tag("Trainings", "Train a style on your own texts."),
     "files": Tag("Files", "Files to train on, in OpenAI's format."),
     "fine_tuning": Tag("Fine-tuning", "Trainings on these files, in OpenAI's format."),

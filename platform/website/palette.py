@@ -67,6 +67,15 @@ GROUPS = (
     Group(
         _("Writing"),
         (
+            Page(
+                "drafts:drafts",
+                _("Write"),
+                "pen-line",
+                "r",
+                below=("drafts:",),
+                permission=Permission.WRITE_TEXT,
+                is_tab=True,
+            ),
             Page("member_home", _("Home"), "house", "h", below=("welcome", "home_developers"), is_tab=True),
             Page(
                 "adapters:catalogue",
@@ -78,12 +87,11 @@ GROUPS = (
             ),
             Page(
                 "inference:playground",
-                _("Write"),
-                "pen-line",
+                _("Compare"),
+                "columns-2",
                 "p",
                 below=("inference:",),
                 permission=Permission.WRITE_TEXT,
-                is_tab=True,
             ),
         ),
     ),

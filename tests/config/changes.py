@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 from django.apps import apps
 from django.db.models import F
 from django.utils import timezone
@@ -15,11 +16,14 @@ from accounts.subscriptions import subscribe_tenant
 from adapters import object_store
 from adapters.catalog import price_changes, sharing
 from adapters.catalog.terms import Terms
-from adapters.models import AdapterVersion, Release, Status, Style
+from adapters.models import AdapterVersion, Evaluation, Release, Status, Style
 from adapters.releases import votes
+from adapters.verifier import Verifier
+from adapters.verifier.features import BUCKETS
 from billing.models import PaymentAccount
 from core import months
 from core.money import NANO
+from drafts.models import Draft
 from events.models import WebhookEndpoint
 from events.webhooks import delivery
 from keys import device_logins
@@ -61,7 +65,7 @@ VOLATILE = {
     "last_used_at",
     "last_seen_at",
 }
-APPS = ("tenants", "events", "metering", "accounts", "keys", "adapters", "billing", "training")
+APPS = ("tenants", "events", "metering", "accounts", "keys", "adapters", "billing", "training", "drafts")
 LOGS = {"AuditEntry", "OutboxEvent", "NoticeMail", "VersionStep", "CachedAnswer", "TrainingEvent"}
 
 
@@ -268,6 +272,23 @@ def document_arrived(of_acme: Arguments) -> None:
     training_storage.write_posted(document, b"secret")
 
 
+class SentFile:
+    """A file that can be sent again and again."""
+
+    name = "ferry.txt"
+    content_type = "text/plain"
+
+    def read(self) -> bytes:
+        return b"The river rose."
+
+
+def checked_draft(of_acme: Arguments) -> None:
+    """Let a draft be in a style that has evidence, and be long enough to compare."""
+    verifier = Verifier("en", np.zeros(BUCKETS, np.float16), 0.0)
+    Evaluation.objects.filter(version=of_acme["version_id"]).update(verifier=verifier.to_bytes())
+    Draft.objects.filter(pk=of_acme["draft_id"]).update(model="acme/secret", text="The river rose. " * 30)
+
+
 @dataclass(frozen=True)
 class Change:
     """What is sent to an address, and what it leaves behind.
@@ -290,6 +311,7 @@ TYPED = {"confirm": "secret", "at_once": "on"}  # another workspace has the styl
 OWN_SIGHT = "What a person keeps in sight is that person's own matter."
 IN_VALKEY = "What it changes is in Valkey alone; test_logins.py decides a login twice."
 OWN_MAIL = "What mail a member gets is that member's own matter."
+IN_HISTORY = "The draft's history says what was before; typing would fill the log."
 OWN_DRAFT = "Each is a draft of its own; one that is not started goes after 30 days."
 OWN_UPLOAD = (
     "Each is an upload of its own, as two tabs begin them; one that is not finished goes after a day."
@@ -300,6 +322,23 @@ FORMS = {
     "hide_steps": Change(unaudited="Which steps a person wants to see is that person's own matter."),
     "try_styles": Change(audits="style.selected", prepare=public_style),
     "choose_style": Change({"prompt": "Describe the rain."}, "style.selected", prepare=public_style),
+    "drafts:create": Change(audits="draft.created", each_time="Each is a draft of its own."),
+    "drafts:import": Change(
+        {"file": SentFile()},
+        "draft.created",
+        each_time="Each is a draft of its own.",
+    ),
+    "drafts:draft": Change({"title": "Ferry", "text": "Rain.", "revision": 1}, unaudited=IN_HISTORY),
+    "drafts:save": Change(
+        {"title": "Ferry", "text": "Rain.", "revision": 1}, unaudited=IN_HISTORY, is_json=True
+    ),
+    "drafts:check": Change(
+        prepare=checked_draft, unaudited="It is a look at the text: nothing is kept.", is_json=True
+    ),
+    "drafts:edit": Change({"is_shared": "on"}, "draft.shared"),
+    "drafts:delete": Change(audits="draft.deleted"),
+    "drafts:keep": Change(unaudited=IN_HISTORY),
+    "drafts:restore": Change(unaudited=IN_HISTORY),
     "keys:issue_key": Change(
         {"name": "newsletter", "lifetime_days": "", "scopes": ["inference"]}, "api_key.created"
     ),
@@ -427,6 +466,12 @@ FORMS = {
 
 # By operation: what programs send. The log is the same as for a page; Idempotency-Key does the rest.
 OPERATIONS = {
+    "drafts.create": Change({"title": "Ferry", "text": "Rain."}, "draft.created"),
+    "drafts.edit": Change({"is_shared": True}, "draft.shared"),
+    "drafts.delete": Change(audits="draft.deleted"),
+    "drafts.check": Change(prepare=checked_draft, unaudited="It is a look at the text."),
+    "drafts.snapshots.create": Change(unaudited=IN_HISTORY),
+    "drafts.snapshots.restore": Change(unaudited=IN_HISTORY),
     "billing.edit_details": Change({"name": "Acme Ltd", "tax_id": "GB1"}, "billing_details.edited"),
     "billing.top_up": Change({"amount_nanousd": 25 * NANO}, "payment.begun"),
     "billing.set_auto_top_up": Change(

@@ -10,6 +10,7 @@ from accounts.workspaces import create_tenant
 from adapters.models import AdapterVersion, BaseModel, Share, Style
 from billing.models import CreditNote, Payment
 from core.money import NANO
+from drafts.models import Draft
 from events.models import OutboxEvent, WebhookDelivery, WebhookEndpoint
 from metering.ledger import record_events
 from metering.models import Invoice, RefusedRequest
@@ -67,7 +68,11 @@ def lay_things(acme: Tenant, alice: User) -> Arguments:
     record_events([answered])
     entry = record_audit(alice, action=LOGGED_BEFORE, row=acme, tenant=acme)
     document = training.documents.create(name="secret", size_bytes=6, words=1, status="read")
+    draft = Draft.objects.create(tenant=acme, author=alice, title="Secret", text="Secret words.", model="base")
+    snapshot = draft.snapshots.create(reason="saved", text="Secret words before.", created_by=alice)
     return {
+        "draft_id": draft.pk,
+        "snapshot_id": snapshot.pk,
         "workspace_id": acme.pk,
         "invitation_id": invitation.pk,
         "invoice_id": invoice.pk,

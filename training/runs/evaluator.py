@@ -48,6 +48,7 @@ from adapters.models import (
 from adapters.models import Status as VersionStatus
 from core.errors import Unavailable
 from core.messages import NO_MESSAGE, Message
+from core.sentences import sentence_spans
 from events.models import EventType
 from events.outbox import record_event
 from training import evaluations, storage
@@ -262,7 +263,14 @@ def _place_answers(
         low=place.low,
         high=place.high,
         new_text=verifier.new_text_score,
+        sentence_words=_mean_sentence([*texts.learned, *texts.held_out]),
     )
+
+
+def _mean_sentence(passages: Sequence[str]) -> float:
+    """Return the words of the author's mean sentence."""
+    sentences = sum(len(sentence_spans(passage)) for passage in passages)
+    return sum(len(passage.split()) for passage in passages) / sentences
 
 
 def _learned_of(measured: ChildEvent) -> Learned:

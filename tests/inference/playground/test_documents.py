@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from inference.playground import views
-from inference.playground.views import write_docx, write_html
+from inference.exports import write_docx, write_html
 
 ANSWER = """# Poetry
 

@@ -1,0 +1,146 @@
+// Saves a draft half a second after the last key. What can't be saved stays in this browser until it can.
+import { gettext } from "../words.js";
+
+const PAUSE_MS = 500;
+const RETRY_MS = 4000;
+const SAVED = gettext("Saved");
+
+export class Saving {
+  #form;
+  #state;
+  #key;
+  #timer = 0;
+  #running = null;
+  #isStopped = false; // by a conflict, until a person has chosen
+  #saved;
+
+  constructor(form, state) {
+    this.#form = form;
+    this.#state = state;
+    this.#key = `draft-text:${form.dataset.id}`;
+    this.#saved = this.#now();
+    this.#recover();
+    form.addEventListener("input", ({ target }) => { if (target.name) this.touch(); });
+    form.addEventListener("submit", (event) => { event.preventDefault(); this.flush(); });
+    addEventListener("online", () => this.flush());
+    addEventListener("visibilitychange", () => { if (document.hidden) this.flush(); });
+  }
+
+  onConflict = (_newest, _sentence) => {};
+
+  get isSaved() {
+    const { title, text } = this.#now();
+    return title === this.#saved.title && text === this.#saved.text;
+  }
+
+  touch() {
+    clearTimeout(this.#timer);
+    this.#state.textContent = gettext("Saving …");
+    this.#timer = setTimeout(() => this.flush(), PAUSE_MS);
+  }
+
+  // Save what is there, with passages as an accepted suggestion. One at a time: a revision follows from the one before.
+  async flush(passages = []) {
+    clearTimeout(this.#timer);
+    while (this.#running) await this.#running;
+    if (this.#isStopped || (this.isSaved && !passages.length)) return;
+    this.#running = this.#save(passages).finally(() => { this.#running = null; });
+    await this.#running;
+  }
+
+  // After a conflict: replace the newer text with the one that stands here.
+  replace(revision) {
+    this.#form.elements.revision.value = revision;
+    this.#isStopped = false;
+    return this.flush();
+  }
+
+  // After a conflict: go on with the newer text. What stood here is in the draft's history.
+  take({ revision, title, text }) {
+    Object.assign(this.#form.elements.revision, { value: revision });
+    this.#form.elements.title.value = title;
+    this.#form.elements.text.value = text;
+    this.#isStopped = false;
+    this.#saved = { title, text };
+    this.#forget();
+    this.#state.textContent = SAVED;
+  }
+
+  #now() {
+    const { title, text } = this.#form.elements;
+    return { title: title.value, text: text.value };
+  }
+
+  async #save(passages) {
+    const { title, text } = this.#now();
+    this.#remember(title, text);
+    const body = JSON.stringify({ title, text, revision: Number(this.#form.elements.revision.value), passages });
+    let response;
+    try {
+      response = await this.#post(body);
+    } catch {
+      return this.#later(gettext("Not saved yet: we can’t reach Polyscribe. Your text is kept in this browser."), passages);
+    }
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok) {
+      this.#form.elements.revision.value = answer.revision;
+      this.#saved = { title, text };
+      if (this.isSaved) {
+        this.#forget();
+        this.#state.textContent = SAVED;
+      } else this.touch();
+      return undefined;
+    }
+    if (response.status === 409) {
+      this.#isStopped = true;
+      this.#state.textContent = gettext("Not saved");
+      this.onConflict(answer, answer.errors.__all__[0]);
+      return undefined;
+    }
+    const sentence = Object.values(answer.errors ?? {}).flat().join(" ");
+    return this.#later(sentence || gettext("Not saved yet. Your text is kept in this browser, and we try again."), passages);
+  }
+
+  // A log-in in another tab makes new tokens: this page takes over the new one.
+  async #post(body) {
+    const send = () => {
+      const headers = { "Content-Type": "application/json", "X-CSRFToken": this.#form.elements.csrfmiddlewaretoken.value, Accept: "application/json" };
+      return fetch(this.#form.dataset.save, { method: "POST", headers, body, redirect: "manual" });
+    };
+    const response = await send();
+    if (response.status !== 403 && response.type !== "opaqueredirect") return response;
+    const page = await fetch(location.pathname, { redirect: "manual" });
+    if (!page.ok) return new Response(JSON.stringify({ errors: { __all__: [gettext("You were logged out. Log in in another tab, and saving goes on by itself. Your text is kept in this browser.")] } }), { status: 401 });
+    const token = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("[name=csrfmiddlewaretoken]");
+    for (const field of document.querySelectorAll("[name=csrfmiddlewaretoken]")) field.value = token?.value ?? "";
+    return send();
+  }
+
+  #later(sentence, passages) {
+    this.#state.textContent = sentence;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.flush(passages), RETRY_MS);
+  }
+
+  #remember(title, text) {
+    try {
+      localStorage.setItem(this.#key, JSON.stringify({ title, text, revision: Number(this.#form.elements.revision.value) }));
+    } catch { /* a browser that keeps nothing, or whose room is used up: the page still has the text */ }
+  }
+
+  #forget() {
+    try { localStorage.removeItem(this.#key); } catch { /* nothing is kept */ }
+  }
+
+  // What a closed tab couldn't save: it is put back, and saved or refused by its revision like any other.
+  #recover() {
+    try {
+      const kept = JSON.parse(localStorage.getItem(this.#key));
+      if (!kept || (kept.title === this.#saved.title && kept.text === this.#saved.text)) return;
+      this.#form.elements.title.value = kept.title;
+      this.#form.elements.text.value = kept.text;
+      this.#form.elements.revision.value = kept.revision;
+      this.touch();
+    } catch { /* nothing is kept */ }
+  }
+}

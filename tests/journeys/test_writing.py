@@ -1,0 +1,165 @@
+"""The page to write on, in a real Chromium: from a pasted page to an accepted rewrite, a Word file and receipts."""
+
+import io
+import re
+import time
+
+import docx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.chromium import look
+from tests.journeys.conftest import log_in
+from tests.waiting import eventually
+
+PHONE = {"width": 390, "height": 844}
+FIRST = "We will commence the meeting at nine. Everyone is requested to be punctual, as the room is needed after."
+SECOND = "The river had risen in the night, and the ferryman stood on the bank with his hat in his hands."
+FIRST_WORD_S = 30  # on a busy machine; dev/bench/results/desk.json has what a quiet one takes
+
+
+@pytest.fixture
+def draft(demo, page) -> Page:
+    """A new draft of the seeded writer, with a page of text in it."""
+    log_in(page, demo, "/write/")
+    page.get_by_role("button", name="New draft").click()
+    page.get_by_label("Title").fill("The ferry")
+    page.get_by_label("Text", exact=True).fill(f"{FIRST}\n\n{SECOND}")
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
+    return page
+
+
+def text_of(page: Page) -> str:
+    return page.get_by_label("Text", exact=True).input_value()
+
+
+def select(page: Page, passage: str) -> None:
+    page.get_by_label("Text", exact=True).evaluate(
+        """(area, passage) => {
+            const start = area.value.indexOf(passage);
+            area.focus();
+            area.setSelectionRange(start, start + passage.length);
+        }""",
+        passage,
+    )
+
+
+def rewrite(page: Page) -> None:
+    select(page, FIRST)
+    page.get_by_role("button", name="Rewrite in my style").click()
+    expect(page.get_by_role("button", name="Accept")).to_be_visible(timeout=120_000)
+
+
+def test_a_pasted_page_becomes_an_accepted_rewrite_a_word_file_and_receipts(draft, faults, demo):
+    page = draft
+    began = time.monotonic()
+    select(page, FIRST)
+    page.get_by_role("button", name="Rewrite in my style").click()
+    expect(page.locator(".suggestion-text")).not_to_be_empty(timeout=FIRST_WORD_S * 1000)
+    assert time.monotonic() - began < FIRST_WORD_S
+    assert FIRST in text_of(page), "nothing is replaced before it is accepted"
+    expect(page.get_by_role("button", name="Accept")).to_be_focused(timeout=120_000)
+    look(page, "write-suggestion")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="In your style")).to_be_hidden()
+    assert FIRST not in text_of(page)
+    assert text_of(page).endswith(SECOND)
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
+    accepted = text_of(page)
+
+    def has_receipts() -> bool:
+        page.reload()
+        return page.get_by_role("group").filter(has_text="receipt").count() > 0
+
+    eventually(has_receipts)
+    assert text_of(page) == accepted
+    expect(page.get_by_text(re.compile("written by a style"))).to_be_visible()
+    page.locator("summary", has_text="Save as a file").click()
+    with page.expect_download() as word:
+        page.get_by_role("link", name="Word, with receipts").click()
+    paragraphs = [one.text for one in docx.Document(io.BytesIO(word.value.path().read_bytes())).paragraphs]
+    assert paragraphs[0] == "The ferry"
+    assert any(SECOND in one for one in paragraphs)
+    assert "Receipts" in paragraphs
+    page.locator("summary", has_text="History and sharing").click()
+    page.get_by_role("link", name="Earlier texts").click()
+    page.get_by_role("link", name="Before an accepted suggestion").first.click()
+    page.get_by_role("button", name="Restore this text").click()
+    assert text_of(page) == f"{FIRST}\n\n{SECOND}"
+
+
+def test_the_page_is_written_on_by_keyboard_alone(draft, faults):
+    page = draft
+    select(page, SECOND)
+    page.get_by_role("button", name="Shorten").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Accept")).to_be_focused(timeout=120_000)
+    page.keyboard.press("r")  # another one
+    expect(page.get_by_role("button", name="Accept")).to_be_focused(timeout=120_000)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("region", name="Shorter")).to_be_hidden()
+    expect(page.get_by_label("Text", exact=True)).to_be_focused()
+    assert text_of(page) == f"{FIRST}\n\n{SECOND}"
+
+
+def test_a_text_goes_on_where_the_cursor_is_and_can_be_undone(draft, faults):
+    page = draft
+    page.get_by_label("Text", exact=True).press("Control+End")
+    page.get_by_label("Length").select_option("a few sentences")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("button", name="Accept")).to_be_focused(timeout=120_000)
+    page.keyboard.press("Enter")
+    written = text_of(page)
+    assert written.startswith(f"{FIRST}\n\n{SECOND}")
+    assert len(written.split()) > len(f"{FIRST} {SECOND}".split()) + 10
+    page.keyboard.press("Control+z")
+    assert text_of(page) == f"{FIRST}\n\n{SECOND}"
+
+
+def test_stopping_keeps_what_came(draft, faults):
+    page = draft
+    page.get_by_label("Text", exact=True).press("Control+End")
+    page.get_by_label("Length").select_option("half a page")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator(".suggestion-text")).not_to_be_empty(timeout=FIRST_WORD_S * 1000)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Accept")).to_be_visible()
+    expect(page.locator("[data-suggestion] [data-state]")).to_have_text("Stopped by you")
+
+
+def test_the_older_of_two_tabs_loses_nothing(draft, faults):
+    page = draft
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.get_by_label("Text", exact=True).fill("From the newer tab.")
+    expect(other.locator("[data-saved]")).to_have_text("Saved")
+    page.get_by_label("Text", exact=True).fill("From the older tab.")
+    expect(page.get_by_role("alert").filter(has_text="changed in another tab")).to_be_visible()
+    page.get_by_role("button", name="Open the newest text").click()
+    assert text_of(page) == "From the newer tab."
+    page.locator("summary", has_text="History and sharing").click()
+    page.get_by_role("link", name="Earlier texts").click()
+    page.get_by_role("link", name="From a tab that was older").click()
+    expect(page.get_by_text("From the older tab.")).to_be_visible()
+    other.close()
+    assert len(faults) == 1
+    assert "409" in faults.pop()
+
+
+def test_what_is_typed_offline_is_saved_later_even_by_another_tab(draft, faults):
+    page = draft
+    page.context.set_offline(True)
+    page.get_by_label("Text", exact=True).fill("Typed on a train.")
+    expect(page.locator("[data-saved]")).to_contain_text("Not saved yet")
+    address = page.url
+    context = page.context
+    page.close()
+    context.set_offline(False)
+    again = context.new_page()
+    again.goto(address)
+    assert text_of(again) == "Typed on a train."
+    expect(again.locator("[data-saved]")).to_have_text("Saved")
+    again.reload()
+    assert text_of(again) == "Typed on a train."
+    assert {"INTERNET_DISCONNECTED" in fault for fault in faults} == {True}
+    faults.clear()
