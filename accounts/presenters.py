@@ -22,7 +22,7 @@ class WorkspaceObject(serializers.Serializer[Tenant]):
         source="monthly_nanousd", read_only=True, allow_null=True, help_text="The budget in dollars."
     )
     default_style = serializers.UUIDField(
-        allow_null=True, help_text="Id of the style that the Write page starts with."
+        allow_null=True, help_text="Id of the style that new drafts start with."
     )
     key_limits = serializers.DictField(
         child=serializers.IntegerField(allow_null=True),

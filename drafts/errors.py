@@ -4,8 +4,8 @@ from core.errors import Conflict, Invalid
 
 
 class DraftChanged(Conflict):
-    """This draft was changed in another tab or by someone else. Your text is kept in its history. Open the
-    newest text, or replace it with yours."""
+    """This draft was changed in another tab or by someone else. Your text is in its history. Open the newest
+    text, or keep yours."""
 
     for_programs = "The draft has changed since you read it, and the refused text is a snapshot now."
 

@@ -59,9 +59,9 @@ class DraftSnapshot(models.Model):
         """Why a snapshot was taken. Its text is the one before what the reason names."""
 
         ACCEPTED = "accepted", _("Before an accepted suggestion")
-        SAVED = "saved", _("Saved by hand")
-        RESTORED = "restored", _("Before an earlier text was restored")
-        OVERTAKEN = "overtaken", _("From a tab that was older than the draft")
+        SAVED = "saved", _("Saved by you")
+        RESTORED = "restored", _("Before a text was restored")
+        OVERTAKEN = "overtaken", _("From another tab")
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     draft = models.ForeignKey(Draft, on_delete=models.CASCADE, related_name="snapshots", db_index=False)

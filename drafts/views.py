@@ -63,7 +63,7 @@ def _show_list(request: MemberRequest, form: ImportForm | None) -> HttpResponse:
 @action_view(Permission.WRITE_TEXT, to="drafts:drafts")
 def create(request: MemberRequest) -> HttpResponse:
     """Create an empty draft and open it."""
-    model = request.POST.get("model") or name_default_style(request.tenant) or "base"
+    model = request.POST.get("model") or _first_model(request)
     return redirect("drafts:draft", actions.create_draft(access_of(request), model=model[:MAX_MODEL]).pk)
 
 
@@ -76,7 +76,7 @@ def create(request: MemberRequest) -> HttpResponse:
 def import_file(request: MemberRequest, form: ImportForm) -> HttpResponse:
     """Create a draft from a file and open it."""
     file = form.cleaned_data["file"]
-    model = name_default_style(request.tenant) or "base"
+    model = _first_model(request)
     draft = actions.import_file(access_of(request), name=file.name, content=file.read(), model=model)
     return redirect("drafts:draft", draft.pk)
 
@@ -168,14 +168,14 @@ def describe_paragraph(one: ParagraphCheck) -> dict[str, object]:
 
 
 @action_view(Permission.WRITE_TEXT, to="drafts:draft")
-def edit(request: MemberRequest, draft_id: UUID) -> str:
+def edit(request: MemberRequest, draft_id: UUID) -> HttpResponse | str:
     """Choose the style of a draft, or share it."""
     draft = _own_draft(request, draft_id)
     is_shared = request.POST["is_shared"] == "on" if "is_shared" in request.POST else None
     model = request.POST.get("model") or None
     actions.edit_draft(access_of(request), draft, model=model and model[:MAX_MODEL], is_shared=is_shared)
     if is_shared is None:
-        return gettext("Saved.")
+        return redirect("drafts:draft", draft_id)  # the page shows the style
     return gettext("Shared with the workspace.") if is_shared else gettext("Only you can open it now.")
 
 
@@ -205,7 +205,7 @@ def show_history(request: MemberRequest, draft_id: UUID) -> HttpResponse:
 def take_snapshot(request: MemberRequest, draft_id: UUID) -> str:
     """Keep the text as it is now."""
     actions.take_snapshot(access_of(request), _own_draft(request, draft_id))
-    return gettext("This text is in the history now.")
+    return gettext("Saved to history.")
 
 
 @action_view(Permission.WRITE_TEXT)
@@ -255,6 +255,14 @@ def _own_draft(request: MemberRequest, draft_id: UUID) -> Draft:
 def _choices(request: MemberRequest, wanted: Sequence[str]) -> list[ModelChoice]:
     base = ModelChoice("base", gettext("Base model (no style)"), "", None)
     return [*model_choices(request.tenant, [one for one in wanted if one != "base"]), base]
+
+
+def _first_model(request: MemberRequest) -> str:
+    """Return what a new draft is written in: the style of the last one, or the default, or the first by name."""
+    last = Draft.objects.filter(tenant=request.tenant, author=request.user).order_by("-changed_at").first()
+    if last is not None:
+        return last.model
+    return name_default_style(request.tenant) or _choices(request, [])[0].model
 
 
 def _read_save(request: MemberRequest) -> tuple[TextForm, list[Passage] | None]:

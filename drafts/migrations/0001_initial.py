@@ -70,9 +70,9 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("accepted", "Before an accepted suggestion"),
-                            ("saved", "Saved by hand"),
-                            ("restored", "Before an earlier text was restored"),
-                            ("overtaken", "From a tab that was older than the draft"),
+                            ("saved", "Saved by you"),
+                            ("restored", "Before a text was restored"),
+                            ("overtaken", "From another tab"),
                         ],
                         max_length=20,
                     ),

@@ -60,7 +60,7 @@ class WorkspaceBody(StrictSerializer):
     name = TextField(max_length=80, validators=[validate_name], required=False)
     monthly_nanousd = limit_field(MAX_USD * NANO)
     default_style = serializers.UUIDField(
-        allow_null=True, required=False, help_text="Id of the style that the Write page starts with."
+        allow_null=True, required=False, help_text="Id of the style that new drafts start with."
     )
     key_limits = NewKeysBody(allow_null=True, required=False, help_text="Default limits of new API keys.")
     key_lifetime_days = serializers.ChoiceField(

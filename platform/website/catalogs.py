@@ -33,6 +33,7 @@ ROOTS = (
     "keys",
     "provenance",
     "training",
+    "drafts",
     "billing",
     "platform",
 )

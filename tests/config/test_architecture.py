@@ -21,6 +21,7 @@ FLOORS = (
     "keys",
     "provenance",
     "training",
+    "drafts",
     "billing",
 )
 FACES = [floor for floor in FLOORS if (ROOT / floor / "public.py").is_file()]

@@ -82,7 +82,7 @@ def test_a_pasted_page_becomes_an_accepted_rewrite_a_word_file_and_receipts(draf
     assert any(SECOND in one for one in paragraphs)
     assert "Receipts" in paragraphs
     page.locator("summary", has_text="History and sharing").click()
-    page.get_by_role("link", name="Earlier texts").click()
+    page.get_by_role("link", name="History", exact=True).click()
     page.get_by_role("link", name="Before an accepted suggestion").first.click()
     page.get_by_role("button", name="Restore this text").click()
     assert text_of(page) == f"{FIRST}\n\n{SECOND}"
@@ -138,8 +138,8 @@ def test_the_older_of_two_tabs_loses_nothing(draft, faults):
     page.get_by_role("button", name="Open the newest text").click()
     assert text_of(page) == "From the newer tab."
     page.locator("summary", has_text="History and sharing").click()
-    page.get_by_role("link", name="Earlier texts").click()
-    page.get_by_role("link", name="From a tab that was older").click()
+    page.get_by_role("link", name="History", exact=True).click()
+    page.get_by_role("link", name="From another tab").click()
     expect(page.get_by_text("From the older tab.")).to_be_visible()
     other.close()
     assert len(faults) == 1

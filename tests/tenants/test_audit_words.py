@@ -18,6 +18,7 @@ APPS = (
     "keys",
     "provenance",
     "training",
+    "drafts",
     "billing",
     "platform",
 )

@@ -20,6 +20,7 @@ export class Check {
     this.saving = saving;
     this.onRewrite = onRewrite;
     button.addEventListener("click", () => this.#run(button));
+    new ResizeObserver(() => this.#drawBars()).observe(this.#text);
     this.#text.addEventListener("input", () => this.#marks.replaceChildren()); // they would be elsewhere
   }
 
@@ -65,6 +66,12 @@ export class Check {
       last = end;
     }
     this.#marks.replaceChildren(...nodes);
+    this.#drawBars();
+  }
+
+  // Beside the text, as high as each mark is at this width.
+  #drawBars() {
+    for (const bar of this.#marks.querySelectorAll(".write-margin")) bar.remove();
     const top = this.#marks.getBoundingClientRect().top;
     for (const mark of this.#marks.querySelectorAll("mark")) {
       const box = mark.getBoundingClientRect();
@@ -78,7 +85,8 @@ export class Check {
 
   #describe({ passage, percent, reasons }) {
     const line = document.createElement("li");
-    const quote = document.createElement("q");
+    const quote = document.createElement("p");
+    quote.className = "serif";
     quote.textContent = `${passage.trim().split(/\s+/).slice(0, QUOTED_WORDS).join(" ")} …`;
     const about = document.createElement("p");
     about.className = "soft small";

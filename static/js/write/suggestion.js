@@ -12,11 +12,19 @@ const STALLED_WORDS = 3; // a round that adds fewer is the last one
 const PREFIX_CHARACTERS = 2400; // of the text before the cursor: the engine's context is short
 const SHORTER = 0.6;
 const LONGER = 1.6;
+const SENTENCE_END = /[.!?…]["'”’»)]*(?=\s|$)/g;
 const WAYS = 3; // of saying it differently
 const HEADINGS = {
   rewrite: gettext("In your style"), shorten: gettext("Shorter"), expand: gettext("Longer"),
-  differently: gettext("Said differently"), own: gettext("As you asked"), continue: gettext("Continued"),
+  differently: gettext("Other wordings"), own: gettext("As you asked"), continue: gettext("Continued"),
 };
+
+// An answer that ended at its last token loses the sentence that it broke off in, unless there is no other.
+function upToSentence(text) {
+  const ends = [...text.matchAll(SENTENCE_END)];
+  const last = ends.at(-1);
+  return last ? text.slice(0, last.index + last[0].length) : text;
+}
 
 const wordsIn = (text) => text.match(/\S+/g)?.length ?? 0;
 
@@ -98,7 +106,10 @@ export class Suggestion {
     this.#busy(false);
     const failed = ended.find(({ status }) => status === "rejected")?.reason;
     const isStopped = failed?.name === "AbortError";
-    for (const choice of this.#choices) this.#compare(choice);
+    for (const choice of this.#choices) {
+      if (choice.isCut) choice.text = upToSentence(choice.text);
+      this.#compare(choice);
+    }
     this.#at("state").textContent = isStopped ? gettext("Stopped by you") : gettext("Done");
     if (failed && !isStopped) this.#fail(sentenceOf(failed));
     const hasText = this.#choices.some(({ text }) => text.trim());
@@ -127,6 +138,8 @@ export class Suggestion {
       requestId = chunk.requestId ?? "";
       passage.text += text;
       choice.text += text;
+      const finish = chunk.choices?.[0]?.finish_reason;
+      if (finish) choice.isCut = finish === "length";
       if (text) {
         choice.node.append(text);
         this.#at("state").textContent = gettext("Writing");
@@ -215,7 +228,8 @@ export class Suggestion {
     choice.node.ariaBusy = "false";
     if (choice.button) choice.button.hidden = !choice.text.trim();
     const { original } = this.#request;
-    if (original && choice.text.trim()) choice.node.replaceChildren(...compared(original.trim(), choice.text.trim()));
+    if (!original) choice.node.textContent = choice.text;
+    else if (choice.text.trim()) choice.node.replaceChildren(...compared(original.trim(), choice.text.trim()));
   }
 
   #show() {

@@ -18,6 +18,7 @@ SOURCES = (
     "keys",
     "provenance",
     "training",
+    "drafts",
     "billing",
     "platform",
     "templates",
