@@ -66,17 +66,6 @@ BENCHES = {
         WHOLE,
         needs=ENGINE,
     ),
-    "fairness": Bench(
-        "what one workspace notices while another floods", "bench.fairness", WHOLE, needs=ENGINE
-    ),
-    # 32 places, so that it is slots that styles wait for: one tenant has 24 of them at most.
-    "rotation": Bench(
-        "whether any of 64 styles on 8 slots waits longer than the others",
-        "bench.rotation",
-        WHOLE,
-        {"ENGINE_MAX_NUM_SEQS": "32"},
-        ENGINE,
-    ),
     "memory": Bench("the calculated memory beside a running vLLM's (CPU)", "bench.memory", needs=ENGINE),
     "upload": Bench(
         "from a finished 50 MB upload to the first styled token",
