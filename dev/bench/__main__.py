@@ -93,9 +93,6 @@ BENCHES = {
         ENGINE,
     ),
     "provenance": Bench("the tables of the last `make trial NAME=provenance`", "bench.provenance"),
-    "push": Bench(
-        "a 300 MB multipart upload with presigned URLs, compared to curl", "bench.uploads", SERVICES
-    ),
     "routes": Bench(
         "how soon gateways see an engine change with 10,000 workspaces", "bench.routes", SERVICES
     ),
