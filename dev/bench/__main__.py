@@ -50,7 +50,6 @@ BENCHES = {
     ),
     "peers": Bench("install LiteLLM, TensorZero and Portkey for `gateway`", "bench.install"),
     "request-cost": Bench("processor time or instructions of one request", "bench.request_cost"),
-    "stages": Bench("what requests and streams wait for in the gateway, stage by stage", "bench.stages"),
     "month": Bench("the first requests of a month, from 5,000 workspaces", "bench.month_turn"),
     # 16 places, so that one tenant has eight at once: no tenant alone takes the last quarter.
     "engine": Bench(
