@@ -3,8 +3,8 @@
 Engines run side by side and are asked in turn: ours, the same vLLM with its own LoRA wrapper
 (`ENGINE_LORA=vllm`), both by `vllm bench serve`, and llama.cpp's server where LLAMA_CPP names one
 (llama_cpp.py): no request of vLLM's bench can name its adapters. The last is a loop of transformers and PEFT
-(labs/engine/peft_loop.py), which answers one request after the other. Writes bench/results/engine.json and its
-table in docs/performance.md.
+(labs/engine/peft_loop.py), which answers one request after the other. Writes bench/results/engine.json and
+its table in docs/performance.md.
 """
 
 import json

@@ -23,10 +23,10 @@ LAYER = 1
 RAY = "ray"  # the value of $ENGINE_KIND
 LONGEST_RAY_FOLDER = 44  # below it Ray names sockets with 63 bytes, and sockaddr_un holds 107
 # What vLLM, PyTorch and our launcher read. The site's own variables have the passwords of everything else.
-PASSED_ON = frozenset(
-    "PATH HOME USER LOGNAME LANG TZ TMPDIR CC CXX BASE_MODEL BASE_MODEL_DIR HTTP_PROXY HTTPS_PROXY NO_PROXY "
-    "http_proxy https_proxy no_proxy REQUESTS_CA_BUNDLE".split()
-)
+PASSED_ON = {
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "CC", "CXX", "BASE_MODEL", "BASE_MODEL_DIR"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "REQUESTS_CA_BUNDLE"),
+}
 PASSED_PREFIXES = (
     *("ENGINE_", "WATERMARK_KEY", "VLLM_", "RAY_", "LC_", "LD_", "PYTHON", "XDG_"),
     *("CUDA", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TRITON_", "HF_", "TOKENIZERS_", "FLASHINFER_"),

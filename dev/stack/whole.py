@@ -119,9 +119,7 @@ def workers_beside_further_engines(stack: Stack) -> list[Program]:
         stack.supervisor.once(application.manage("registerengine", variables=variables, title=title))
         queue = f"engine.{variables['ENGINE_NAME']}"
         name = engine.numbered("worker-engine", number)
-        worker = application.worker(
-            name, queue, variables=variables, folders=stack.folders, threads=2
-        )
+        worker = application.worker(name, queue, variables=variables, folders=stack.folders, threads=2)
         workers.append(worker)
     return workers
 

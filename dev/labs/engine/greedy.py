@@ -76,9 +76,7 @@ def main() -> None:
     tokenizer, model = load_models(options.base, folders)
     texts = []
     for request in requests:  # one at a time: padding would change the last bits
-        text = answer(
-            tokenizer, model, request["adapter"], request["prompt"], max_tokens=options.max_tokens
-        )
+        text = answer(tokenizer, model, request["adapter"], request["prompt"], max_tokens=options.max_tokens)
         texts.append(text)
     print(json.dumps(texts, ensure_ascii=False, indent=1))
 

@@ -1,4 +1,4 @@
-"""Try engine/extensions/polyscribe_scheduler.py on a clock of its own: on vLLM's own scheduler, without a model.
+"""Try the engine's polyscribe_scheduler.py on a clock of its own: on vLLM's own scheduler, without a model.
 
     try_turns.py     prints as JSON when a newcomer's first token came, for each attack by eight pools
 
