@@ -50,7 +50,6 @@ BENCHES = {
     ),
     "peers": Bench("install LiteLLM, TensorZero and Portkey for `gateway`", "bench.install"),
     "request-cost": Bench("processor time or instructions of one request", "bench.request_cost"),
-    "stages": Bench("what requests and streams wait for in the gateway, stage by stage", "bench.stages"),
     "month": Bench("the first requests of a month, from 5,000 workspaces", "bench.month_turn"),
     # 16 places, so that one tenant has eight at once: no tenant alone takes the last quarter.
     "engine": Bench(
@@ -65,17 +64,6 @@ BENCHES = {
         "bench.neighbours",
         WHOLE,
         needs=ENGINE,
-    ),
-    "fairness": Bench(
-        "what one workspace notices while another floods", "bench.fairness", WHOLE, needs=ENGINE
-    ),
-    # 32 places, so that it is slots that styles wait for: one tenant has 24 of them at most.
-    "rotation": Bench(
-        "whether any of 64 styles on 8 slots waits longer than the others",
-        "bench.rotation",
-        WHOLE,
-        {"ENGINE_MAX_NUM_SEQS": "32"},
-        ENGINE,
     ),
     "memory": Bench("the calculated memory beside a running vLLM's (CPU)", "bench.memory", needs=ENGINE),
     "upload": Bench(
@@ -104,9 +92,6 @@ BENCHES = {
         ENGINE,
     ),
     "provenance": Bench("the tables of the last `make trial NAME=provenance`", "bench.provenance"),
-    "push": Bench(
-        "a 300 MB multipart upload with presigned URLs, compared to curl", "bench.uploads", SERVICES
-    ),
     "routes": Bench(
         "how soon gateways see an engine change with 10,000 workspaces", "bench.routes", SERVICES
     ),

@@ -32,10 +32,12 @@ from config.celery import app  # noqa: E402
 from core import months  # noqa: E402
 from metering.models import Invoice, LedgerEntry  # noqa: E402
 from stack import application  # noqa: E402
+from stack.folders import ROOT, Folders  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
 
 TIMES = 7
 GIVE_UP_S = 1200
+FOLDERS = Folders(ROOT / "var")
 
 
 def measure_preview(tenant: Tenant, period: str) -> dict[str, float]:
@@ -89,7 +91,9 @@ def _running_workers(count: int) -> Iterator[None]:
     """Run workers of the queue of invoices, as docker-compose.yml does."""
     with ExitStack() as running:
         for number in range(count):
-            program = application.worker(f"worker-billing-{number}", "billing", os.environ, threads=1)
+            program = application.worker(
+                f"worker-billing-{number}", "billing", variables=os.environ, folders=FOLDERS, threads=1
+            )
             process = subprocess.Popen(
                 program.argv,
                 env={**program.env, "DATABASE_STATEMENT_TIMEOUT_S": "300"},

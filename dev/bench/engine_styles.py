@@ -3,8 +3,8 @@
 Engines run side by side and are asked in turn: ours, the same vLLM with its own LoRA wrapper
 (`ENGINE_LORA=vllm`), both by `vllm bench serve`, and llama.cpp's server where LLAMA_CPP names one
 (llama_cpp.py): no request of vLLM's bench can name its adapters. The last is a loop of transformers and PEFT
-(engine/peft_loop.py), which answers one request after the other. Writes bench/results/engine.json and its
-table in docs/performance.md.
+(labs/engine/peft_loop.py), which answers one request after the other. Writes bench/results/engine.json and
+its table in docs/performance.md.
 """
 
 import json
@@ -34,7 +34,7 @@ TOKENS = 32
 PROMPTS = (30, 280, 1000)
 WHO = ("base", "one style", "eight styles")
 LIMITS = EngineLimits(max_loras=STYLES, max_cpu_loras=64, max_lora_rank=16)
-PEFT_LOOP = ROOT / "engine" / "peft_loop.py"
+PEFT_LOOP = ROOT / "dev" / "labs" / "engine" / "peft_loop.py"
 type Found = dict[str, float]
 
 

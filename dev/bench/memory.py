@@ -129,7 +129,8 @@ def adapters(folder: Path, case: Case) -> list[Path]:
 
 def random_adapters(folder: Path, *, count: int, rank: int) -> None:
     """Make random adapters on all linear layers, in folders below `folder`."""
-    script = [str(engine.PYTHON), str(ROOT / "engine" / "generate.py"), "--base", str(base_model_folder())]
+    program = ROOT / "dev" / "labs" / "engine" / "generate.py"
+    script = [str(engine.PYTHON), str(program), "--base", str(base_model_folder())]
     options = ["--out", str(folder), "--count", str(count), "--rank", str(rank), "--all-linear"]
     subprocess.run([*script, *options], check=True)
 

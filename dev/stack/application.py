@@ -3,12 +3,14 @@
 import sys
 import urllib.request
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from stack.folders import Folders
 from stack.processes import Program
 
 LAYER = 2
+READY_WITHIN_S = 90.0
 CELERY = [sys.executable, "-m", "celery", "-A", "config"]
 LEVEL = ["--loglevel", "INFO"]
 WORKERS = (
@@ -27,15 +29,25 @@ def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[
     """Return web, beat and the workers: each queue has processes of its own."""
     web = [sys.executable, "-m", "config.serve", "config.asgi:application"]
     web += ["--port", str(port), "--workers", variables["WEB_WORKERS"]]
+    work = partial(worker, variables=variables, folders=folders)
     return [
-        Program(name="web", title="web server", argv=web, env=variables, layer=LAYER),
-        worker("worker-housekeeping", "housekeeping", variables, threads=4),
-        worker("worker-uploads", "uploads", variables),
-        worker("worker-reading", "reading", variables, threads=2),  # each waits for its child
-        worker("worker-webhooks", "webhooks", variables, threads=8),  # they wait for other people's servers
-        worker("worker-billing", "billing", variables, threads=1),
-        worker("worker-training", "training", variables, threads=1),
-        worker("worker-engine", f"engine.{variables['ENGINE_NAME']}", variables, threads=2),
+        Program(
+            name="web",
+            title="web server",
+            argv=web,
+            env=variables,
+            layer=LAYER,
+            ready=partial(ready, f"http://127.0.0.1:{port}"),
+            ready_within_s=READY_WITHIN_S,
+            step="web",
+        ),
+        work("worker-housekeeping", "housekeeping", threads=4),
+        work("worker-uploads", "uploads"),
+        work("worker-reading", "reading", threads=2),  # each waits for its child
+        work("worker-webhooks", "webhooks", threads=8),  # they wait for other people's servers
+        work("worker-billing", "billing", threads=1),
+        work("worker-training", "training", threads=1),
+        work("worker-engine", f"engine.{variables['ENGINE_NAME']}", threads=2),
         Program(
             name="beat",
             title="beat",
@@ -46,7 +58,9 @@ def programs(port: int, variables: Mapping[str, str], folders: Folders) -> list[
     ]
 
 
-def worker(name: str, queue: str, variables: Mapping[str, str], *, threads: int = 0) -> Program:
+def worker(
+    name: str, queue: str, *, variables: Mapping[str, str], folders: Folders, threads: int = 0
+) -> Program:
     """Return a worker that serves a queue: in threads, or in one process that can be stopped by a time limit.
 
     A process has 60 to 100 MB of its own; threads of one share them.
@@ -59,6 +73,8 @@ def worker(name: str, queue: str, variables: Mapping[str, str], *, threads: int 
         argv=[*CELERY, "worker", *options, *LEVEL],
         env={"DATABASE_STATEMENT_TIMEOUT_S": "300", **variables},
         layer=LAYER,
+        ready=partial(works, folders.logs / f"{name}.log"),
+        ready_within_s=READY_WITHIN_S,
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from stack import density, env_file, services
+from stack import env_file, services
 from stack.checks import NOT_CHECKED, Outcome, closing_line
 from stack.folders import ROOT
 from stack.run import folder
@@ -38,10 +38,7 @@ def check() -> int:
         stack.waiting.all(services.start(stack))
         one = partial(_run_check, variables=stack.variables, steps=steps)
         with ThreadPoolExecutor(MAX_PARALLEL) as pool:
-            running = pool.map(one, commands().items())
-            figures = density.report()  # meanwhile
-            outcomes = list(running)
-    steps.say(f"\n{figures}")
+            outcomes = list(pool.map(one, commands().items()))
     steps.say(f"\n{closing_line(outcomes)}")
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 
@@ -52,7 +49,7 @@ def commands() -> dict[str, list[str]]:
     return {
         "types": [str(binaries / "mypy")],
         "known vulnerabilities": [sys.executable, "-m", "stack.auditing"],
-        "site, migrations, API document": [sys.executable, "-m", "stack.clients"],
+        "site, migrations, API document": [sys.executable, "-m", "stack.clients", "site"],
         "templates": [str(binaries / "djlint"), "templates", "--lint", "--quiet"],
         "floors": [str(binaries / "lint-imports")],
         "code": [str(binaries / "ruff"), "check"],
@@ -60,10 +57,10 @@ def commands() -> dict[str, list[str]]:
         "cli dependencies": [str(binaries / "deptry"), "cli/src", "--config", "cli/pyproject.toml"],
         "format": [str(binaries / "ruff"), "format", "--check"],
         "distributions": [sys.executable, "-m", "stack.distributions"],
-        "browser scripts": [sys.executable, "-m", "stack.browser_scripts"],
+        "browser scripts": [sys.executable, "-m", "stack.clients", "scripts"],
         "shell scripts": [str(binaries / "shellcheck"), *find_shell_scripts()],
-        "workflows": [sys.executable, "-m", "stack.checks"],
-        "alerts": [sys.executable, "-m", "stack.alerts"],
+        "workflows": [sys.executable, "-m", "stack.checks", "workflows"],
+        "alerts": [sys.executable, "-m", "stack.checks", "alerts"],
         "kubernetes": [sys.executable, "-m", "stack.manifests"],
         "compose file": [sys.executable, "-m", "stack.checking"],
     }

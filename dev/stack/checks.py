@@ -1,6 +1,7 @@
-"""What the checks of `make check` share, and the one of CI's own files."""
+"""What the checks of `make check` share, and two of them: CI's own files, and the rules of Prometheus."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -10,8 +11,7 @@ from typing import Self
 
 from stack.folders import ROOT
 
-# Checks that need not be repeated: what passed is not read again before it, or what reads it, changes.
-
+# What passed is not read again before it, or what reads it, changes.
 FOLDER = ROOT / "var" / "passed"
 
 
@@ -75,22 +75,20 @@ def closing_line(outcomes: list[Outcome]) -> str:
     return line
 
 
-# Part of `make check`: the files of CI against their own schemas, and GitHub's workflows by zizmor.
-#
-# Without a network: check-jsonschema carries the schemas.
-
 BINARIES = Path(sys.executable).parent
 WORKFLOWS = ROOT / ".github" / "workflows"
-# Each schema of check-jsonschema, and the files that it is for.
+# Each schema that check-jsonschema carries, and the files that it is for.
 SCHEMAS = {
     "vendor.github-workflows": sorted(WORKFLOWS.glob("*.yml")),
     "vendor.gitlab-ci": [ROOT / ".gitlab-ci.yml"],
     "vendor.renovate": [ROOT / "renovate.json"],
 }
+OBSERVABILITY = ROOT / "deploy" / "observability"
+PROMTOOL = (("rules", "alerts.yml"), ("config", "--syntax-only", "prometheus.yml"))
 
 
-def check() -> int:
-    """Check every file of CI; return an exit code."""
+def check_workflows() -> int:
+    """Check CI's files against their own schemas, and GitHub's workflows by zizmor; return an exit code."""
     files = [file for files in SCHEMAS.values() for file in files]
     return once("workflows", [*files, ROOT / "uv.lock", Path(__file__)], read_files)
 
@@ -104,5 +102,14 @@ def read_files() -> int:
     return max(subprocess.run(command).returncode for command in commands)
 
 
+def check_alerts() -> int:
+    """Print what Prometheus would refuse of its rules and its configuration; return an exit code."""
+    if not shutil.which("promtool"):
+        print(f"{NOT_CHECKED}promtool is not installed (on Debian: prometheus), so no rule was read.")
+        return 0
+    commands = [["promtool", "check", *check] for check in PROMTOOL]
+    return max(subprocess.run(command, cwd=OBSERVABILITY).returncode for command in commands)
+
+
 if __name__ == "__main__":
-    sys.exit(check())
+    sys.exit({"workflows": check_workflows, "alerts": check_alerts}[sys.argv[1]]())

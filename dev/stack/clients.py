@@ -1,11 +1,11 @@
-"""Part of `make check`: what Django says of the site, and what readers of its OpenAPI document say.
+"""Part of `make check`: what Django says of the site, its OpenAPI document's readers, and its scripts'.
 
 One process asks Django for everything: it takes seconds to load the site. Two linters then read the document,
-and two generators make clients of it.
+and two generators make clients of it. static/js is read by TypeScript's checker and by oxlint, one program
+with its rules built in: nothing beside it can age.
 
-The tools are pinned in api_clients/ and installed into var/clients once. A document that passed is not
-read again before it or a tool changes. Where npm is missing nothing of that is checked, and the check says
-so.
+The tools are pinned in api_clients/ and installed into var/clients once. What passed is not read again
+before it or a tool changes. Where npm is missing nothing of that is checked, and the check says so.
 """
 
 import fcntl
@@ -32,6 +32,8 @@ NODE = FOLDER / "node"
 PYTHON = FOLDER / "python"
 BINARIES = Path(sys.executable).parent
 SITE_URL = "http://127.0.0.1:8000"  # the document names it: with a stack's own port, each run had another one
+SCRIPTS = ROOT / "static" / "js"
+SCRIPT_SETTINGS = ROOT / "dev" / "stack" / "browser"
 # As users of the tools have them: no rule is switched off.
 SPECTRAL = 'extends: ["spectral:oas"]\n'
 
@@ -40,7 +42,7 @@ class Fault(Exception):
     """A tool found a fault; the message is what it printed."""
 
 
-def check() -> int:
+def check_document() -> int:
     """Check the site, lint its document, generate both clients and check their types; return an exit code."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
@@ -162,5 +164,27 @@ def _mark_installed(folder: Path, names: Sequence[str]) -> None:
     (folder / "installed.sha256").write_text(digest_of([TOOLS / name for name in names]))
 
 
+def check_scripts() -> int:
+    """Check types and habits of every script of the site; return an exit code."""
+    if not shutil.which("npm"):
+        print(f"{NOT_CHECKED}npm is not installed, so no script was read.")
+        return 0
+    settings = [*SCRIPT_SETTINGS.iterdir(), *TOOLS.glob("package*.json"), Path(__file__)]
+    return once("browser-scripts", [*SCRIPTS.rglob("*.js"), *settings], read_scripts)
+
+
+def read_scripts() -> int:
+    """Print what a tool finds; return an exit code."""
+    try:
+        install_node_tools()
+        tools = NODE / "node_modules" / ".bin"
+        run([str(tools / "tsc"), "--project", str(SCRIPT_SETTINGS / "tsconfig.json")], ROOT)
+        run([str(tools / "oxlint"), "--config", str(SCRIPT_SETTINGS / "oxlint.json"), str(SCRIPTS)], ROOT)
+    except Fault as fault:
+        print(fault)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(check())
+    sys.exit({"site": check_document, "scripts": check_scripts}[sys.argv[1]]())

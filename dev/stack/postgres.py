@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -78,7 +79,9 @@ def initialise(folders: Folders, password: str) -> Identity:
     return way
 
 
-def program(folders: Folders, port: int, way: Identity) -> Program:
+def program(folders: Folders, port: int, password: str) -> Program:
+    """Make the data folder if there is none; return the server on it. Raises StackError."""
+    way = initialise(folders, password)
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
@@ -100,6 +103,7 @@ def program(folders: Folders, port: int, way: Identity) -> Program:
         user=way.user,
         stop_signal=signal.SIGINT,  # a "fast" shutdown: SIGTERM would wait for every client to leave
         stop_within_s=20,
+        ready=partial(ready, port, password),
     )
 
 

@@ -1,4 +1,7 @@
-"""The stack's processes: started in groups of their own, watched, restarted, stopped in reverse order."""
+"""The stack's processes: started in groups of their own, watched, restarted, stopped in reverse order.
+
+What a crashed stack left running is found by its records and among all processes, and ended.
+"""
 
 import json
 import os
@@ -14,12 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+import psutil
+
 from stack.errors import Interrupted, ServiceFailed
 from stack.folders import ROOT, Folders, private, shown
-from stack.leftovers import TAG, read_start_ticks
 
+TAG = "POLYSCRIBE_STACK_VAR"  # in each child's environment: whose it is
 LEASH = Path(__file__).with_name("leash.py")
 POLL_S = 0.1
+LEFTOVERS_POLL_S = 0.05
 SETTLED_S = 60.0  # a process that lived this long starts with a clean record
 RESTARTS = 5
 LONGEST_PAUSE_S = 60.0
@@ -27,7 +33,7 @@ LONGEST_PAUSE_S = 60.0
 
 @dataclass(frozen=True)
 class Program:
-    """What to run. `wrapper` is put before everything else; a higher `layer` is stopped earlier."""
+    """One row of the table of programs. `wrapper` is put before everything else."""
 
     name: str
     title: str
@@ -37,7 +43,10 @@ class Program:
     user: int | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_s: float = 10.0
-    layer: int = 0
+    layer: int = 0  # the highest is stopped first
+    ready: Callable[[], bool] | None = None  # asked again and again; None: nobody waits for it
+    ready_within_s: float = 60.0
+    step: str = ""  # what a step's line calls it, where that isn't the title
     errors_apart: bool = False  # standard error goes to a log of its own, so that the rest can be shown
     is_optional: bool = False  # once it was ready, the rest goes on without it while it is down
 
@@ -260,3 +269,62 @@ def _stop_all(children: list[Child]) -> None:
 def _signal_group(pid: int, signum: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signum)
+
+
+def end_leftovers(folders: Folders) -> int:
+    """End what a crashed stack left running in this folder; return how many processes that were.
+
+    The folder must be held. A process is ended only if it is proved to be ours: the recorded process with its
+    recorded start time and executable, or a member of its group that carries this folder's tag.
+    """
+    ours: set[int] = set()
+    for record in folders.pids.glob("*.json"):
+        ours |= _find_leftovers(json.loads(record.read_text()), folders.var)
+        record.unlink()
+    for signum, patience_s in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        for pid in ours:
+            _signal(pid, signum)
+        until = time.monotonic() + patience_s
+        while any(map(_is_running, ours)) and time.monotonic() < until:
+            time.sleep(LEFTOVERS_POLL_S)
+    return len(ours)
+
+
+def _find_leftovers(record: dict[str, object], var: Path) -> set[int]:
+    leader = record["pid"]
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError):
+            if process.pid == leader:
+                is_same_start = read_start_ticks(process.pid) == record["ticks"]
+                is_ours = is_same_start and record["executable"] in process.cmdline()
+            else:
+                is_ours = os.getpgid(process.pid) == leader and process.environ().get(TAG) == str(var)
+            if is_ours:
+                found.add(process.pid)
+    return found
+
+
+def read_start_ticks(pid: int) -> int:
+    """Return when a process started, in clock ticks since the boot; 0 when it is gone.
+
+    psutil tells it in seconds since the epoch, which move with the clock.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    after_name = stat.rpartition(")")[2].split()
+    return int(after_name[19])
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _signal(pid: int, signum: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signum)

@@ -11,8 +11,7 @@ from pathlib import Path
 from stack import services
 from stack.errors import StackError
 from stack.folders import Folders, abandoned, temporary
-from stack.leftovers import end_leftovers
-from stack.processes import POLL_S
+from stack.processes import POLL_S, end_leftovers
 from stack.services import Stack
 from stack.steps import Steps
 from stack.whole import bring_up

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Self
 
@@ -93,6 +93,8 @@ def program(
     sockets = _socket_folder(data)
     seaweed_tls.ensure(data / ".seaweedfs")
     _write_identity(data / IDENTITIES, credentials)
+    # made by who asks first: it takes longer than a start
+    open_client = cache(partial(client, f"http://127.0.0.1:{ports.http['s3']}", credentials))
     return Program(
         name="seaweed",
         title="SeaweedFS (S3)",
@@ -129,6 +131,7 @@ def program(
             "WEED_JWT_FILER_SIGNING_KEY": credentials.seaweed_filer_signing,
             "WEED_JWT_FILER_SIGNING_READ_KEY": credentials.seaweed_filer_signing_read,
         },
+        ready=lambda: ready(open_client()),
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,12 +13,10 @@ from stack.credentials import Credentials
 from stack.environment import Addresses, engine_count, engine_sockets, further_engines, site_variables
 from stack.errors import StackError
 from stack.folders import Folders, held
-from stack.leftovers import end_leftovers
 from stack.ports import Ports
-from stack.processes import Supervisor
+from stack.processes import Program, Supervisor, end_leftovers
 from stack.steps import Steps, Waiting
 
-SERVICE_WITHIN_S = 60.0
 WEB_PORT = 8000  # of a person's demo, where it is free: the documents say so
 
 
@@ -39,6 +37,19 @@ class Stack:
     def __post_init__(self) -> None:
         self.variables = {**os.environ, **site_variables(self.folders, self.addresses, self.credentials)}
         self.further_engines = further_engines(self.variables, self.addresses)
+
+    def start(self, programs: Iterable[Program]) -> list[Future[None]]:
+        """Start programs one after the other; return the readiness of those that others wait for."""
+        began_s = time.monotonic()
+        waits = []
+        for program in programs:
+            self.supervisor.start(program)
+            if program.ready:
+                wait = partial(
+                    self.supervisor.await_ready, program.name, program.ready, within_s=program.ready_within_s
+                )
+                waits.append(self.waiting.watch(program.step or program.title, wait, since_s=began_s))
+        return waits
 
 
 @contextmanager
@@ -70,26 +81,17 @@ def opened(folders: Folders, steps: Steps) -> Iterator[Stack]:
 
 def start(stack: Stack) -> list[Future[None]]:
     """Start the three services and return their readiness, which comes within seconds."""
-    began_s = time.monotonic()
+    return stack.start(programs(stack))
+
+
+def programs(stack: Stack) -> Iterator[Program]:
+    """Yield the three services. PostgreSQL's data folder is made while the others start."""
     folders = stack.folders
-    credentials = stack.credentials
     addresses = stack.addresses
-    up = stack.supervisor
-    up.start(seaweed.program(folders, stack.seaweed_ports, credentials, origins=origins(addresses)))
-    up.start(valkey.program(folders, addresses.valkey, credentials.valkey_password))
-    way = postgres.initialise(folders, credentials.postgres_password)
-    up.start(postgres.program(folders, addresses.postgres, way))
-    storage = seaweed.client(addresses.storage, credentials)
-    checks = {
-        "postgres": partial(postgres.ready, addresses.postgres, credentials.postgres_password),
-        "valkey": partial(valkey.ready, addresses.valkey, credentials.valkey_password),
-        "seaweed": partial(seaweed.ready, storage),
-    }
-    waits = []
-    for name, check in checks.items():
-        wait = partial(up.await_ready, name, check, within_s=SERVICE_WITHIN_S)
-        waits.append(stack.waiting.watch(up.program(name).title, wait, since_s=began_s))
-    return waits
+    credentials = stack.credentials
+    yield seaweed.program(folders, stack.seaweed_ports, credentials, origins=origins(addresses))
+    yield valkey.program(folders, addresses.valkey, credentials.valkey_password)
+    yield postgres.program(folders, addresses.postgres, credentials.postgres_password)
 
 
 def origins(addresses: Addresses) -> list[str]:

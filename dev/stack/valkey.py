@@ -2,6 +2,7 @@
 
 import os
 import sysconfig
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -60,6 +61,7 @@ def program(folders: Folders, port: int, password: str) -> Program:
         title="Valkey",
         argv=[str(binary()), str(settings)],
         env={"PATH": os.environ.get("PATH", os.defpath)},
+        ready=partial(ready, port, password),
     )
 
 

@@ -5,10 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from stack import application, engine, ray, services
+from stack import application, engine, services
 from stack.errors import ServiceFailed
 from stack.processes import Program
 from stack.services import Stack
@@ -42,32 +41,15 @@ def bring_up_beside_services(stack: Stack, *, with_sample: bool = False) -> Seed
 
     def start_early(ended: Program) -> None:
         if ended is schema:
-            site_ready.extend(start_site(stack, early))
+            site_ready.extend(stack.start(early))
 
     engine_ready = start_engine(stack, schema, then=start_early)
     late = [program for program in site if program not in early]
-    site_ready += start_site(stack, [*late, *workers_beside_further_engines(stack)])
+    site_ready += stack.start([*late, *workers_beside_further_engines(stack)])
     stack.waiting.all(site_ready)
     seeded = seed(stack, with_sample=with_sample, beside=engine_ready)
     stack.waiting.all(engine_ready)
     return seeded
-
-
-def start_site(stack: Stack, programs: Sequence[Program]) -> list[Future[None]]:
-    """Start web, workers or beat; return when each is ready; beat never says so."""
-    began_s = time.monotonic()
-    ready = []
-    for program in programs:
-        name = program.name
-        stack.supervisor.start(program)
-        if name == "beat":
-            continue
-        check = partial(application.works, stack.folders.logs / f"{name}.log")
-        if name == "web":
-            check = partial(application.ready, stack.addresses.site)
-        wait = partial(stack.supervisor.await_ready, name, check, within_s=90)
-        ready.append(stack.waiting.watch(name, wait, since_s=began_s))
-    return ready
 
 
 def prepare_base_model(stack: Stack) -> None:
@@ -115,29 +97,18 @@ def start_engine(
 
 def _start_prepared(stack: Stack) -> list[Future[None]]:
     """Start the engine's programs. Raises ServiceFailed if one that is elsewhere does not respond."""
-    url = stack.addresses.engine_url
-    key = stack.variables["ENGINE_API_KEY"]
-    check = partial(engine.ready, url, key)
-    if is_ray := ray.is_desired(stack.variables):
-        check = partial(ray.ready, url, stack.variables["BASE_MODEL"])
+    variables = stack.variables
     if engine.is_elsewhere():
-        if not check():
+        if not engine.is_ready(variables):
             raise ServiceFailed(
-                f"No engine is responding at ENGINE_URL={url}. Start it, or unset ENGINE_URL."
+                f"No engine is responding at ENGINE_URL={variables['ENGINE_URL']}. Start it, or unset "
+                "ENGINE_URL."
             )
         return []
-    program = ray.program(stack.variables, stack.folders) if is_ray else engine.program(stack.variables)
-    programs = [(program, check)]
-    for number, variables in enumerate(stack.further_engines, 2):
-        check = partial(engine.ready, variables["ENGINE_URL"], key)
-        programs.append((engine.program(variables, number=number), check))
-    return [_started(stack, program, check) for program, check in programs]
-
-
-def _started(stack: Stack, program: Program, check: Callable[[], bool]) -> Future[None]:
-    stack.supervisor.start(program)
-    wait = partial(stack.supervisor.await_ready, program.name, check, within_s=engine.READY_WITHIN_S)
-    return stack.waiting.watch(program.title, wait, since_s=time.monotonic())
+    if engine.is_ray(variables):
+        return stack.start([engine.ray_program(variables, stack.folders)])
+    every = enumerate([variables, *stack.further_engines], 1)
+    return stack.start(engine.program(of_one, number=number) for number, of_one in every)
 
 
 def workers_beside_further_engines(stack: Stack) -> list[Program]:
@@ -148,7 +119,8 @@ def workers_beside_further_engines(stack: Stack) -> list[Program]:
         stack.supervisor.once(application.manage("registerengine", variables=variables, title=title))
         queue = f"engine.{variables['ENGINE_NAME']}"
         name = engine.numbered("worker-engine", number)
-        workers.append(application.worker(name, queue, variables, threads=2))
+        worker = application.worker(name, queue, variables=variables, folders=stack.folders, threads=2)
+        workers.append(worker)
     return workers
 
 

@@ -30,6 +30,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "engine"
+PROGRAMS = ROOT / "dev" / "labs" / "engine"
 STYLES = ("poetry", "legal", "genz")
 PROMPTS = ("The sea was calm that morning,", "Notice is hereby given that", "She opened the door and")
 TOKENS = 48
@@ -287,7 +288,9 @@ class Trial:
         self.require("peft")
         if not (self.work / "batch.json").exists():
             raise NotRun("there are no answers to compare")
-        code = SCORING.format(device=self.device, base=str(self.base), engine=str(ENGINE))
+        code = SCORING.format(
+            device=self.device, base=str(self.base), programs=str(PROGRAMS), styles=str(ENGINE / "styles")
+        )
         rows = json.loads(run_python(code, stdin=(self.work / "batch.json").read_text()))
         own = max(row[row["style"]] for row in rows)
         others = min(row[style] for row in rows for style in STYLES if style != row["style"])
@@ -302,7 +305,7 @@ class Trial:
         folder = self.work / "random"
         generate = [
             sys.executable,
-            str(ENGINE / "generate.py"),
+            str(PROGRAMS / "generate.py"),
             "--base",
             str(self.base),
             "--out",
@@ -332,7 +335,7 @@ class Trial:
         options: Facts = {"max_tokens": 200, "temperature": 1, "ignore_eos": True, "return_token_ids": True}
         rows = [engine.complete("base", prompt, **options)["token_ids"] for prompt in PROMPTS]
         asked = [[key, row] for key in (int(WATERMARK, 16), OTHER_WATERMARK) for row in rows]
-        found = json.loads(run([sys.executable, str(ENGINE / "detect.py")], stdin=json.dumps(asked)))
+        found = json.loads(run([sys.executable, str(PROGRAMS / "detect.py")], stdin=json.dumps(asked)))
         marked, other = [one[1] for one in found[: len(rows)]], [one[1] for one in found[len(rows) :]]
         if max(marked) > MARKED_BELOW or min(other) < UNMARKED_ABOVE:
             raise Failed(f"p-values with the key {marked}, with another one {other}")
@@ -384,11 +387,11 @@ print(many.slots_bytes - few.slots_bytes)
 SCORING = """
 import json, sys
 from pathlib import Path
-sys.path.append({engine!r})
+sys.path.append({programs!r})
 import torch
 from greedy import load_models, use_adapter
 rows = json.load(sys.stdin)
-folders = {{name: str(Path({engine!r}, "styles", name)) for name in sorted({{row["style"] for row in rows}})}}
+folders = {{name: str(Path({styles!r}, name)) for name in sorted({{row["style"] for row in rows}})}}
 _, model = load_models(Path({base!r}), list(folders.values()))
 model.to({device!r})
 for row in rows:

@@ -41,6 +41,7 @@ JUDGED_WORDS = 6_000
 SKIPPED_WORDS = 3_000  # of the third book: its beginning has titles and prefaces
 LEAST_OWN_PERCENT = 20
 CONTROL = "control"
+PROGRAMS = ROOT / "dev" / "labs" / "engine"
 CONTROL_FOLDER = ROOT / "engine" / "controls" / "en"
 LEAST_LEAD = 1.0  # points of perplexity over the control
 
@@ -94,7 +95,7 @@ def answer_by_base(base: Path, language: str) -> dict[str, str]:
     if not file.exists():
         instructions = choose_instructions(language, examples=1_000, seed=SEED)
         asked = [{"adapter": None, "prompt": instruction.prompt} for instruction in instructions]
-        program: list[str | Path] = [PYTHON, ROOT / "engine" / "greedy.py", "--base", base]
+        program: list[str | Path] = [PYTHON, PROGRAMS / "greedy.py", "--base", base]
         command = [*program, "--max-tokens", str(MOST_ANSWER_TOKENS)]
         done = subprocess.run(command, input=json.dumps(asked), stdout=subprocess.PIPE, text=True)
         if done.returncode:
@@ -166,7 +167,7 @@ def train_style(folder: Path) -> float:
 
 def judge_styles(authors: list[Author], *, threads: int, is_plain: bool = False) -> Losses:
     """Return third book → style → loss in nats a token. Raises StackError."""
-    command: list[str | Path] = [PYTHON, ROOT / "engine" / "judge.py", "--base", BASE]
+    command: list[str | Path] = [PYTHON, PROGRAMS / "judge.py", "--base", BASE]
     command += ["--threads", str(threads), *(["--plain"] if is_plain else [])]
     for name, folder in {author.name: WORK / author.name / "adapter" for author in authors}.items():
         command += ["--adapter", f"{name}={folder}"]

@@ -22,7 +22,7 @@ SCALE = 0.4  # of a layer's norm: then nearly every adapter writes a text of its
 
 def make_adapters(base: str, folder: Path, *, count: int, rank: int) -> list[Path]:
     """Return the folders of small random adapters. Raises ServiceFailed."""
-    script = str(ROOT / "engine" / "generate.py")
+    script = str(ROOT / "dev" / "labs" / "engine" / "generate.py")
     options = ["--base", base, "--out", str(folder), "--count", str(count), "--rank", str(rank)]
     options += ["--scale", str(SCALE)]
     done = subprocess.run([str(engine.PYTHON), script, *options], capture_output=True, text=True)

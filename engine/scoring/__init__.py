@@ -1,1 +1,1 @@
-"""How well a base model and adapters predict texts: the parts of evidence.py and judge.py."""
+"""How well a base model and adapters predict texts: the parts of evidence.py."""

@@ -216,8 +216,8 @@ def log_in(page: Page, writer: Writer, path: str) -> None:
 
 
 def run_engine_script(name: str, *options: str, stdin: str = "") -> str:
-    """Run one of engine/'s scripts in the engine's own environment; return what it prints."""
-    command = [ENGINE_PYTHON, ROOT / "engine" / name, *options]
+    """Run a program of dev/labs/engine/ in the engine's own environment; return what it prints."""
+    command = [ENGINE_PYTHON, ROOT / "dev" / "labs" / "engine" / name, *options]
     # PyTorch's threads spin while they wait for each other: on a busy machine two are slower than one.
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, timeout=600)

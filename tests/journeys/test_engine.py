@@ -7,8 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from stack.engine import open_client
-from stack.ray import KIND
+from stack.engine import RAY, open_client
 from tests.journeys.conftest import run_engine_script
 from tests.waiting import eventually
 
@@ -59,7 +58,7 @@ def test_a_seed_gives_the_same_text_alone_and_among_others_however_long_the_prom
         assert len(several.result()) == 2
 
 
-@pytest.mark.skipif(os.environ.get("ENGINE_KIND") == KIND, reason="a Ray cluster has no key: docs/running.md")
+@pytest.mark.skipif(os.environ.get("ENGINE_KIND") == RAY, reason="a Ray cluster has no key: docs/running.md")
 def test_a_stranger_beside_the_engine_gets_nothing():
     body = {"model": os.environ["BASE_MODEL"], "prompt": "Sing.", "max_tokens": 1}
     faults = []
@@ -72,7 +71,7 @@ def test_a_stranger_beside_the_engine_gets_nothing():
 
 
 @pytest.mark.alone  # it fills the engine's slots
-@pytest.mark.skipif(os.environ.get("ENGINE_KIND") == KIND, reason="a cluster loads adapters by itself")
+@pytest.mark.skipif(os.environ.get("ENGINE_KIND") == RAY, reason="a cluster loads adapters by itself")
 def test_loads_meanwhile_change_nobody_elses_answer(tmp_path):
     """All slots write, and loads take slots away from them: the fault of vLLM's pull request 47725."""
     assert os.environ["ENGINE_DTYPE"] == "float32", "exact comparison needs a float32 engine"

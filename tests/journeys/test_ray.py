@@ -14,15 +14,15 @@ import openai
 import psycopg
 import pytest
 
+from stack.engine import RAY
 from stack.folders import ROOT, Folders
-from stack.leftovers import TAG
-from stack.ray import KIND
+from stack.processes import TAG
 from tests.journeys.conftest import Writer, run_engine_script
 from tests.waiting import eventually
 from trials.usage_records import UsageRecords
 
 pytestmark = [
-    pytest.mark.skipif(os.environ.get("ENGINE_KIND") != KIND, reason="for a Ray cluster: make test-ray"),
+    pytest.mark.skipif(os.environ.get("ENGINE_KIND") != RAY, reason="for a Ray cluster: make test-ray"),
 ]
 
 STYLE = ROOT / "engine" / "styles" / "legal"

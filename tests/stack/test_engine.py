@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import engine, environment, ray
+from stack import engine, environment
 from stack.credentials import Credentials
 from stack.environment import Addresses, engine_address, engine_sockets
 from stack.errors import ServiceFailed, StackError
@@ -110,8 +110,8 @@ def test_an_engine_that_keeps_dying_stops_nothing_else(tmp_path, monkeypatch):
     assert engine.program({}, number=2).is_optional
     for folder in ("bin", "lib/python3/site-packages/ray"):
         (tmp_path / folder).mkdir(parents=True)
-    monkeypatch.setattr(ray, "PYTHON", tmp_path / "bin" / "python")
-    assert ray.program({}, Folders(tmp_path)).is_optional
+    monkeypatch.setattr(engine, "PYTHON", tmp_path / "bin" / "python")
+    assert engine.ray_program({}, Folders(tmp_path)).is_optional
 
 
 def test_an_engine_gets_no_secret_but_its_own(tmp_path, monkeypatch):

@@ -11,8 +11,7 @@ import pytest
 from stack import processes
 from stack.errors import ServiceFailed
 from stack.folders import ROOT, Folders, held
-from stack.leftovers import end_leftovers
-from stack.processes import Program, Supervisor
+from stack.processes import Program, Supervisor, end_leftovers
 from tests.waiting import eventually
 
 PATIENCE_S = 10.0

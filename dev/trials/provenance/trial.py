@@ -352,7 +352,7 @@ class Trial:
         every = [answer.tokens for answer in (*self._answers[0], *self._answers[1])][: COMPARED_TEXTS // 2]
         every += [self._tokenize(text) for text in human[: COMPARED_TEXTS - len(every)]]
         asked = json.dumps([[self._key, tokens] for tokens in every])
-        script = str(ROOT / "engine" / "detect.py")
+        script = str(ROOT / "dev" / "labs" / "engine" / "detect.py")
         done = subprocess.run([str(PYTHON), script], input=asked, capture_output=True, text=True, check=True)
         farthest = 0.0
         wrong = 0

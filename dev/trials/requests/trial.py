@@ -13,7 +13,7 @@ from pathlib import Path
 from labs.chat_client import CHAT, ChatClient, Outcome, open_client, run_concurrently
 from stack.errors import Miss
 from stack.folders import Folders, shown
-from stack.leftovers import TAG
+from stack.processes import TAG
 from trials.harness import Context, Tenant, create_tenants, run_on_own_stack
 from trials.requests.cases import Case, draw_cases, without_values
 from trials.verdict import Verdict

@@ -45,18 +45,14 @@ def use_adapter(model, folder: str | None):
 
 
 @torch.no_grad()
-def answer_prompts(tokenizer, model, folder: str | None, prompts: list[str], *, max_tokens: int) -> list[str]:
-    """Return the answers to `prompts`, each its own conversation, by the adapter of `folder` or the base.
+def answer(tokenizer, model, folder: str | None, prompt: str, *, max_tokens: int) -> str:
+    """Return the answer to a prompt by the adapter of `folder` or the base.
 
     The penalty on tokens already seen is the base model's own (generation_config.json), as vLLM has it.
     """
-    rendered = []
-    for prompt in prompts:
-        messages = [{"role": "user", "content": prompt}]
-        rendered.append(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
-    # Generation goes on behind the last token, so the padding must stand before the first.
-    tokenizer.padding_side = "left"
-    inputs = tokenizer(rendered, add_special_tokens=False, return_tensors="pt", padding=True)
+    messages = [{"role": "user", "content": prompt}]
+    rendered = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    inputs = tokenizer(rendered, add_special_tokens=False, return_tensors="pt")
     with use_adapter(model, folder):
         generated = model.generate(
             **inputs,
@@ -65,7 +61,7 @@ def answer_prompts(tokenizer, model, folder: str | None, prompts: list[str], *, 
             pad_token_id=tokenizer.pad_token_id,
         )
     prompt_tokens = inputs["input_ids"].shape[1]
-    return tokenizer.batch_decode(generated[:, prompt_tokens:], skip_special_tokens=True)
+    return tokenizer.decode(generated[0, prompt_tokens:], skip_special_tokens=True)
 
 
 def main() -> None:
@@ -80,8 +76,8 @@ def main() -> None:
     tokenizer, model = load_models(options.base, folders)
     texts = []
     for request in requests:  # one at a time: padding would change the last bits
-        prompts = [request["prompt"]]
-        texts += answer_prompts(tokenizer, model, request["adapter"], prompts, max_tokens=options.max_tokens)
+        text = answer(tokenizer, model, request["adapter"], request["prompt"], max_tokens=options.max_tokens)
+        texts.append(text)
     print(json.dumps(texts, ensure_ascii=False, indent=1))
 
 

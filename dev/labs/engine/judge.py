@@ -10,12 +10,15 @@ import json
 import sys
 from pathlib import Path
 
+from transformers import PreTrainedTokenizerFast
+
+sys.path.append(str(Path(__file__).resolve().parents[3] / "engine"))
+
 from scoring.model import BASE, load_scorer
 from trainer.examples import Conversation, Example, read_examples, tokenize
 from trainer.job import ModelSettings
 from trainer.model import loss_per_token
 from trainer.preparation import read_tokenizer
-from transformers import PreTrainedTokenizerFast
 
 
 def read_plain(file: Path, tokenizer: PreTrainedTokenizerFast, *, max_tokens: int) -> list[Example]:

@@ -1,8 +1,8 @@
 """Train the shipped styles on a CPU: `train_styles.py STYLE …`, or all of them without a name.
 
 Reads styles/STYLE/examples.jsonl and writes adapter_config.json and adapter_model.safetensors beside it.
-Every tenth example is kept for validation. heldout.jsonl is never read here: docs/styles.md measures on it.
-The training itself is train.py's. The same texts, base and torch build give the same weights.
+Every tenth example is kept for validation. heldout.jsonl is never read here: the figures of docs/styles.md
+are of it. The training itself is train.py's. The same texts, base and torch build give the same weights.
 """
 
 import argparse
@@ -15,10 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
+ENGINE = Path(__file__).resolve().parents[3] / "engine"
+sys.path.append(str(ENGINE))
+
 import adapter
 import prepare
 
-ENGINE = Path(__file__).resolve().parent
 STYLES = ENGINE / "styles"
 BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 BASE = Path(os.environ.get("BASE_MODEL_DIR") or ENGINE.parent / "var/models/SmolLM2-135M-Instruct")

@@ -1,6 +1,6 @@
 """Say what vLLM's own detector finds, to compare provenance/watermark/ with it.
 
-    engine/detect.py    reads JSON [[key, tokens], …], prints [[score, p-value, number of scored tokens], …]
+    detect.py    reads JSON [[key, tokens], …], prints [[score, p-value, number of scored tokens], …]
 
 Run it with the engine environment's Python.
 """

@@ -7,12 +7,16 @@ gives the same adapters.
 
 import argparse
 import math
+import sys
 from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+sys.path.append(str(Path(__file__).resolve().parents[3] / "engine"))
 
 import adapter
 import base_layers
-import torch
-from safetensors import safe_open
 
 MODULES = ("q_proj", "v_proj", "o_proj")
 BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"

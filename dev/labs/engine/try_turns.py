@@ -1,6 +1,6 @@
-"""Try extensions/polyscribe_scheduler.py on a clock of its own: on vLLM's own scheduler, without a model.
+"""Try the engine's polyscribe_scheduler.py on a clock of its own: on vLLM's own scheduler, without a model.
 
-    engine/try_turns.py     prints as JSON when a newcomer's first token came, for each attack by eight pools
+    try_turns.py     prints as JSON when a newcomer's first token came, for each attack by eight pools
 
 A step takes what it takes on two cores in quiet (decision 74): 30 ms, and 1.2 ms for each token. Every step's
 output goes through vLLM's own bookkeeping, so its assertions hold. Run it with the engine's Python.
@@ -14,25 +14,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "engine" / "extensions"))
+ENGINE = Path(__file__).resolve().parents[3] / "engine"
+sys.path += [str(ENGINE), str(ENGINE / "extensions")]
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-import serve  # noqa: E402
-import torch  # noqa: E402
-from polyscribe_scheduler import FairScheduler  # noqa: E402
-from vllm.config import LoRAConfig  # noqa: E402
-from vllm.engine.arg_utils import EngineArgs  # noqa: E402
-from vllm.lora.request import LoRARequest  # noqa: E402
-from vllm.sampling_params import SamplingParams  # noqa: E402
-from vllm.utils.hashing import sha256  # noqa: E402
-from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash  # noqa: E402
-from vllm.v1.core.sched.scheduler import Scheduler  # noqa: E402
-from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec  # noqa: E402
-from vllm.v1.outputs import ModelRunnerOutput  # noqa: E402
-from vllm.v1.request import Request  # noqa: E402
-from vllm.v1.structured_output import StructuredOutputManager  # noqa: E402
+import serve
+import torch
+from polyscribe_scheduler import FairScheduler
+from vllm.config import LoRAConfig
+from vllm.engine.arg_utils import EngineArgs
+from vllm.lora.request import LoRARequest
+from vllm.sampling_params import SamplingParams
+from vllm.utils.hashing import sha256
+from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash
+from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec
+from vllm.v1.outputs import ModelRunnerOutput
+from vllm.v1.request import Request
+from vllm.v1.structured_output import StructuredOutputManager
 
 SEATS, SLOTS, POOLS, BLOCK = 8, 8, 8, 128
 STEP_S, TOKEN_S = 0.03, 0.0012
