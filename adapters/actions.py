@@ -140,14 +140,14 @@ def offer_style(access: Access, style: Style, asked: Terms | None = None) -> Non
     if after == before:
         access.audit("style.offered", style)
     else:
-        access.audit("style.offered", style, before=before.columns, after=after.columns)
+        access.audit("style.offered", style, before=before.asked_columns, after=after.asked_columns)
 
 
 @transaction.atomic
 def ask_price(access: Access, style: Style, terms: Terms, first_day: date) -> PriceChange:
     """Ask for other prices of a public style. Raises what `price_changes.ask_price` does."""
     change = price_changes.ask_price(style, terms, first_day)
-    after = {**terms.columns, "first_day": first_day.isoformat()}
+    after = {**terms.asked_columns, "first_day": first_day.isoformat()}
     access.audit("style.price_asked", style, after=after)
     return change
 

@@ -9,12 +9,11 @@ from adapters import actions
 from adapters.api.addresses import StyleApiViewSet, find_style
 from adapters.api.styles import AskedPricesBody, QuotedPrices
 from adapters.catalog import price_changes
-from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, Terms
+from adapters.catalog.terms import MAX_PERCENT, Terms
 from adapters.errors import NoPriceChange, NotShared, StyleNotFound
 from adapters.models import PriceChange, Share, Style
-from core.money import usd
 from core.rest.bodies import StrictSerializer, TextField
-from metering.forms import MILLION
+from metering.price_book import dollars_a_million
 from tenants.rest import delete, described, get, put
 
 MAX_SLUG = 40
@@ -168,10 +167,9 @@ class PriceViewSet(StyleApiViewSet):
 def present_price_change(change: PriceChange) -> dict[str, Any]:
     """Return a price that is asked for, or agreed, of a public style."""
     terms = price_changes.terms_of(change)
-    written = dict(zip(("input", "cached_input", "output"), terms.charged, strict=True))
     facts = {
         "change": change,
-        "prices": dict(zip(AMOUNTS, terms.amounts, strict=True)) if terms.amounts else None,
-        "prices_usd": {name: usd(MILLION * amount) for name, amount in written.items()},
+        "prices": terms.amounts,
+        "prices_usd": dollars_a_million(terms.charged),
     }
     return dict(PriceChangeObject(facts).data)

@@ -26,10 +26,11 @@ from adapters.api.erasures import ErasureObject, present_erasures
 from adapters.catalog import queries
 from adapters.catalog.queries import Card, Kind
 from adapters.catalog.style_fields import MOST_TAGS, WORDS_CHARACTERS
-from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, MAX_PRICE_NANOUSD, Terms, asked_terms
+from adapters.catalog.terms import MAX_PERCENT, MAX_PRICE_NANOUSD, Terms, asked_terms
 from adapters.models import Erasure, Selection, Status, Style
 from adapters.releases import diff, review
 from core.rest.bodies import StrictSerializer, TextField
+from metering.models import TokenPrices
 from metering.price_book import Entry, Schedule, schedules_of
 from tenants.models import Tenant
 from tenants.rest import delete, described, post, put
@@ -273,7 +274,7 @@ class AskedPricesBody(StrictSerializer):
 
     def validate(self, attrs: dict[str, int]) -> Any:
         """Return the prices as `Terms` has them."""
-        return tuple(attrs[name] for name in AMOUNTS)
+        return TokenPrices(**attrs)
 
 
 class OfferBody(StrictSerializer):
@@ -443,11 +444,8 @@ def _present_card_of_style(style: Style, card: Card, schedule: Schedule) -> dict
 
 
 def _present_prices(entry: Entry) -> dict[str, Any]:
-    return {
-        "effective_from": _write_time(entry.effective_from),
-        **dict(zip(AMOUNTS, entry.amounts or (None, None, None), strict=True)),
-        "author_percent": entry.author_percent,
-    }
+    terms = Terms(entry.amounts, entry.author_percent)
+    return {"effective_from": _write_time(entry.effective_from), **terms.columns}
 
 
 def _owners_facts(style: Style, card: Card) -> dict[str, Any]:
@@ -468,7 +466,7 @@ def _owners_facts(style: Style, card: Card) -> dict[str, Any]:
         "state": _offer_state(style),
         "offered_at": _write_time(style.offered_at),
         "declined_reason": style.declined_reason,
-        "asked_prices": dict(zip(AMOUNTS, asked.amounts, strict=True)) if asked.amounts else None,
+        "asked_prices": asked.amounts._asdict() if asked.amounts else None,
         "asked_author_percent": asked.author_percent,
         "public_since": _write_time(style.public_since),
         "public_until": _write_time(style.public_until),

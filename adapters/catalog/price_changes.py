@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from adapters.catalog.terms import AMOUNTS, Terms, require_bounds
+from adapters.catalog.terms import Terms, require_bounds
 from adapters.errors import ChangedMeanwhile, NoPriceChange, PriceAgreed, TooEarly, TooLate, WithoutCatalogue
 from adapters.models import PriceChange, Selection, Style
 from adapters.routing import publisher
@@ -50,8 +50,7 @@ def set_price(style_id: UUID, terms: Terms, *, at: datetime | None = None) -> da
             style_name=style.model_name,
             effective_from=begins,
             author=style.owner,
-            author_percent=terms.author_percent,
-            **dict(zip(AMOUNTS, terms.amounts or (None, None, None), strict=True)),
+            **terms.columns,
         )
         publisher.mark_repriced([style_id])
     return begins
@@ -64,7 +63,7 @@ def first_day_possible(now: datetime) -> date:
 
 def terms_of(change: PriceChange) -> Terms:
     """Return what is asked for."""
-    return Terms.of((getattr(change, name) for name in AMOUNTS), change.author_percent)
+    return Terms(change.amounts, change.author_percent)
 
 
 def open_change(style: Style) -> PriceChange | None:
@@ -101,9 +100,8 @@ def ask_price(style: Style, terms: Terms, first_day: date) -> PriceChange:
             raise PriceAgreed
         # The audit log keeps what was withdrawn; rows would grow with every change of mind.
         PriceChange.objects.filter(style=style, state=State.WITHDRAWN).delete()
-        amounts = terms.amounts or (None, None, None)
-        change.input_nanousd, change.cached_input_nanousd, change.output_nanousd = amounts
-        change.author_percent = terms.author_percent
+        for name, value in terms.columns.items():
+            setattr(change, name, value)
         change.first_day = first_day
         change.save()
     return change

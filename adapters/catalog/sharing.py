@@ -159,7 +159,7 @@ def offer_style(style: Style, asked: Terms | None = None) -> None:
     changes: dict[str, Any] = {}
     if asked is not None and asked != asked_terms(style):
         require_bounds(asked)
-        changes = {**asked.columns, "changed_at": Now()}
+        changes = {**asked.asked_columns, "changed_at": Now()}
     hidden = Style.objects.filter(pk=style.pk, is_public=False)
     if not hidden.update(offered_at=Coalesce("offered_at", Now()), declined_reason="", **changes):
         raise SharingMoved

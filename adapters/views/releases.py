@@ -82,8 +82,8 @@ def _render_page(request: MemberRequest, style: Style, *, text: str, fault: str 
         "written": text or "\n".join(prompts),
         "fault": fault,
         "answer_tokens": ANSWER_TOKENS,
-        "input_price": usd(limits.input_nanousd * MILLION),
-        "output_price": usd(limits.output_nanousd * MILLION),
+        "input_price": usd(limits.prices.input_nanousd * MILLION),
+        "output_price": usd(limits.prices.output_nanousd * MILLION),
     }
     pair = _chosen_pair(request, style)
     if pair:

@@ -27,7 +27,7 @@ from drafts.models import Draft
 from events.models import WebhookEndpoint
 from events.webhooks import delivery
 from keys import device_logins
-from metering.models import Invoice
+from metering.models import Invoice, TokenPrices
 from metering.plans import newest_plan_version
 from operations.models import SampleData
 from tenants.models import AuditEntry, Membership, Tenant, User
@@ -144,7 +144,7 @@ def in_catalogue(of_acme: Arguments) -> None:
 def price_asked(of_acme: Arguments) -> None:
     in_catalogue(of_acme)
     style = Style.objects.get(pk=of_acme["style_id"])
-    price_changes.ask_price(style, Terms((600, 150, 2400), 25), NEXT_MONTH)
+    price_changes.ask_price(style, Terms(TokenPrices(600, 150, 2400), 25), NEXT_MONTH)
 
 
 def offered(of_acme: Arguments) -> None:

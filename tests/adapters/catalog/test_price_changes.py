@@ -20,7 +20,7 @@ from adapters.errors import (
 from adapters.models import PriceChange, Selection, Style
 from events.models import OutboxEvent
 from metering import price_book
-from metering.models import StylePrice
+from metering.models import StylePrice, TokenPrices
 from tenants.models import AuditEntry
 from tests.adapters.builders import known
 from tests.racing import race
@@ -28,7 +28,7 @@ from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
-NEW = Terms((600, 150, 2400), 25)
+NEW = Terms(TokenPrices(600, 150, 2400), 25)
 FORM = {
     "input_nanousd": "0.6",
     "cached_input_nanousd": "0.15",
@@ -41,7 +41,7 @@ SURE = {"confirmed": "1", "why": "A test asks for it."}
 @pytest.fixture
 def noir(noir, charlies) -> Style:
     """A public style of Acme's that Charlie's workspace has selected."""
-    sharing.offer_style(noir, Terms((500, 125, 2000), 20))
+    sharing.offer_style(noir, Terms(TokenPrices(500, 125, 2000), 20))
     sharing.approve_style(noir)
     noir.refresh_from_db()
     Selection.objects.create(tenant=charlies, style=noir)
@@ -126,7 +126,7 @@ def test_an_offer_that_is_approved_meanwhile_does_not_wait_for_the_day(noir, acm
     other = known(acme, "letters", engine).style
     Style.objects.filter(pk=other.pk).update(author="Alice", licence="CC BY 4.0")
     other.refresh_from_db()
-    sharing.offer_style(other, Terms((700, 175, 2800), 0))
+    sharing.offer_style(other, Terms(TokenPrices(700, 175, 2800), 0))
     sharing.approve_style(other)
     assert newest_price(other).effective_from < timezone.now() + timedelta(days=1)
 
@@ -156,7 +156,7 @@ def test_a_style_that_left_the_catalogue_keeps_its_price(noir, is_told):
     assert price_book.style_price_at(noir.pk, change.effective_from).amounts == (500, 125, 2000)
     assert PriceChange.objects.get().state == "withdrawn"
     # Nothing of it comes back with the next offer.
-    sharing.offer_style(noir, Terms((700, 175, 2800), 0))
+    sharing.offer_style(noir, Terms(TokenPrices(700, 175, 2800), 0))
     sharing.approve_style(noir)
     assert price_book.style_price_at(noir.pk, change.effective_from).amounts == (700, 175, 2800)
 
@@ -175,7 +175,7 @@ def test_what_is_asked_can_be_replaced_withdrawn_or_declined_until_it_is_agreed(
 ):
     first = price_changes.ask_price(noir, NEW, soon().date())
     looked_at = timezone.now()
-    again = price_changes.ask_price(noir, Terms((700, 175, 2800), 10), soon().date())
+    again = price_changes.ask_price(noir, Terms(TokenPrices(700, 175, 2800), 10), soon().date())
     assert again.pk == first.pk
     with pytest.raises(ChangedMeanwhile):
         price_changes.agree_price(again, looked_at)

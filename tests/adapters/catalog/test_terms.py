@@ -12,13 +12,13 @@ from adapters.catalog.terms import Terms, asked_terms, describe_terms
 from adapters.errors import ChangedMeanwhile, SharePercent, TermsOutOfBounds
 from adapters.models import Style
 from events.models import OutboxEvent
-from metering.models import StylePrice
+from metering.models import StylePrice, TokenPrices
 from tenants.models import AuditEntry
 from tests.tenants.builders import issue_key
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
-ASKED = Terms((500, 125, 2000), 20)
+ASKED = Terms(TokenPrices(500, 125, 2000), 20)
 FORM = {
     "input_nanousd": "0.5",
     "cached_input_nanousd": "0.125",
@@ -93,9 +93,17 @@ def test_offered_again_at_the_same_price_there_is_no_second_row(noir):
 
 def test_what_is_out_of_bounds_is_refused_and_changes_nothing(noir):
     for asked, error, said in (
-        (Terms((99, 25, 400), 0), TermsOutOfBounds, re.escape(TOO_CHEAP)),
-        (Terms((100, 25, 100_001), 0), TermsOutOfBounds, r"The price of output must be between \$0\.40"),
-        (Terms((100, 24, 400), 0), TermsOutOfBounds, r"The price of cached input must be between \$0\.025"),
+        (Terms(TokenPrices(99, 25, 400), 0), TermsOutOfBounds, re.escape(TOO_CHEAP)),
+        (
+            Terms(TokenPrices(100, 25, 100_001)),
+            TermsOutOfBounds,
+            r"The price of output must be between \$0\.40",
+        ),
+        (
+            Terms(TokenPrices(100, 24, 400)),
+            TermsOutOfBounds,
+            r"The price of cached input must be between \$0\.025",
+        ),
         (Terms(None, 51), SharePercent, "between 0 and 50%"),
     ):
         with pytest.raises(error, match=said):
@@ -123,7 +131,7 @@ def test_the_form_says_beside_the_field_what_is_wrong_and_keeps_what_was_typed(a
 def test_an_operator_approves_only_what_was_looked_at(noir):
     sharing.offer_style(noir, ASKED)
     looked_at = timezone.now()
-    sharing.offer_style(noir, Terms((500, 125, 90_000), 50))
+    sharing.offer_style(noir, Terms(TokenPrices(500, 125, 90_000), 50))
     with pytest.raises(ChangedMeanwhile):
         sharing.approve_style(noir, looked_at)
     assert not StylePrice.objects.exists()
