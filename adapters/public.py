@@ -1,6 +1,6 @@
 """What other apps may use of this one. What the gateway needs is in `data_plane`."""
 
-from adapters.actions import cast_vote, choose_style, found_workspace, select_first_party_styles, try_styles
+from adapters.actions import cast_vote, found_workspace
 from adapters.catalog.home_styles import (
     StyleChoice,
     find_style_choices,
@@ -16,7 +16,7 @@ from adapters.catalog.home_styles import (
 )
 from adapters.catalog.price_changes import set_price
 from adapters.catalog.queries import ModelChoice, list_styles, model_choices
-from adapters.catalog.selection import list_exported
+from adapters.catalog.selection import choose_style, list_exported, select_first_party_styles, try_styles
 from adapters.catalog.sharing import set_public
 from adapters.catalog.terms import Terms, describe_styles, find_style
 from adapters.engines.base_writer import count_base_parameters, write_with_base

@@ -5,10 +5,9 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from adapters import actions
 from adapters.api.addresses import StyleApiViewSet, find_style
 from adapters.api.styles import AskedPricesBody, QuotedPrices
-from adapters.catalog import price_changes
+from adapters.catalog import price_changes, sharing
 from adapters.catalog.terms import MAX_PERCENT, Terms
 from adapters.errors import NoPriceChange, NotShared, StyleNotFound
 from adapters.models import PriceChange, Share, Style
@@ -63,7 +62,7 @@ class ShareViewSet(StyleApiViewSet):
     @described(summary="Share a style with a workspace")
     def create(self, body: dict[str, Any]) -> Share:
         """Share a style with a workspace. A share under notice is restored."""
-        share = actions.share_style(self.access, self.own_style(), body["workspace"])
+        share = sharing.share_style(self.access, self.own_style(), body["workspace"])
         return self._find(share.tenant.slug)
 
     @described(name="revoke", summary="Revoke a share", answer=ShareObject)
@@ -71,9 +70,9 @@ class ShareViewSet(StyleApiViewSet):
         """Revoke a share. It ends after the notice period. With your own slug, leave a style that is shared
         with you, immediately."""
         if share.tenant_id == self.access.tenant.pk:
-            actions.leave_share(self.access, share.style)
+            sharing.leave_share(self.access, share.style)
             return share
-        actions.revoke_share(self.access, share)
+        sharing.revoke_share(self.access, share)
         return self.get_object()
 
     def _find(self, slug: str) -> Share:
@@ -156,12 +155,12 @@ class PriceViewSet(StyleApiViewSet):
     def ask_price(self, style: Style, body: dict[str, Any]) -> PriceChange:
         """Request new prices and a share from a given date. It replaces a pending request."""
         terms = Terms(body["prices"], body["author_percent"])
-        return actions.ask_price(self.access, style, terms, body["first_day"])
+        return price_changes.ask_price(self.access, style, terms, body["first_day"])
 
     @delete("Withdraw the price request", url_path="")
     def withdraw_price(self, style: Style) -> PriceChange:
         """Withdraw the pending request."""
-        return actions.withdraw_price(self.access, style)
+        return price_changes.withdraw_price(self.access, style)
 
 
 def present_price_change(change: PriceChange) -> dict[str, Any]:
