@@ -10,14 +10,14 @@ from uuid import UUID
 
 from django.db.models.functions import Lower
 
-from adapters.catalog import sharing, terms
-from adapters.catalog.sharing import Copied
+from adapters.catalog import terms
+from adapters.catalog.sharing import count_audiences
 from adapters.evidence import EvidenceRow, card_of
 from adapters.models import AdapterVersion, Evaluation, EvaluationStatus, Probe, Style
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.quality import screening
 from adapters.quality.samples import strength_word
-from adapters.releases.review import pending_review
+from adapters.releases.review import Copied, find_copied, pending_review
 
 MAX_TWINS = 3  # that are named
 SHOWN = 20  # the oldest; the rest comes as these are answered
@@ -76,9 +76,9 @@ def read_queue() -> dict[str, Any]:
     known = Known(
         _read_probes(live),
         _read_evidence(live),
-        sharing.count_audiences(shown),
+        count_audiences(shown),
         _find_twins(shown),
-        sharing.find_copied(shown),
+        find_copied(shown),
     )
     waiting = [_describe(style, known, after) for style, after in zip_longest(shown, shown[1:])]
     return {"waiting": waiting, "more": total - len(waiting)}

@@ -6,14 +6,12 @@ it at once.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -21,7 +19,6 @@ from adapters.catalog.price_changes import end_open, set_price
 from adapters.catalog.terms import Terms, asked_terms, require_bounds
 from adapters.errors import (
     AlreadyShared,
-    CopiedStyle,
     NoSuchWorkspace,
     NotOffered,
     NotSuspended,
@@ -34,86 +31,10 @@ from adapters.errors import (
 from adapters.models import AdapterVersion, Placement, Selection, Share, Status, Style
 from adapters.releases import review
 from adapters.routing import publisher
-from adapters.validation.weights import read_vector
 from events.models import EventType
 from events.outbox import record_event
 from tenants.access import Access
 from tenants.models import Tenant
-
-# Styles whose weights are those of somebody else's style, under another name.
-#
-# Equal files have equal digests. Files that were changed a little are known by their fingerprints
-# (adapters/validation/weights.py).
-
-# The shipped styles' cosines are 0.05 to 0.11. Noise of a fifth of both factors leaves 0.92.
-LEAST_COSINE = 0.9
-MAX_NAMED = 3
-
-
-@dataclass(frozen=True)
-class Copied:
-    """A version of somebody else's style that has the same weights, or nearly: 1 is the same."""
-
-    version: AdapterVersion
-    cosine: float
-
-    @property
-    def is_identical(self) -> bool:
-        """Whether the files are the same to the byte."""
-        return self.cosine == 1.0
-
-    def __str__(self) -> str:
-        name = self.version.model_name
-        if self.is_identical:
-            return f"Its weights are identical to those of {name}."
-        return f"Its weights are almost identical to those of {name} (cosine {self.cosine:.2f})."
-
-
-def find_copied(styles: Sequence[Style]) -> dict[UUID, list[Copied]]:
-    """Return, for each style, what its live version copies of styles that others than their owner may use.
-
-    One query, with the live versions at hand.
-    """
-    usable = list(_usable_by_others())
-    return {style.pk: _compare(style, usable) for style in styles}
-
-
-def require_no_copy(style: Style) -> None:
-    """Raise CopiedStyle if the live version's file is that of somebody else's public style."""
-    if style.owner.is_first_party:
-        return
-    for copied in find_copied([style])[style.pk]:
-        if copied.is_identical and copied.version.style.is_public:
-            raise CopiedStyle(name=copied.version.style.model_name)
-
-
-def _usable_by_others() -> QuerySet[AdapterVersion]:
-    shared = Share.objects.in_force().filter(style=OuterRef("style"))
-    versions = AdapterVersion.objects.filter(status=Status.SERVING, style__retired_at=None)
-    usable = versions.filter(Q(style__is_public=True) | Exists(shared)).exclude(sha256="")
-    return usable.select_related("style__owner").order_by("created_at")
-
-
-def _compare(style: Style, others: Sequence[AdapterVersion]) -> list[Copied]:
-    version = style.live_version
-    if version is None:
-        return []
-    found = []
-    for other in others:
-        if other.style.owner_id == style.owner_id or other.style.base_model_id != style.base_model_id:
-            continue
-        cosine = 1.0 if other.sha256 == version.sha256 else min(_cosine(version, other), 0.9999)
-        if cosine >= LEAST_COSINE:
-            found.append(Copied(other, cosine))
-    found.sort(key=lambda copied: copied.cosine, reverse=True)
-    return found[:MAX_NAMED]
-
-
-def _cosine(one: AdapterVersion, other: AdapterVersion) -> float:
-    if not (one.fingerprint and other.fingerprint):
-        return 0.0
-    return float(np.dot(read_vector(one.fingerprint), read_vector(other.fingerprint)))
-
 
 # Suspension: a style answers nobody, its owner neither, and is taken off the engines; its files are kept.
 #
@@ -156,7 +77,7 @@ def offer_style(access: Access, style: Style, asked: Terms | None = None) -> Non
     """
     if not style.author or not style.licence:
         raise WithoutTerms
-    require_no_copy(style)
+    review.require_no_copy(style)
     review.require_shareable(style.live_version)
     before = asked_terms(style)
     changes: dict[str, Any] = {}
