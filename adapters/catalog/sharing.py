@@ -81,7 +81,7 @@ def offer_style(access: Access, style: Style, asked: Terms | None = None) -> Non
     review.require_shareable(style.live_version)
     before = asked_terms(style)
     changes: dict[str, Any] = {}
-    audited = {}
+    audited: dict[str, Any] = {}
     if asked is not None and asked != before:
         require_bounds(asked)
         changes = {**asked.asked_columns, "changed_at": Now()}
