@@ -4,6 +4,7 @@ A worker holds a row by a lease, a time in the row, and not by a lock: no transa
 Where a worker is killed, its lease ends by itself and another one goes on.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -100,3 +101,16 @@ class StatusLogged(models.Model):
         rows = type(self)._base_manager.filter(pk=self.pk, status=self.status)
         if rows.exclude(note=note).update(note=note):
             self.note = note
+
+
+@dataclass(frozen=True)
+class Step:
+    """A line of the list of a long job's steps; `state` is done, current, next or failed.
+
+    `note` says what a step does or waits for, or what proves that it is done.
+    """
+
+    label: str
+    state: str
+    at: datetime | None
+    note: str
