@@ -24,8 +24,8 @@ from adapters.engines.readiness import diagnose_engines, engine_readiness
 from adapters.enqueue import enqueue, enqueue_advance
 from adapters.erasure.workflow import describe_styles_erasure, erase_some_styles, report_styles_erasure
 from adapters.errors import RoundNotFound
-from adapters.placement.history import take_samples as take_engine_samples
 from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines
+from adapters.placement.summary import take_samples as take_engine_samples
 from adapters.placement.transitions import is_answering
 from adapters.releases.votes import begin_round, find_round, find_side_model, show_side
 from adapters.routing.publisher import publish_library
