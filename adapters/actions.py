@@ -4,19 +4,16 @@ Pages and the API call these, so that both do the same and log the same. An acti
 change, its line, and the messages to workers, which are sent when it commits.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 
 from accounts.workspaces import create_tenant
 from adapters import enqueue
-from adapters.catalog import price_changes, selection, sharing
-from adapters.catalog.terms import Terms, asked_terms
+from adapters.catalog import selection
 from adapters.erasure import workflow
-from adapters.models import AdapterVersion, BlindVote, Erasure, PriceChange, Selection, Share, Status, Style
+from adapters.models import AdapterVersion, BlindVote, Erasure, Status, Style
 from adapters.object_store import Upload
 from adapters.placement import transitions
 from adapters.releases import aliases, votes
@@ -36,28 +33,6 @@ def create_style(access: Access, slug: str, words: Mapping[str, Any]) -> Style:
 
 
 @transaction.atomic
-def edit_style(access: Access, style: Style, words: Mapping[str, Any]) -> None:
-    """Change what people read about a style. Raises StyleRefused with every fault."""
-    before = {}
-    after = {}
-    for field, text in words.items():
-        if getattr(style, field) != text:
-            # The log has only what changed, not the whole form.
-            before[field] = getattr(style, field)
-            after[field] = text
-    if after:
-        selection.edit_style(style, after)
-        access.audit("style.edited", style, before=before, after=after)
-
-
-@transaction.atomic
-def set_test_prompts(access: Access, style: Style, prompts: Sequence[str]) -> None:
-    """Set the prompts on which versions are compared."""
-    selection.set_test_prompts(style, prompts)
-    access.audit("style.prompts_set", style, after={"test_prompts": list(prompts)})
-
-
-@transaction.atomic
 def delete_style(access: Access, style: Style, *, at_once: bool) -> list[Erasure]:
     """Begin to erase all versions of a style; return the erasures. Raises StillUsed."""
     erasures = workflow.erase_style(style, access.user, at_once=at_once)
@@ -68,13 +43,6 @@ def delete_style(access: Access, style: Style, *, at_once: bool) -> list[Erasure
 
 
 @transaction.atomic
-def select_style(access: Access, style: Style) -> None:
-    """Take a style into the workspace's selection. Raises StyleNotFound for one that is not offered to it."""
-    selection.select_style(access.tenant, style)
-    access.audit("style.selected", style)
-
-
-@transaction.atomic
 def found_workspace(user: User, *, name: str, slug: str | None = None) -> Tenant:
     """Return a new workspace of a person, with the first party's styles selected.
 
@@ -82,135 +50,8 @@ def found_workspace(user: User, *, name: str, slug: str | None = None) -> Tenant
     """
     with transaction.atomic():
         tenant = create_tenant(user, name=name, slug=slug)
-        select_first_party_styles(access_of_person(user, tenant, address=None))
+        selection.select_first_party_styles(access_of_person(user, tenant, address=None))
     return tenant
-
-
-def select_first_party_styles(access: Access) -> list[Style]:
-    """Select the first party's public styles; return those that were not selected before.
-
-    A new workspace begins with them, so that its first request has a style to name.
-    """
-    new = selection.select_first_party_styles(access.tenant)
-    for style in new:
-        access.audit("style.selected", style)
-    return new
-
-
-@transaction.atomic
-def try_styles(access: Access, styles: Sequence[Style]) -> list[Style]:
-    """Select the styles that a person wants to hear; return those that were not selected before.
-
-    Only what a workspace has selected answers it.
-    """
-    known = set(Selection.objects.filter(tenant=access.tenant).values_list("style", flat=True))
-    new = [style for style in styles if style.pk not in known and style.owner_id != access.tenant.pk]
-    for style in new:
-        select_style(access, style)
-    return new
-
-
-@transaction.atomic
-def choose_style(access: Access, style: Style, heard: Collection[UUID]) -> None:
-    """Keep one of the styles that were selected to be heard. Raises StyleNotFound if it is not offered."""
-    if style.owner_id != access.tenant.pk:
-        was_selected = Selection.objects.filter(tenant=access.tenant, style=style).exists()
-        if not was_selected:
-            select_style(access, style)
-    for other in Style.objects.filter(pk__in=heard).exclude(pk=style.pk):
-        unselect_style(access, other)
-
-
-@transaction.atomic
-def unselect_style(access: Access, style: Style) -> None:
-    """Take a style out of the workspace's selection. Doing it twice does nothing."""
-    if selection.unselect_style(access.tenant, style):
-        access.audit("style.unselected", style)
-
-
-@transaction.atomic
-def offer_style(access: Access, style: Style, asked: Terms | None = None) -> None:
-    """Offer a style to the public catalogue, with what its owner asks for.
-
-    Raises WithoutTerms, TermsOutOfBounds, SharePercent or SharingMoved.
-    """
-    before = asked_terms(style)
-    sharing.offer_style(style, asked)
-    after = asked_terms(style)
-    if after == before:
-        access.audit("style.offered", style)
-    else:
-        access.audit("style.offered", style, before=before.columns, after=after.columns)
-
-
-@transaction.atomic
-def ask_price(access: Access, style: Style, terms: Terms, first_day: date) -> PriceChange:
-    """Ask for other prices of a public style. Raises what `price_changes.ask_price` does."""
-    change = price_changes.ask_price(style, terms, first_day)
-    after = {**terms.columns, "first_day": first_day.isoformat()}
-    access.audit("style.price_asked", style, after=after)
-    return change
-
-
-@transaction.atomic
-def withdraw_price(access: Access, style: Style) -> PriceChange:
-    """Withdraw what operators have not answered yet. Raises NoPriceChange, PriceAgreed."""
-    change = price_changes.withdraw_price(style)
-    access.audit("style.price_withdrawn", style)
-    return change
-
-
-@transaction.atomic
-def withdraw_offer(access: Access, style: Style) -> None:
-    """Withdraw an offer that is not answered yet. Raises SharingMoved."""
-    sharing.withdraw_offer(style)
-    access.audit("style.offer_withdrawn", style)
-
-
-@transaction.atomic
-def take_back_style(access: Access, style: Style) -> None:
-    """Take a style out of the catalogue with notice. Raises SharingMoved."""
-    sharing.take_back_style(style)
-    access.audit("style.taken_back", style)
-
-
-@transaction.atomic
-def keep_public(access: Access, style: Style) -> None:
-    """Leave a style in the catalogue after all. Raises SharingMoved."""
-    sharing.keep_public(style)
-    access.audit("style.kept_public", style)
-
-
-@transaction.atomic
-def share_style(access: Access, style: Style, name: str) -> Share:
-    """Return the share of a style with the workspace of a short name.
-
-    Raises VersionNotShareable, NoSuchWorkspace, ShortNameNeeded, OwnWorkspace or AlreadyShared.
-    """
-    share = sharing.share_style(style, name, access.user)
-    access.audit("style.shared", style, after={"workspace": share.tenant.slug})
-    return share
-
-
-@transaction.atomic
-def revoke_share(access: Access, share: Share) -> None:
-    """End a share with notice. Raises SharingMoved."""
-    sharing.revoke_share(share)
-    access.audit("style.share_revoked", share.style, after={"workspace": share.tenant.slug})
-
-
-@transaction.atomic
-def keep_share(access: Access, share: Share) -> None:
-    """Let a share under notice hold after all. Raises SharingMoved."""
-    sharing.keep_share(share)
-    access.audit("style.share_kept", share.style, after={"workspace": share.tenant.slug})
-
-
-@transaction.atomic
-def leave_share(access: Access, style: Style) -> None:
-    """End the workspace's own share of another one's style."""
-    sharing.leave_share(access.tenant, style)
-    access.audit("style.share_left", style)
 
 
 @transaction.atomic

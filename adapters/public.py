@@ -1,6 +1,6 @@
 """What other apps may use of this one. What the gateway needs is in `data_plane`."""
 
-from adapters.actions import cast_vote, choose_style, found_workspace, select_first_party_styles, try_styles
+from adapters.actions import cast_vote, found_workspace
 from adapters.catalog.home_styles import (
     StyleChoice,
     find_style_choices,
@@ -16,7 +16,7 @@ from adapters.catalog.home_styles import (
 )
 from adapters.catalog.price_changes import set_price
 from adapters.catalog.queries import ModelChoice, list_styles, model_choices
-from adapters.catalog.selection import list_exported
+from adapters.catalog.selection import choose_style, list_exported, select_first_party_styles, try_styles
 from adapters.catalog.sharing import set_public
 from adapters.catalog.terms import Terms, describe_styles, find_style
 from adapters.engines.base_writer import count_base_parameters, write_with_base
@@ -24,8 +24,8 @@ from adapters.engines.readiness import diagnose_engines, engine_readiness
 from adapters.enqueue import enqueue, enqueue_advance
 from adapters.erasure.workflow import describe_styles_erasure, erase_some_styles, report_styles_erasure
 from adapters.errors import RoundNotFound
-from adapters.placement.history import take_samples as take_engine_samples
 from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines
+from adapters.placement.summary import take_samples as take_engine_samples
 from adapters.placement.transitions import is_answering
 from adapters.releases.votes import begin_round, find_round, find_side_model, show_side
 from adapters.routing.publisher import publish_library

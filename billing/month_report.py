@@ -14,8 +14,7 @@ from core.money import usd, usd_at_a_glance
 from metering import plans, price_book, trainings
 from metering.allowance import Allowance, OveragePolicy, describe_overage, make_allowance, usage_sentence
 from metering.credits import credits_left
-from metering.models import UsageEvent
-from metering.price_book import Prices
+from metering.models import TokenPrices, UsageEvent
 from metering.request_log import BADGES
 from metering.usage_report import Used, sum_month
 from tenants.models import Tenant
@@ -28,7 +27,7 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
     """
     start, end = months.bounds(months.period_of(now))
     present, terms = plans.month_versions(tenant, now)
-    prices, _ = price_book.find_prices(now)
+    general, _ = price_book.find_prices(now)
     allowance = make_allowance(present, terms)
     used = used or sum_month(tenant, start.date(), end.date(), now.date())
     period = months.period_of(now)
@@ -38,7 +37,7 @@ def monthly_report(tenant: Tenant, now: datetime, *, used: Used | None = None) -
     budget = plans.budget_of(tenant, present)
     return {
         "month": {
-            **month_meter(tenant, allowance, prices, used=used.tokens, now=now),
+            **month_meter(tenant, allowance, general.amounts, used=used.tokens, now=now),
             "cost_nanousd": spent,
         },
         "budget": {
@@ -76,7 +75,7 @@ def used_of(sums: UsageSums, day: date) -> Used:
 
 
 def month_meter(
-    tenant: Tenant, allowance: Allowance, prices: Prices, *, used: int, now: datetime
+    tenant: Tenant, allowance: Allowance, prices: TokenPrices, *, used: int, now: datetime
 ) -> dict[str, Any]:
     """Return how a month's tokens stand: what the meter counts to, and what comes after, in words."""
     meter = allowance.meter_tokens

@@ -1,18 +1,16 @@
 """What goes out and may fail: one worker at a time has it, it is tried again later, and given up at last.
 
-A worker holds a row by a lease, a time in the row, and not by a lock: no transaction is open while the other
-side takes its time. Where a worker is killed, its lease ends by itself and another one tries again. So the
-other side may get a thing twice, and must be able to tell: by an event's id, by a mail's Message-ID.
+A worker leases a row (core/lifecycle.py). Where it is killed, another one tries again. So the other side may
+get a thing twice, and must be able to tell: by an event's id, by a mail's Message-ID.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Self
 
-from django.db import models, transaction
-from django.db.models import Q
 from django.utils import timezone
+
+from core.lifecycle import Leased
 
 
 @dataclass(frozen=True)
@@ -29,49 +27,6 @@ class RetrySchedule:
     def is_over(self, now: datetime, since: datetime) -> bool:
         """Return whether it has failed for so long that it is given up."""
         return self.give_up_after is not None and now - since >= self.give_up_after
-
-
-class LeasedQuerySet[Row: "Leased"](models.QuerySet[Row]):
-    """Rows of which each is for one worker at a time."""
-
-    def free(self, now: datetime) -> Self:
-        """Return rows that no worker has: also what a killed worker left behind."""
-        return self.filter(Q(leased_until=None) | Q(leased_until__lt=now))
-
-    def leased(self, now: datetime) -> Self:
-        """Return rows that a worker has."""
-        return self.filter(leased_until__gte=now)
-
-    def lease_first(self, now: datetime, lasts: timedelta) -> Row | None:
-        """Take the first free row for a while, and return it; None where there is none.
-
-        Two workers never take the same one, and neither waits for the other.
-        """
-        with transaction.atomic():
-            row = self.free(now).select_for_update(skip_locked=True, no_key=True, of=("self",)).first()
-            if row is not None:
-                row.leased_until = now + lasts
-                row.save(update_fields=["leased_until"])
-        return row
-
-    def held(self, row: Row) -> Self:
-        """Return a leased row, or nothing once its lease went to another worker: its time names the lease."""
-        return self.filter(pk=row.pk, leased_until=row.leased_until)
-
-    def release(self, row: Row, **outcome: object) -> bool:
-        """Give a leased row back, with what came of it. False, and no change, if another has it by now."""
-        return bool(self.held(row).update(**outcome, leased_until=None))
-
-
-class Leased(models.Model):
-    """A row that one worker at a time works on."""
-
-    leased_until = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="One worker has it until then at most."
-    )
-
-    class Meta:
-        abstract = True
 
 
 def work_off[Row: Leased](

@@ -11,9 +11,9 @@ from django.db.models.functions import Least
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.lifecycle import Leased, LeasedQuerySet
 from core.message_fields import MessageField
 from core.messages import MessageDecoder, MessageEncoder
-from core.outgoing import Leased, LeasedQuerySet
 from tenants.models.people import Invitation, Membership, Tenant, User
 
 MAX_URL_LENGTH = 500

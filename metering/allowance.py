@@ -19,9 +19,8 @@ from core import months
 from core.money import usd, usd_at_a_glance
 from metering import plans
 from metering.forms import MILLION
-from metering.models import PlanVersion
+from metering.models import PlanVersion, TokenPrices
 from metering.plans import MonthTerms, month_terms
-from metering.price_book import Prices
 from tenants.models import Tenant
 
 
@@ -142,7 +141,7 @@ def usage_sentence(*, used: int, allowance: Allowance, now: datetime) -> str:
 
 
 def describe_overage(
-    *, used: int, allowance: Allowance, prices: Prices, credits_nanousd: int, now: datetime
+    *, used: int, allowance: Allowance, prices: TokenPrices, credits_nanousd: int, now: datetime
 ) -> SafeString:
     """Return what becomes of tokens beyond the included ones: refused, on the invoice, or from credits."""
     _, end = months.bounds(months.period_of(now))

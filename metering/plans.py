@@ -16,8 +16,7 @@ from django.utils import timezone
 from core import months
 from core.money import NANO
 from metering import price_book
-from metering.models import PlanVersion, Subscription
-from metering.price_book import Prices
+from metering.models import PlanVersion, Subscription, TokenPrices
 from tenants.models import Tenant
 
 CENT = NANO // 100
@@ -132,10 +131,8 @@ class TenantLimits:
     max_output_tokens: int
     monthly_tokens: int
     monthly_nanousd: int | None
-    input_nanousd: int
-    cached_input_nanousd: int
-    output_nanousd: int
-    base_prices: Prices | None
+    prices: TokenPrices
+    base_prices: TokenPrices | None
     sequences_per_request: int
     api_requests_per_minute: int
     private_styles: int
@@ -172,10 +169,8 @@ def limits_of(tenant: Tenant, at: datetime, version: PlanVersion | None = None) 
         max_output_tokens=version.max_output_tokens,
         monthly_tokens=version.monthly_tokens,
         monthly_nanousd=budget_of(tenant, version),
-        input_nanousd=price.input_nanousd,
-        cached_input_nanousd=price.cached_input_nanousd,
-        output_nanousd=price.output_nanousd,
-        base_prices=base_price,
+        prices=price.amounts,
+        base_prices=base_price.amounts if base_price else None,
         sequences_per_request=version.sequences_per_request,
         api_requests_per_minute=version.api_requests_per_minute,
         private_styles=version.private_styles,

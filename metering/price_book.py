@@ -8,7 +8,6 @@ What something costs at a price is integer arithmetic in nano-USD: nothing is ev
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -16,9 +15,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from core import locks, months
 from core.money import usd
 from metering.forms import MILLION
-from metering.models import HostedStyle, Price, PriceBook, StylePrice
-
-type Amounts = tuple[int, int, int]  # input, cached input, output, in nano-USD a token
+from metering.models import HostedStyle, Price, PriceBook, StylePrice, TokenPrices
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Entry:
     """What holds from a moment on, until the next entry; `amounts` None: the price of every style."""
 
     effective_from: datetime
-    amounts: Amounts | None
+    amounts: TokenPrices | None
     author_percent: int = 0
 
 
@@ -99,7 +96,7 @@ def _differs(schedule: Schedule) -> bool:
     return any(entry.amounts or entry.author_percent for entry in schedule)
 
 
-def prices_now(schedule: Schedule) -> Amounts | None:
+def prices_now(schedule: Schedule) -> TokenPrices | None:
     """Return the amounts in force by a schedule; None where they are those of every style."""
     return schedule[0].amounts if schedule else None
 
@@ -107,7 +104,7 @@ def prices_now(schedule: Schedule) -> Amounts | None:
 def next_change(after: datetime) -> datetime | None:
     """Return when the price of every style, or of the base model, is next another one; None: not known."""
     books = books_from(after)
-    amounts: dict[tuple[int, bool], Amounts] = {}
+    amounts: dict[tuple[int, bool], TokenPrices] = {}
     for price in Price.objects.filter(book__in=books):
         amounts[price.book_id, price.is_base] = price.amounts
     before = None
@@ -120,7 +117,7 @@ def next_change(after: datetime) -> datetime | None:
     return None
 
 
-def dollars_a_million(amounts: Amounts) -> dict[str, str]:
+def dollars_a_million(amounts: TokenPrices) -> dict[str, str]:
     """Return input, cached input and output as people read them: dollars a million tokens."""
     read, cached, written = (usd(MILLION * amount) for amount in amounts)
     return {"input": read, "cached_input": cached, "output": written}
@@ -155,24 +152,7 @@ def complete_book(book: PriceBook) -> None:
     previous = before.order_by("-effective_from").first()
     for price in previous.prices.all() if previous else ():
         if price.is_base not in named:
-            read, cached, written = price.amounts
-            book.prices.create(
-                is_base=price.is_base,
-                input_nanousd=read,
-                cached_input_nanousd=cached,
-                output_nanousd=written,
-            )
-
-
-class Prices(Protocol):
-    """Anything that carries the three prices, in nano-USD a token."""
-
-    @property
-    def input_nanousd(self) -> int: ...
-    @property
-    def cached_input_nanousd(self) -> int: ...
-    @property
-    def output_nanousd(self) -> int: ...
+            book.prices.create(is_base=price.is_base, **price.amounts._asdict())
 
 
 def payable_nanousd(cost: int, tokens: int, included: int) -> int:
@@ -185,7 +165,7 @@ def payable_nanousd(cost: int, tokens: int, included: int) -> int:
     return cost - cost * included // tokens
 
 
-def cost_nanousd(prices: Prices, prompt: int, cached: int, completion: int) -> int:
+def cost_nanousd(prices: TokenPrices, prompt: int, cached: int, completion: int) -> int:
     """Return the exact cost of one request. `cached` counts those of the prompt's tokens that were cached.
 
     Raises ValueError when a count is negative or more was cached than the prompt holds.

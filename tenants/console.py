@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth import get_permission_codename
 from django.db import connection
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -27,7 +28,17 @@ class Immutable(NoDelete):
         return False
 
 
-class ReadOnly(Immutable):
+class Steered:
+    """Rows with actions that need the permission to change them: `steer`."""
+
+    opts: Any
+
+    def has_steer_permission(self, request: HttpRequest) -> bool:
+        codename = get_permission_codename("change", self.opts)
+        return request.user.has_perm(f"{self.opts.app_label}.{codename}")
+
+
+class ReadOnly(Steered, Immutable):
     """Rows that only the system writes."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

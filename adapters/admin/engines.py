@@ -14,13 +14,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from adapters.admin.rows import ReadOnly, Undeletable
 from adapters.erasure import engine_purge
 from adapters.errors import EngineUnavailable, NothingNew
 from adapters.models import BaseModel, Engine, Placement
 from adapters.models.engines import SILENT_AFTER
-from adapters.placement import history, steering
-from adapters.placement.history import SampledInterval
+from adapters.placement import steering, summary
+from adapters.placement.summary import SampledInterval
 from adapters.routing import publisher
 from core.charts import SPANS, Measure, Span, draw_measures, find_span
 from core.console import (
@@ -33,6 +32,7 @@ from core.console import (
     mark,
     operator_action,
 )
+from tenants.console import NoDelete, ReadOnly
 
 SHOWN = 20
 
@@ -50,7 +50,7 @@ def describe_engine(request: HttpRequest, engine: Engine) -> dict[str, Any]:
     """Return the page's facts, charts and differences."""
     span = find_span(request.GET.get("span"))
     now = timezone.now()
-    intervals = history.read_intervals(engine, since=now - span.length, step=span.step)
+    intervals = summary.read_intervals(engine, since=now - span.length, step=span.step)
     return {
         "facts": list(_facts(engine, intervals, span)),
         "spans": SPANS,
@@ -64,7 +64,7 @@ def describe_engine(request: HttpRequest, engine: Engine) -> dict[str, Any]:
 
 def _facts(engine: Engine, intervals: list[SampledInterval], span: Span) -> Iterator[Figure]:
     yield _state(engine)
-    share = history.share_answered(intervals)
+    share = summary.share_answered(intervals)
     if share is not None:
         yield Figure(f"Answered, {span.name.lower()}", f"{share:.1%} of the time")
     if engine.started_at:
@@ -141,7 +141,7 @@ def _explain_leaving(placement: Placement) -> str:
 
 
 @admin.register(Engine)
-class EngineAdmin(Undeletable, DescribedRow, OperatorAdmin):
+class EngineAdmin(NoDelete, DescribedRow, OperatorAdmin):
     list_display = [
         *("name", "state", "address", "base_model", "device", "note", "checked_at"),
     ]

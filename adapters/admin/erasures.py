@@ -9,11 +9,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 
-from adapters.admin.rows import ReadOnly
 from adapters.erasure import engine_purge
 from adapters.erasure.report import erasure_report
 from adapters.models import EngineErasure, Erasure
 from core.console import OperatorAdmin, operator_action
+from tenants.console import ReadOnly
 
 
 class EngineErasureInline(ReadOnly, TabularInline):

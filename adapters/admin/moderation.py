@@ -1,7 +1,9 @@
 """The queue of what waits for an operator's approval, with all that a decision needs on one page."""
 
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, zip_longest
@@ -10,14 +12,13 @@ from uuid import UUID
 
 from django.db.models.functions import Lower
 
-from adapters.catalog import sharing, terms
-from adapters.catalog.sharing import Copied
+from adapters.catalog import terms
+from adapters.catalog.sharing import count_audiences
 from adapters.evidence import EvidenceRow, card_of
 from adapters.models import AdapterVersion, Evaluation, EvaluationStatus, Probe, Style
 from adapters.models.styles import REVIEWED_WORDS
-from adapters.quality import screening
 from adapters.quality.samples import strength_word
-from adapters.releases.review import pending_review
+from adapters.releases.review import Copied, find_copied, pending_review
 
 MAX_TWINS = 3  # that are named
 SHOWN = 20  # the oldest; the rest comes as these are answered
@@ -76,9 +77,9 @@ def read_queue() -> dict[str, Any]:
     known = Known(
         _read_probes(live),
         _read_evidence(live),
-        sharing.count_audiences(shown),
+        count_audiences(shown),
         _find_twins(shown),
-        sharing.find_copied(shown),
+        find_copied(shown),
     )
     waiting = [_describe(style, known, after) for style, after in zip_longest(shown, shown[1:])]
     return {"waiting": waiting, "more": total - len(waiting)}
@@ -127,10 +128,10 @@ def _collect_remarks(style: Style, probe: Probe | None, known: Known) -> list[st
     texts = {}
     for field in (*REVIEWED_WORDS, "author", "licence"):
         texts[field.replace("_", " ")] = getattr(style, field)
-    remarks = screening.screen_words(texts)
+    remarks = screen_words(texts)
     if style.live_version:
         remarks += map(str, known.copied[style.pk])
-        remarks += screening.screen_probe(probe)
+        remarks += screen_probe(probe)
     if twins := known.twins.get(style.pk):
         remarks.append(f"Other styles have the same name: {', '.join(twins)}.")
     return remarks
@@ -160,3 +161,73 @@ def _find_twins(styles: list[Style]) -> dict[UUID, list[str]]:
 
 def _are_twins(style: Style, other: Style) -> bool:
     return style.name.lower() == other.name.lower() and style.owner_id != other.owner_id
+
+
+# Screening: what a machine notices about a style that waits for review. A person decides.
+#
+# Pure functions over the words and the probe's answers. It finds what is easy to overlook (an address in
+# the twentieth answer, a letter that nobody sees), and judges no meaning.
+
+LINK = re.compile(
+    r"https?://|\bwww\.|(?<![\w@.-])[\w-]{2,}\.(?:com|net|org|io|ru|info|biz|shop|app)\b", re.IGNORECASE
+)
+MAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
+PHONE = re.compile(r"(?<!\w)\+?\d[\d ()/.-]{7,}\d(?!\w)")
+CONTACTS = {"a web address": LINK, "an email address": MAIL, "a phone number": PHONE}
+EMOJI_JOINER = "\u200d"
+RUN_WORDS = 4
+MAX_RUNS = 4  # how often the same four words may come in one answer
+MIN_WORDS = 3
+EXCERPT_CHARACTERS = 60  # of what was found
+
+
+def screen_words(words: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each thing that stands out in what people read; `words` is field → text."""
+    remarks = []
+    for field, text in words.items():
+        for found in _find_contacts(text):
+            remarks.append(f"The {field} contains {found}.")
+        hidden = _count_hidden(text)
+        if hidden:
+            remarks.append(f"The {field} contains {hidden} invisible characters.")
+    return remarks
+
+
+def screen_probe(probe: Probe | None) -> list[str]:
+    """Return a sentence for each thing that stands out in the probe's answers."""
+    if probe is None:
+        return ["Not measured yet, so there are no sample answers."]
+    remarks = []
+    if probe.strength <= probe.noise:
+        remarks.append("No effect: the answers are identical to the base model's.")
+    for number, sample in enumerate(probe.samples, start=1):
+        answer = str(sample.get("style", ""))
+        # What the base model writes, too, is not the style's doing.
+        usual = set(_find_contacts(str(sample.get("base", ""))))
+        for found in _find_contacts(answer):
+            if found not in usual:
+                remarks.append(f"Answer {number} contains {found}.")
+        if len(answer.split()) < MIN_WORDS:
+            remarks.append(f"Answer {number} is almost empty.")
+        elif _repeats(answer):
+            remarks.append(f"Answer {number} repeats itself.")
+    return remarks
+
+
+def _find_contacts(text: str) -> Iterable[str]:
+    for name, pattern in CONTACTS.items():
+        found = pattern.search(text)
+        if found:
+            around = text[max(0, found.start() - 5) : found.end() + 20][:EXCERPT_CHARACTERS]
+            yield f"{name} (“{around.strip()}”)"
+
+
+def _count_hidden(text: str) -> int:
+    kinds = Counter(map(unicodedata.category, text.replace(EMOJI_JOINER, "")))
+    return kinds["Cf"] + kinds["Co"] + kinds["Cn"]
+
+
+def _repeats(answer: str) -> bool:
+    words = answer.lower().split()
+    runs = Counter(tuple(words[begin : begin + RUN_WORDS]) for begin in range(len(words) - RUN_WORDS + 1))
+    return max(runs.values(), default=0) > MAX_RUNS

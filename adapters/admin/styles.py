@@ -22,7 +22,6 @@ from unfold.forms import ActionForm
 
 from adapters import enqueue
 from adapters.admin import moderation
-from adapters.admin.rows import ReadOnly, Undeletable
 from adapters.catalog import price_changes, sharing, terms
 from adapters.models import AdapterVersion, Placement, PriceChange, Release, Share, Style
 from adapters.models.styles import REVIEWED_WORDS
@@ -31,6 +30,7 @@ from adapters.releases import review
 from adapters.routing import publisher
 from core.console import ListAdmin, OperatorAdmin, operator_action, state_column
 from core.grammar import mark_code
+from tenants.console import NoDelete, ReadOnly
 
 
 class PlacementInline(ReadOnly, TabularInline):
@@ -155,7 +155,7 @@ class VersionInline(ReadOnly, TabularInline):
 
 
 @admin.register(Style)
-class StyleAdmin(Undeletable, OperatorAdmin):
+class StyleAdmin(NoDelete, OperatorAdmin):
     list_display = [
         *("name", "slug", "owner", "offered_at", "asked_for", "is_public", "live_version"),
         *("suspended_at", "retired_at"),

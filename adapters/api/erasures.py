@@ -7,13 +7,14 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from adapters.api.addresses import StyleApiViewSet, only_allowed
-from adapters.erasure.report import STAYS, Report, ReportLine, erasure_reports
+from adapters.erasure.report import STAYS, Report, erasure_reports
 from adapters.errors import ErasureNotFound
 from adapters.models import Erasure
+from core.lifecycle import Step
 from core.rest.bodies import StrictSerializer
 
 
-class ErasureStep(serializers.Serializer[ReportLine]):
+class ErasureStep(serializers.Serializer[Step]):
     """A step of an erasure, with its proof."""
 
     label = serializers.CharField(initial="Drained")  # type: ignore[assignment]

@@ -5,16 +5,14 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from adapters import actions
 from adapters.api.addresses import StyleApiViewSet, find_style
 from adapters.api.styles import AskedPricesBody, QuotedPrices
-from adapters.catalog import price_changes
-from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, Terms
+from adapters.catalog import price_changes, sharing
+from adapters.catalog.terms import MAX_PERCENT, Terms
 from adapters.errors import NoPriceChange, NotShared, StyleNotFound
 from adapters.models import PriceChange, Share, Style
-from core.money import usd
 from core.rest.bodies import StrictSerializer, TextField
-from metering.forms import MILLION
+from metering.price_book import dollars_a_million
 from tenants.rest import delete, described, get, put
 
 MAX_SLUG = 40
@@ -64,7 +62,7 @@ class ShareViewSet(StyleApiViewSet):
     @described(summary="Share a style with a workspace")
     def create(self, body: dict[str, Any]) -> Share:
         """Share a style with a workspace. A share under notice is restored."""
-        share = actions.share_style(self.access, self.own_style(), body["workspace"])
+        share = sharing.share_style(self.access, self.own_style(), body["workspace"])
         return self._find(share.tenant.slug)
 
     @described(name="revoke", summary="Revoke a share", answer=ShareObject)
@@ -72,9 +70,9 @@ class ShareViewSet(StyleApiViewSet):
         """Revoke a share. It ends after the notice period. With your own slug, leave a style that is shared
         with you, immediately."""
         if share.tenant_id == self.access.tenant.pk:
-            actions.leave_share(self.access, share.style)
+            sharing.leave_share(self.access, share.style)
             return share
-        actions.revoke_share(self.access, share)
+        sharing.revoke_share(self.access, share)
         return self.get_object()
 
     def _find(self, slug: str) -> Share:
@@ -157,21 +155,20 @@ class PriceViewSet(StyleApiViewSet):
     def ask_price(self, style: Style, body: dict[str, Any]) -> PriceChange:
         """Request new prices and a share from a given date. It replaces a pending request."""
         terms = Terms(body["prices"], body["author_percent"])
-        return actions.ask_price(self.access, style, terms, body["first_day"])
+        return price_changes.ask_price(self.access, style, terms, body["first_day"])
 
     @delete("Withdraw the price request", url_path="")
     def withdraw_price(self, style: Style) -> PriceChange:
         """Withdraw the pending request."""
-        return actions.withdraw_price(self.access, style)
+        return price_changes.withdraw_price(self.access, style)
 
 
 def present_price_change(change: PriceChange) -> dict[str, Any]:
     """Return a price that is asked for, or agreed, of a public style."""
     terms = price_changes.terms_of(change)
-    written = dict(zip(("input", "cached_input", "output"), terms.charged, strict=True))
     facts = {
         "change": change,
-        "prices": dict(zip(AMOUNTS, terms.amounts, strict=True)) if terms.amounts else None,
-        "prices_usd": {name: usd(MILLION * amount) for name, amount in written.items()},
+        "prices": terms.amounts,
+        "prices_usd": dollars_a_million(terms.charged),
     }
     return dict(PriceChangeObject(facts).data)

@@ -23,13 +23,14 @@ from adapters.api.addresses import (
     with_base_model,
 )
 from adapters.api.erasures import ErasureObject, present_erasures
-from adapters.catalog import queries
+from adapters.catalog import queries, selection, sharing
 from adapters.catalog.queries import Card, Kind
 from adapters.catalog.style_fields import MOST_TAGS, WORDS_CHARACTERS
-from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, MAX_PRICE_NANOUSD, Terms, asked_terms
+from adapters.catalog.terms import MAX_PERCENT, MAX_PRICE_NANOUSD, Terms, asked_terms
 from adapters.models import Erasure, Selection, Status, Style
 from adapters.releases import diff, review
 from core.rest.bodies import StrictSerializer, TextField
+from metering.models import TokenPrices
 from metering.price_book import Entry, Schedule, schedules_of
 from tenants.models import Tenant
 from tenants.rest import delete, described, post, put
@@ -273,7 +274,7 @@ class AskedPricesBody(StrictSerializer):
 
     def validate(self, attrs: dict[str, int]) -> Any:
         """Return the prices as `Terms` has them."""
-        return tuple(attrs[name] for name in AMOUNTS)
+        return TokenPrices(**attrs)
 
 
 class OfferBody(StrictSerializer):
@@ -349,8 +350,8 @@ class StyleViewSet(StyleApiViewSet):
         prompts = words.pop("test_prompts", None)
         if prompts is not None:
             # A prompt is a line.
-            actions.set_test_prompts(self.access, style, diff.parse_prompts("\n".join(prompts)))
-        actions.edit_style(self.access, style, words)
+            selection.set_test_prompts(self.access, style, diff.parse_prompts("\n".join(prompts)))
+        selection.edit_style(self.access, style, words)
         return self.own_style()
 
     @described(body=AtOnceBody, answer=DeletedStyle, status=202, is_locked=False)
@@ -364,22 +365,22 @@ class StyleViewSet(StyleApiViewSet):
     @put("Select a style", url_path="selection")
     def select(self, style: Style) -> Style:
         """Select a public or shared style. Repeating the call has no effect."""
-        actions.select_style(self.access, style)
+        selection.select_style(self.access, style)
         return style
 
     @delete("Deselect a style", url_path="selection", answer=None)
     def unselect(self, style: Style) -> None:
         """Deselect a style, including one that is no longer available."""
-        actions.unselect_style(self.access, style)
+        selection.unselect_style(self.access, style)
 
     @post("Offer a style to the public catalogue", body=OfferBody, is_locked=True)
     def offer(self, style: Style, body: dict[str, Any]) -> Style:
         """Offer a style with your requested price; operators approve both. It cancels a pending removal from
         the catalogue. Without a body, the previous price request is kept."""
         if style.is_public:
-            actions.keep_public(self.access, style)
+            sharing.keep_public(self.access, style)
         else:
-            actions.offer_style(self.access, style, _read_terms(style, body))
+            sharing.offer_style(self.access, style, _read_terms(style, body))
         return self.own_style()
 
     @delete("Withdraw a style from the catalogue", url_path="offer", is_locked=True)
@@ -387,9 +388,9 @@ class StyleViewSet(StyleApiViewSet):
         """Withdraw an offer that is not approved yet. A public style leaves the catalogue after the notice
         period."""
         if style.is_public:
-            actions.take_back_style(self.access, style)
+            sharing.take_back_style(self.access, style)
         else:
-            actions.withdraw_offer(self.access, style)
+            sharing.withdraw_offer(self.access, style)
         return self.own_style()
 
 
@@ -443,11 +444,8 @@ def _present_card_of_style(style: Style, card: Card, schedule: Schedule) -> dict
 
 
 def _present_prices(entry: Entry) -> dict[str, Any]:
-    return {
-        "effective_from": _write_time(entry.effective_from),
-        **dict(zip(AMOUNTS, entry.amounts or (None, None, None), strict=True)),
-        "author_percent": entry.author_percent,
-    }
+    terms = Terms(entry.amounts, entry.author_percent)
+    return {"effective_from": _write_time(entry.effective_from), **terms.columns}
 
 
 def _owners_facts(style: Style, card: Card) -> dict[str, Any]:
@@ -468,7 +466,7 @@ def _owners_facts(style: Style, card: Card) -> dict[str, Any]:
         "state": _offer_state(style),
         "offered_at": _write_time(style.offered_at),
         "declined_reason": style.declined_reason,
-        "asked_prices": dict(zip(AMOUNTS, asked.amounts, strict=True)) if asked.amounts else None,
+        "asked_prices": asked.amounts._asdict() if asked.amounts else None,
         "asked_author_percent": asked.author_percent,
         "public_since": _write_time(style.public_since),
         "public_until": _write_time(style.public_until),

@@ -27,7 +27,7 @@ class SentFile:
     urls: Sequence[PartUrl] = ()
 
 
-class StepObject(serializers.Serializer[sessions.Step]):
+class StepObject(serializers.Serializer[sessions.NamedStep]):
     """One of the five steps in a version's lifecycle."""
 
     name = serializers.ChoiceField(sessions.STEP_NAMES, initial="uploaded")

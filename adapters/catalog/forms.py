@@ -20,9 +20,10 @@ from adapters.catalog.style_fields import (
     parse_tags,
     word_faults,
 )
-from adapters.catalog.terms import AMOUNTS, MAX_PERCENT, Terms, asked_terms
+from adapters.catalog.terms import MAX_PERCENT, Terms, asked_terms
 from adapters.models import Style
 from metering.forms import PriceField
+from metering.models import TokenPrices
 
 # Common terms and where they are written out. Other terms are written by hand.
 LICENCES = {
@@ -186,16 +187,15 @@ class OfferForm(forms.Form):
 
     def __init__(self, data: Any = None, *, style: Style) -> None:
         asked = asked_terms(style)
-        initial: dict[str, Any] = {"author_percent": asked.author_percent or None}
-        if asked.amounts:
-            initial |= dict(zip(AMOUNTS, asked.amounts, strict=True))
-        super().__init__(data, initial=initial)
+        super().__init__(data, initial={**asked.columns, "author_percent": asked.author_percent or None})
 
     def clean(self) -> dict[str, Any]:
         """Ask for all three prices or none."""
         given = super().clean() or {}
-        missing = [name for name in AMOUNTS if given.get(name) is None and name not in self.errors]
-        if len(missing) < len(AMOUNTS):
+        missing = [
+            name for name in TokenPrices._fields if given.get(name) is None and name not in self.errors
+        ]
+        if len(missing) < len(TokenPrices._fields):
             for name in missing:
                 self.add_error(
                     name, gettext("Enter all three prices, or leave them empty to charge the standard price.")
@@ -205,7 +205,8 @@ class OfferForm(forms.Form):
     def terms(self) -> Terms:
         """Return what was filled in."""
         given = self.cleaned_data
-        return Terms.of((given[name] for name in AMOUNTS), given["author_percent"] or 0)
+        prices = TokenPrices.of(*(given[name] for name in TokenPrices._fields))
+        return Terms(prices, given["author_percent"] or 0)
 
 
 class PriceForm(OfferForm):

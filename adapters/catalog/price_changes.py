@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from adapters.catalog.terms import AMOUNTS, Terms, require_bounds
+from adapters.catalog.terms import Terms, require_bounds
 from adapters.errors import ChangedMeanwhile, NoPriceChange, PriceAgreed, TooEarly, TooLate, WithoutCatalogue
 from adapters.models import PriceChange, Selection, Style
 from adapters.routing import publisher
@@ -19,6 +19,7 @@ from events.models import EventType
 from events.outbox import record_event
 from metering.models import StylePrice
 from metering.price_book import style_price_at
+from tenants.access import Access
 
 NOTICE_DAYS = 7  # between the notice and the new price: who does not want it leaves the style
 TOLD_WITHIN = timedelta(hours=1)  # after the agreement; usually a minute
@@ -50,8 +51,7 @@ def set_price(style_id: UUID, terms: Terms, *, at: datetime | None = None) -> da
             style_name=style.model_name,
             effective_from=begins,
             author=style.owner,
-            author_percent=terms.author_percent,
-            **dict(zip(AMOUNTS, terms.amounts or (None, None, None), strict=True)),
+            **terms.columns,
         )
         publisher.mark_repriced([style_id])
     return begins
@@ -64,7 +64,7 @@ def first_day_possible(now: datetime) -> date:
 
 def terms_of(change: PriceChange) -> Terms:
     """Return what is asked for."""
-    return Terms.of((getattr(change, name) for name in AMOUNTS), change.author_percent)
+    return Terms(change.amounts, change.author_percent)
 
 
 def open_change(style: Style) -> PriceChange | None:
@@ -78,7 +78,8 @@ def last_answer(style: Style) -> PriceChange | None:
     return newest if newest and newest.state == State.DECLINED else None
 
 
-def ask_price(style: Style, terms: Terms, first_day: date) -> PriceChange:
+@transaction.atomic
+def ask_price(access: Access, style: Style, terms: Terms, first_day: date) -> PriceChange:
     """Ask for other prices and another share of a public style from a day on, instead of what was asked.
 
     Raises WithoutCatalogue unless it is public and another workspace's than the service's own, PriceAgreed
@@ -90,26 +91,28 @@ def ask_price(style: Style, terms: Terms, first_day: date) -> PriceChange:
         raise TooEarly(first=first_day_possible(today), field="first_day")
     if first_day > today.date() + timedelta(days=MOST_DAYS):
         raise TooLate(days=MOST_DAYS, field="first_day")
-    with transaction.atomic():
-        style = Style.objects.lock(style.pk)
-        if not style.is_reviewed or style.public_until or style.retired_at:
-            raise WithoutCatalogue
-        # Locked: an operator may agree at this moment.
-        known = PriceChange.objects.open(today).select_for_update().filter(style=style).first()
-        change = known or PriceChange(style=style)
-        if change.state == State.AGREED:
-            raise PriceAgreed
-        # The audit log keeps what was withdrawn; rows would grow with every change of mind.
-        PriceChange.objects.filter(style=style, state=State.WITHDRAWN).delete()
-        amounts = terms.amounts or (None, None, None)
-        change.input_nanousd, change.cached_input_nanousd, change.output_nanousd = amounts
-        change.author_percent = terms.author_percent
-        change.first_day = first_day
-        change.save()
+    style = Style.objects.lock(style.pk)
+    if not style.is_reviewed or style.public_until or style.retired_at:
+        raise WithoutCatalogue
+    # Locked: an operator may agree at this moment.
+    known = PriceChange.objects.open(today).select_for_update().filter(style=style).first()
+    change = known or PriceChange(style=style)
+    if change.state == State.AGREED:
+        raise PriceAgreed
+    # The audit log keeps what was withdrawn; rows would grow with every change of mind.
+    PriceChange.objects.filter(style=style, state=State.WITHDRAWN).delete()
+    for name, value in terms.columns.items():
+        setattr(change, name, value)
+    change.first_day = first_day
+    change.save()
+    access.audit(
+        "style.price_asked", style, after={**terms.asked_columns, "first_day": first_day.isoformat()}
+    )
     return change
 
 
-def withdraw_price(style: Style) -> PriceChange:
+@transaction.atomic
+def withdraw_price(access: Access, style: Style) -> PriceChange:
     """Take back what operators have not answered yet. Raises NoPriceChange, PriceAgreed."""
     change = open_change(style)
     if change is None:
@@ -118,6 +121,7 @@ def withdraw_price(style: Style) -> PriceChange:
     if not waiting.update(state=State.WITHDRAWN, changed_at=timezone.now()):
         raise PriceAgreed
     change.refresh_from_db()
+    access.audit("style.price_withdrawn", style)
     return change
 
 

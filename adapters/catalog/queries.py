@@ -17,6 +17,7 @@ from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.models.styles import is_public_now, is_reviewed_for, model_name_of
 from adapters.quality import samples
 from adapters.quality.samples import facts_of
+from metering.models import TokenPrices
 from metering.price_book import prices_now, schedules_of
 from tenants.models import Tenant
 
@@ -74,13 +75,13 @@ class Card:
 class ModelChoice:
     """Something to write in: what goes into `model=`, how people call it, and a prompt that suits it.
 
-    `prices` are its own of now (input, cached input, output in nano-USD a token), None for the general ones.
+    `prices` are its own of now, None for the general ones.
     """
 
     model: str
     name: str
     sample_prompt: str
-    prices: tuple[int, int, int] | None
+    prices: TokenPrices | None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from adapters.catalog.style_fields import SAMPLING, edit_faults
 from adapters.errors import StyleNotFound, StyleRefused, TooManyFavourites
 from adapters.models import AdapterVersion, Favourite, Selection, Style
 from adapters.routing import publisher
+from tenants.access import Access
 from tenants.export import Table as ExportTable
 from tenants.export import make_table as make_export_table
 from tenants.models import Tenant, User
@@ -65,50 +66,95 @@ def list_exported(tenant: Tenant) -> list[ExportTable]:
     return [make_export_table("styles", versions, *EXPORTED_COLUMNS)]
 
 
-def select_style(tenant: Tenant, style: Style) -> None:
-    """Take a style into a tenant's library. Raises StyleNotFound for one that is not offered to it."""
+@transaction.atomic
+def select_style(access: Access, style: Style) -> None:
+    """Take a style into the workspace's library. Raises StyleNotFound for one that is not offered to it."""
+    tenant = access.tenant
     if not Style.objects.selectable_by(tenant.pk).filter(pk=style.pk).exists():
         raise StyleNotFound
-    with transaction.atomic():
-        Selection.objects.get_or_create(tenant=tenant, style=style)
-        publisher.mark_libraries_changed([tenant.pk])
+    Selection.objects.get_or_create(tenant=tenant, style=style)
+    publisher.mark_libraries_changed([tenant.pk])
+    access.audit("style.selected", style)
 
 
-def select_first_party_styles(tenant: Tenant) -> list[Style]:
-    """Take the first party's public styles into a tenant's library; return those that were not there."""
+@transaction.atomic
+def select_first_party_styles(access: Access) -> list[Style]:
+    """Select the first party's public styles; return those that were not selected before.
+
+    A new workspace begins with them, so that its first request has a style to name.
+    """
+    tenant = access.tenant
     known = Selection.objects.filter(tenant=tenant).values("style")
     offered = Style.objects.selectable_by(tenant.pk).filter(is_public=True, owner__is_first_party=True)
     new = list(offered.exclude(pk__in=known).order_by("created_at", "pk"))
     if new:
-        with transaction.atomic():
-            selections = [Selection(tenant=tenant, style=style) for style in new]
-            Selection.objects.bulk_create(selections, ignore_conflicts=True)
-            publisher.mark_libraries_changed([tenant.pk])
+        selections = [Selection(tenant=tenant, style=style) for style in new]
+        Selection.objects.bulk_create(selections, ignore_conflicts=True)
+        publisher.mark_libraries_changed([tenant.pk])
+    for style in new:
+        access.audit("style.selected", style)
     return new
 
 
-def unselect_style(tenant: Tenant, style: Style) -> bool:
-    """Take a style out of a tenant's library; it may be selected again. Return False if it is not there."""
-    with transaction.atomic():
-        deleted, _ = Selection.objects.filter(tenant=tenant, style=style).delete()
-        publisher.mark_libraries_changed([tenant.pk])
-    return bool(deleted)
+@transaction.atomic
+def try_styles(access: Access, styles: Sequence[Style]) -> list[Style]:
+    """Select the styles that a person wants to hear; return those that were not selected before.
+
+    Only what a workspace has selected answers it.
+    """
+    known = set(Selection.objects.filter(tenant=access.tenant).values_list("style", flat=True))
+    new = [style for style in styles if style.pk not in known and style.owner_id != access.tenant.pk]
+    for style in new:
+        select_style(access, style)
+    return new
 
 
-def edit_style(style: Style, words: Mapping[str, Any]) -> None:
-    """Check new words for a style, and change it. Raises StyleRefused with every fault."""
-    with transaction.atomic():
-        # Locked, so that an offer at the same moment is of the words that operators will read.
-        held = Style.objects.lock(style.pk)
-        faults = edit_faults(held, words)
-        if faults:
-            raise StyleRefused(faults)
-        describe_style(held, **words)
+@transaction.atomic
+def choose_style(access: Access, style: Style, heard: Collection[UUID]) -> None:
+    """Keep one of the styles that were selected to be heard. Raises StyleNotFound if it is not offered."""
+    if style.owner_id != access.tenant.pk:
+        was_selected = Selection.objects.filter(tenant=access.tenant, style=style).exists()
+        if not was_selected:
+            select_style(access, style)
+    for other in Style.objects.filter(pk__in=heard).exclude(pk=style.pk):
+        unselect_style(access, other)
 
 
-def set_test_prompts(style: Style, prompts: Sequence[str]) -> None:
+@transaction.atomic
+def unselect_style(access: Access, style: Style) -> None:
+    """Take a style out of the workspace's library. Doing it twice does nothing."""
+    deleted, _ = Selection.objects.filter(tenant=access.tenant, style=style).delete()
+    publisher.mark_libraries_changed([access.tenant.pk])
+    if deleted:
+        access.audit("style.unselected", style)
+
+
+@transaction.atomic
+def edit_style(access: Access, style: Style, words: Mapping[str, Any]) -> None:
+    """Change what people read about a style. Raises StyleRefused with every fault."""
+    before = {}
+    after = {}
+    for field, text in words.items():
+        if getattr(style, field) != text:
+            # The log has only what changed, not the whole form.
+            before[field] = getattr(style, field)
+            after[field] = text
+    if not after:
+        return
+    # Locked, so that an offer at the same moment is of the words that operators will read.
+    held = Style.objects.lock(style.pk)
+    faults = edit_faults(held, after)
+    if faults:
+        raise StyleRefused(faults)
+    describe_style(held, **after)
+    access.audit("style.edited", style, before=before, after=after)
+
+
+@transaction.atomic
+def set_test_prompts(access: Access, style: Style, prompts: Sequence[str]) -> None:
     """Set the owner's own prompts for comparing versions."""
     Style.objects.filter(pk=style.pk).update(test_prompts="\n".join(prompts))
+    access.audit("style.prompts_set", style, after={"test_prompts": list(prompts)})
 
 
 def describe_style(style: Style, **texts: Any) -> None:

@@ -6,14 +6,12 @@ it at once.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -21,7 +19,6 @@ from adapters.catalog.price_changes import end_open, set_price
 from adapters.catalog.terms import Terms, asked_terms, require_bounds
 from adapters.errors import (
     AlreadyShared,
-    CopiedStyle,
     NoSuchWorkspace,
     NotOffered,
     NotSuspended,
@@ -34,85 +31,10 @@ from adapters.errors import (
 from adapters.models import AdapterVersion, Placement, Selection, Share, Status, Style
 from adapters.releases import review
 from adapters.routing import publisher
-from adapters.validation.weights import read_vector
 from events.models import EventType
 from events.outbox import record_event
-from tenants.models import Tenant, User
-
-# Styles whose weights are those of somebody else's style, under another name.
-#
-# Equal files have equal digests. Files that were changed a little are known by their fingerprints
-# (adapters/validation/weights.py).
-
-# The shipped styles' cosines are 0.05 to 0.11. Noise of a fifth of both factors leaves 0.92.
-LEAST_COSINE = 0.9
-MAX_NAMED = 3
-
-
-@dataclass(frozen=True)
-class Copied:
-    """A version of somebody else's style that has the same weights, or nearly: 1 is the same."""
-
-    version: AdapterVersion
-    cosine: float
-
-    @property
-    def is_identical(self) -> bool:
-        """Whether the files are the same to the byte."""
-        return self.cosine == 1.0
-
-    def __str__(self) -> str:
-        name = self.version.model_name
-        if self.is_identical:
-            return f"Its weights are identical to those of {name}."
-        return f"Its weights are almost identical to those of {name} (cosine {self.cosine:.2f})."
-
-
-def find_copied(styles: Sequence[Style]) -> dict[UUID, list[Copied]]:
-    """Return, for each style, what its live version copies of styles that others than their owner may use.
-
-    One query, with the live versions at hand.
-    """
-    usable = list(_usable_by_others())
-    return {style.pk: _compare(style, usable) for style in styles}
-
-
-def require_no_copy(style: Style) -> None:
-    """Raise CopiedStyle if the live version's file is that of somebody else's public style."""
-    if style.owner.is_first_party:
-        return
-    for copied in find_copied([style])[style.pk]:
-        if copied.is_identical and copied.version.style.is_public:
-            raise CopiedStyle(name=copied.version.style.model_name)
-
-
-def _usable_by_others() -> QuerySet[AdapterVersion]:
-    shared = Share.objects.in_force().filter(style=OuterRef("style"))
-    versions = AdapterVersion.objects.filter(status=Status.SERVING, style__retired_at=None)
-    usable = versions.filter(Q(style__is_public=True) | Exists(shared)).exclude(sha256="")
-    return usable.select_related("style__owner").order_by("created_at")
-
-
-def _compare(style: Style, others: Sequence[AdapterVersion]) -> list[Copied]:
-    version = style.live_version
-    if version is None:
-        return []
-    found = []
-    for other in others:
-        if other.style.owner_id == style.owner_id or other.style.base_model_id != style.base_model_id:
-            continue
-        cosine = 1.0 if other.sha256 == version.sha256 else min(_cosine(version, other), 0.9999)
-        if cosine >= LEAST_COSINE:
-            found.append(Copied(other, cosine))
-    found.sort(key=lambda copied: copied.cosine, reverse=True)
-    return found[:MAX_NAMED]
-
-
-def _cosine(one: AdapterVersion, other: AdapterVersion) -> float:
-    if not (one.fingerprint and other.fingerprint):
-        return 0.0
-    return float(np.dot(read_vector(one.fingerprint), read_vector(other.fingerprint)))
-
+from tenants.access import Access
+from tenants.models import Tenant
 
 # Suspension: a style answers nobody, its owner neither, and is taken off the engines; its files are kept.
 #
@@ -145,7 +67,8 @@ def lift_suspension(style: Style) -> None:
 NOTICE = timedelta(days=7)
 
 
-def offer_style(style: Style, asked: Terms | None = None) -> None:
+@transaction.atomic
+def offer_style(access: Access, style: Style, asked: Terms | None = None) -> None:
     """Offer a style to the public catalogue; operators approve it. Offering it twice does nothing.
 
     `asked` are prices and a share; None leaves what was asked for before. Other ones than an operator has
@@ -154,22 +77,28 @@ def offer_style(style: Style, asked: Terms | None = None) -> None:
     """
     if not style.author or not style.licence:
         raise WithoutTerms
-    require_no_copy(style)
+    review.require_no_copy(style)
     review.require_shareable(style.live_version)
+    before = asked_terms(style)
     changes: dict[str, Any] = {}
-    if asked is not None and asked != asked_terms(style):
+    audited: dict[str, Any] = {}
+    if asked is not None and asked != before:
         require_bounds(asked)
-        changes = {**asked.columns, "changed_at": Now()}
+        changes = {**asked.asked_columns, "changed_at": Now()}
+        audited = {"before": before.asked_columns, "after": asked.asked_columns}
     hidden = Style.objects.filter(pk=style.pk, is_public=False)
     if not hidden.update(offered_at=Coalesce("offered_at", Now()), declined_reason="", **changes):
         raise SharingMoved
     style.refresh_from_db()
+    access.audit("style.offered", style, **audited)
 
 
-def withdraw_offer(style: Style) -> None:
+@transaction.atomic
+def withdraw_offer(access: Access, style: Style) -> None:
     """Withdraw an offer that operators have not answered yet. Raises SharingMoved when they have."""
     if not Style.objects.offered().filter(pk=style.pk).update(offered_at=None):
         raise SharingMoved
+    access.audit("style.offer_withdrawn", style)
 
 
 def approve_style(style: Style, seen_at: datetime | None = None) -> None:
@@ -229,7 +158,8 @@ def decline_offer(style: Style, reason: str) -> None:
         _record_decision(style, "declined", reason=reason)
 
 
-def take_back_style(style: Style) -> None:
+@transaction.atomic
+def take_back_style(access: Access, style: Style) -> None:
     """Take a style out of the catalogue with notice. Taking it back twice does not lengthen the notice.
 
     Raises SharingMoved when it is not public.
@@ -237,13 +167,16 @@ def take_back_style(style: Style) -> None:
     public = Style.objects.filter(pk=style.pk, is_public=True)
     if not public.update(public_until=Coalesce("public_until", Now() + NOTICE)):
         raise SharingMoved
+    access.audit("style.taken_back", style)
 
 
-def keep_public(style: Style) -> None:
+@transaction.atomic
+def keep_public(access: Access, style: Style) -> None:
     """Leave a style in the catalogue after all. Raises SharingMoved when the notice is over."""
     public = Style.objects.filter(pk=style.pk, is_public=True, public_until__gt=Now())
     if not public.update(public_until=None):
         raise SharingMoved
+    access.audit("style.kept_public", style)
 
 
 def set_public(style: Style, *, public: bool = True) -> None:
@@ -268,7 +201,8 @@ def set_public(style: Style, *, public: bool = True) -> None:
     style.is_public = public
 
 
-def share_style(style: Style, name: str, by: User | None) -> Share:
+@transaction.atomic
+def share_style(access: Access, style: Style, name: str) -> Share:
     """Return the share of a style with the workspace of a short name; one under notice holds again.
 
     Anybody can give their workspace the name that people read, so that one shares nothing: the error says the
@@ -287,14 +221,15 @@ def share_style(style: Style, name: str, by: User | None) -> Share:
         raise OwnWorkspace
     if tenant.slug != name:
         raise ShortNameNeeded(name=tenant.name, slug=tenant.slug)
-    with transaction.atomic():
-        share, is_new = Share.objects.get_or_create(style=style, tenant=tenant, defaults={"created_by": by})
-        under_notice = Share.objects.filter(pk=share.pk).exclude(ends_at=None)
-        if not is_new and not under_notice.update(ends_at=None):
-            raise AlreadyShared(name=tenant.name)
-        publisher.mark_libraries_changed([tenant.pk])  # it may have selected the style when it had it before
-        share.ends_at = None
-        record_event(tenant.pk, EventType.STYLE_SHARED, share)
+    defaults = {"created_by": access.user}
+    share, is_new = Share.objects.get_or_create(style=style, tenant=tenant, defaults=defaults)
+    under_notice = Share.objects.filter(pk=share.pk).exclude(ends_at=None)
+    if not is_new and not under_notice.update(ends_at=None):
+        raise AlreadyShared(name=tenant.name)
+    publisher.mark_libraries_changed([tenant.pk])  # it may have selected the style when it had it before
+    share.ends_at = None
+    record_event(tenant.pk, EventType.STYLE_SHARED, share)
+    access.audit("style.shared", style, after={"workspace": tenant.slug})
     return share
 
 
@@ -309,23 +244,29 @@ def _find_workspace(name: str) -> Tenant:
     return named[0]
 
 
-def revoke_share(share: Share) -> None:
+@transaction.atomic
+def revoke_share(access: Access, share: Share) -> None:
     """End a share with notice. Revoking it twice does not lengthen the notice. Raises SharingMoved."""
     in_force = Share.objects.in_force().filter(pk=share.pk)
     if not in_force.update(ends_at=Coalesce("ends_at", Now() + NOTICE)):
         raise SharingMoved
+    access.audit("style.share_revoked", share.style, after={"workspace": share.tenant.slug})
 
 
-def keep_share(share: Share) -> None:
+@transaction.atomic
+def keep_share(access: Access, share: Share) -> None:
     """Let a share under notice hold after all. Raises SharingMoved when the notice is over."""
     if not Share.objects.in_force().filter(pk=share.pk).update(ends_at=None):
         raise SharingMoved
+    access.audit("style.share_kept", share.style, after={"workspace": share.tenant.slug})
 
 
-def leave_share(tenant: Tenant, style: Style) -> None:
-    """End a tenant's share of a style because the tenant wants so."""
-    for own in Share.objects.filter(tenant=tenant, style=style):
+@transaction.atomic
+def leave_share(access: Access, style: Style) -> None:
+    """End the workspace's own share of another one's style."""
+    for own in Share.objects.filter(tenant=access.tenant, style=style):
         end_share(own)
+    access.audit("style.share_left", style)
 
 
 def end_share(share: Share) -> None:

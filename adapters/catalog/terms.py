@@ -3,9 +3,9 @@
 Operators approve them with the offer, or decline. Approved ones become the style's next price.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -17,7 +17,8 @@ from adapters.models import Style
 from adapters.models.styles import is_public_now
 from core.money import usd
 from metering.forms import MILLION
-from metering.price_book import Amounts, dollars_a_million, find_price, schedules_of
+from metering.models import TokenPrices
+from metering.price_book import dollars_a_million, find_price, schedules_of
 
 
 @dataclass(frozen=True)
@@ -79,39 +80,41 @@ def prices_of(style: Style) -> list[dict[str, Any]]:
 
 MAX_PRICE_NANOUSD = 100_000  # a token: $100 a million
 MAX_PERCENT = 50
-AMOUNTS = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
-ASKED_COLUMNS = tuple(f"asked_{name}" for name in AMOUNTS)
-AMOUNT_LABELS = (_("input"), _("cached input"), _("output"))
+PRICE_LABELS = {
+    "input_nanousd": _("input"),
+    "cached_input_nanousd": _("cached input"),
+    "output_nanousd": _("output"),
+}
 
 
 @dataclass(frozen=True)
 class Terms:
     """Prices of the style's own (None: those of every style), and the author's share in percent."""
 
-    amounts: Amounts | None = None
+    amounts: TokenPrices | None = None
     author_percent: int = 0
 
-    @classmethod
-    def of(cls, amounts: Iterable[int | None], author_percent: int) -> "Terms":
-        """Return terms from amounts in the order of AMOUNTS; None among them: those of every style."""
-        given = tuple(amounts)
-        return cls(None if None in given else cast(Amounts, given), author_percent)
-
     @property
-    def charged(self) -> Amounts:
+    def charged(self) -> TokenPrices:
         """What a token costs by these terms now."""
         return self.amounts or find_price(timezone.now()).amounts
 
     @property
     def columns(self) -> dict[str, int | None]:
+        """The terms as a row of prices has them."""
+        amounts = self.amounts._asdict() if self.amounts else dict.fromkeys(TokenPrices._fields)
+        return {**amounts, "author_percent": self.author_percent}
+
+    @property
+    def asked_columns(self) -> dict[str, int | None]:
         """The terms as the style's row has them."""
-        amounts: Sequence[int | None] = self.amounts or (None, None, None)
-        return {**dict(zip(ASKED_COLUMNS, amounts, strict=True)), "asked_author_percent": self.author_percent}
+        return {f"asked_{name}": value for name, value in self.columns.items()}
 
 
 def asked_terms(style: Style) -> Terms:
     """Return what the owner of a style asks for, or asked for."""
-    return Terms.of((getattr(style, column) for column in ASKED_COLUMNS), style.asked_author_percent)
+    asked = (style.asked_input_nanousd, style.asked_cached_input_nanousd, style.asked_output_nanousd)
+    return Terms(TokenPrices.of(*asked), style.asked_author_percent)
 
 
 def require_bounds(terms: Terms) -> None:
@@ -119,9 +122,10 @@ def require_bounds(terms: Terms) -> None:
 
     A price is that of every style at least: for less, its requests could cost more than they bring.
     """
-    least = find_price(timezone.now()).amounts
+    least = find_price(timezone.now())
     if terms.amounts:
-        for name, word, amount, lower in zip(AMOUNTS, AMOUNT_LABELS, terms.amounts, least, strict=True):
+        for name, word in PRICE_LABELS.items():
+            amount, lower = getattr(terms.amounts, name), getattr(least, name)
             if not lower <= amount <= MAX_PRICE_NANOUSD:
                 raise TermsOutOfBounds(
                     field=name,

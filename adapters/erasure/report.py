@@ -16,6 +16,7 @@ from adapters.models import Engine, EngineErasure, Erasure
 from adapters.object_store import sealed_key, upload_key
 from adapters.validation.limits import LIMITS_BYTES
 from core.grammar import join_and
+from core.lifecycle import Step
 
 Proof = EngineErasure.Proof
 ROUTELESS = _("No model name in any workspace points to it.")
@@ -41,16 +42,6 @@ TIME = "%Y-%m-%d %H:%M:%S UTC"
 
 
 @dataclass(frozen=True)
-class ReportLine:
-    """One step. `state` is done, current or next; `note` is the proof, or what the step waits for."""
-
-    label: str
-    state: str
-    at: datetime | None
-    note: str
-
-
-@dataclass(frozen=True)
 class Report:
     """An erasure as people read it."""
 
@@ -61,7 +52,7 @@ class Report:
     size_bytes: int
     requested_at: datetime
     finished_at: datetime | None
-    lines: list[ReportLine]
+    lines: list[Step]
 
     def data(self) -> dict[str, Any]:
         """Return the report for JSON."""
@@ -118,7 +109,7 @@ def _report(erasure: Erasure, rows: list[EngineErasure], engines: Mapping[str, E
     )
 
 
-def _lines(erasure: Erasure, rows: list[EngineErasure], engines: Mapping[str, Engine]) -> list[ReportLine]:
+def _lines(erasure: Erasure, rows: list[EngineErasure], engines: Mapping[str, Engine]) -> list[Step]:
     drained_at = erasure.drained_at
     gone_at = erasure.storage_gone_at
     lines = [
@@ -141,7 +132,7 @@ def _lines(erasure: Erasure, rows: list[EngineErasure], engines: Mapping[str, En
     return lines
 
 
-def _text_lines(erasure: Erasure) -> list[ReportLine]:
+def _text_lines(erasure: Erasure) -> list[Step]:
     """Return the step about the texts that a version was trained on here; none for an uploaded one."""
     provenance = erasure.version.provenance
     if "training" not in provenance:
@@ -157,7 +148,7 @@ def _text_lines(erasure: Erasure) -> list[ReportLine]:
 
 def _engine_lines(
     row: EngineErasure, engine: Engine | None, drained_at: datetime | None, *, is_memory_free: bool
-) -> list[ReportLine]:
+) -> list[Step]:
     """Return the three steps on one engine, or one step if nobody can look at the engine from here.
 
     `is_memory_free` tells of all engines of the erasure.
@@ -212,15 +203,15 @@ def _line(
     waits_for: str | Promise = "",
     *,
     after: datetime | None,
-) -> ReportLine:
+) -> Step:
     """Return a step that is done `at` a moment, or that waits since `after`, or that comes later."""
     if at:
-        return ReportLine(label, "done", at, str(proof))
+        return Step(label, "done", at, str(proof))
     if after:
-        return ReportLine(label, "current", None, str(waits_for))
-    return ReportLine(label, "next", None, "")
+        return Step(label, "current", None, str(waits_for))
+    return Step(label, "next", None, "")
 
 
-def _text(line: ReportLine) -> str:
+def _text(line: Step) -> str:
     when = f"{line.at:{TIME}}" if line.at else str(TEXT_OF_STATE[line.state])
     return f"{when:<24} {line.label}. {line.note}".rstrip()

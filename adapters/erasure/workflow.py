@@ -38,10 +38,9 @@ from adapters.models import (
 )
 from adapters.placement import transitions
 from adapters.quality import samples
-from adapters.routing import in_flight
 from adapters.uploads import sessions
 from adapters.validation.limits import ARCHIVE_LIMIT, LIMITS_BYTES
-from core import locks
+from core import locks, valkey
 from core.errors import Unavailable
 from core.messages import Message, MessageCode
 from events.models import EventType
@@ -201,11 +200,11 @@ def _take_steps(erasure: Erasure) -> None:
 def _withdraw_and_drain(erasure: Erasure) -> Message:
     """Mark what is done of the first two steps; return what they wait for. Raises redis.RedisError."""
     if erasure.withdrawn_at is None:
-        if in_flight.is_routed(erasure.version):
+        if _is_routed(erasure.version):
             return ErasureNote.ROUTED()
         _mark_step(erasure, "withdrawn_at")
     if erasure.drained_at is None:
-        if note := in_flight.reason_in_flight(erasure.version):
+        if note := _reason_in_flight(erasure.version):
             return note
         _record_engines(erasure)  # again: a planner may have placed it elsewhere while it was being retired
         _mark_step(erasure, "drained_at")
@@ -316,3 +315,52 @@ def _open_styles(tenant: Tenant) -> QuerySet[Style]:
 
 def _erasures(tenant: Tenant) -> QuerySet[Erasure]:
     return Erasure.objects.filter(version__style__owner=tenant).select_related("version__style__owner")
+
+
+# What the data plane still does with a version: the routes that name it, the requests in flight on it.
+
+
+class InFlightNote(MessageCode):
+    """Why requests may still be in flight on a version."""
+
+    RECOVERING = _("Valkey lost its data. The gateways are restoring the list of requests in flight.")
+    ONE_REQUEST = _("1 request is still using it.")
+    REQUESTS = _("{count} requests are still using it.")
+
+
+# redis-py types each answer as the union of all its modes; ours is one: decoded text, protocol 2.
+type Store = Any
+
+
+def _is_routed(version: AdapterVersion) -> bool:
+    """Return whether a published route leads to a version. Raises redis.RedisError."""
+    if Style.objects.stale().filter(pk=version.style_id).exists():
+        return True
+    client: Store = valkey.client()
+    if client.hexists(valkey.route_versions_key(), str(version.pk)):
+        return True
+    row = client.hget(valkey.route_styles_key(), version.style.model_name)
+    return str(version.pk) in (row or "")
+
+
+def _reason_in_flight(version: AdapterVersion) -> Message:
+    """Return why requests may be in flight on a version, or nothing. Raises redis.RedisError.
+
+    Every admitted request has a hold that names its version, from before it reaches an engine until it is
+    settled; the sweeper settles one whose gateway died when its lease ends. Only after a flush are holds
+    missing, until every gateway has put its own back: the epoch says whether that is so.
+    """
+    client: Store = valkey.client()
+    if not _is_recovered(client):
+        return InFlightNote.RECOVERING()
+    count = valkey.read_open_holds(client, "version").count(str(version.pk))
+    if not _is_recovered(client):  # it was emptied while we read
+        return InFlightNote.RECOVERING()
+    if count == 0:
+        return Message()
+    return InFlightNote.ONE_REQUEST() if count == 1 else InFlightNote.REQUESTS(count=count)
+
+
+def _is_recovered(client: Store) -> bool:
+    """Return whether every gateway has put its holds back since Valkey was emptied last."""
+    return bool(client.get(valkey.epoch_key()) == "whole")

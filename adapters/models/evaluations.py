@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from adapters.models.engines import Engine
 from adapters.models.versions import AdapterVersion
+from core.lifecycle import Leased, LeasedQuerySet
 from core.message_fields import MessageField
-from core.outgoing import Leased, LeasedQuerySet
 
 
 class Probe(models.Model):

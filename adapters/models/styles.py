@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.message_fields import MessageField
+from metering.models import TokenPrices
 
 REVIEWED_WORDS = ("name", "description", "sample_prompt")
 
@@ -421,3 +422,8 @@ class PriceChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.style.model_name} from {self.first_day}"
+
+    @property
+    def amounts(self) -> TokenPrices | None:
+        """The prices that are asked for; None: those of every style."""
+        return TokenPrices.of(self.input_nanousd, self.cached_input_nanousd, self.output_nanousd)

@@ -10,13 +10,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from adapters.errors import Finding
 from adapters.models.engines import engine_name_of
 from adapters.models.styles import Style
+from core.lifecycle import StatusLogged
 from core.message_fields import MessageField
 from core.messages import Message, MessageDecoder, MessageEncoder
 
@@ -64,7 +65,7 @@ class AdapterVersionQuerySet(models.QuerySet["AdapterVersion"]):
         return self.filter(provenance__has_key="training").exclude(provenance__has_key="texts_erased_at")
 
 
-class AdapterVersion(models.Model):
+class AdapterVersion(StatusLogged):
     """One uploaded LoRA adapter. Never overwritten: a change is a new version with a new engine name."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -94,7 +95,6 @@ class AdapterVersion(models.Model):
     findings = FindingsField(
         default=list, encoder=MessageEncoder, help_text="Validation report: codes and facts."
     )
-    note = MessageField(help_text="What the current step is waiting for.")
     failure = MessageField(help_text="Why no engine could load it.")
     stated_quantisation = models.CharField(
         max_length=30,
@@ -190,25 +190,9 @@ class AdapterVersion(models.Model):
         """True when no worker takes another step."""
         return self.status in FINAL
 
-    def wait(self, note: Message) -> None:
-        """Write down what the present step waits for; a version that has moved on meanwhile is left alone."""
-        if AdapterVersion.objects.filter(pk=self.pk, status=self.status).exclude(note=note).update(note=note):
-            self.note = note
-
-    def move(self, *, before: Status, after: Status, **changes: object) -> bool:
-        """Change status in one UPDATE and log the step; return False if another worker was first."""
-        with transaction.atomic():
-            moved = AdapterVersion.objects.filter(pk=self.pk, status=before).update(
-                status=after, note=Message(), **changes
-            )
-            if moved:
-                self.history.create(status=after)
-        if moved:
-            self.status = after
-            self.note = Message()
-            for name, value in changes.items():
-                setattr(self, name, value)
-        return bool(moved)
+    def log_status(self, status: str) -> None:
+        """Add a step to the version's history."""
+        self.history.create(status=status)
 
 
 class VersionStep(models.Model):

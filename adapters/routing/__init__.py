@@ -2,5 +2,5 @@
 
 Three tables for all: one leads model names to versions, one these to engines, and one has the engines'
 facts. A workspace's library says which styles it may use. `tables` makes their rows, `publisher` writes them
-when something changed, and `in_flight` says what the data plane still does with a version.
+when something changed.
 """

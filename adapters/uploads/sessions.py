@@ -36,6 +36,7 @@ from adapters.uploads.upload_request import TEXTS, StyleDescription, request_fau
 from adapters.validation import Finding
 from adapters.validation.limits import archive_of
 from core import locks
+from core.lifecycle import Step
 from core.messages import Message
 from events.models import EventType
 from events.outbox import record_event
@@ -61,18 +62,14 @@ CURRENT_STEP = {
 }
 
 
-@dataclass(frozen=True)
-class Step:
-    """One line of the list. `name` is for programs; `state` is done, current, next or failed."""
+@dataclass(frozen=True, kw_only=True)
+class NamedStep(Step):
+    """A step with its name for programs."""
 
     name: str
-    label: str
-    state: str
-    at: datetime | None
-    note: str
 
 
-def steps_of(version: AdapterVersion, history: Iterable[VersionStep]) -> list[Step]:
+def steps_of(version: AdapterVersion, history: Iterable[VersionStep]) -> list[NamedStep]:
     """Return the five steps of a version, from its history, oldest first. No query is made."""
     reached_at = {Status(step.status): step.at for step in history}
     times = _step_times(reached_at)
@@ -81,7 +78,7 @@ def steps_of(version: AdapterVersion, history: Iterable[VersionStep]) -> list[St
     for number, (name, label) in enumerate(zip(STEP_NAMES, LABELS, strict=True)):
         state = _step_state(version, number, current)
         at = None if state == "next" else times[number]
-        steps.append(Step(name, str(label), state, at, _step_note(version, number, state)))
+        steps.append(NamedStep(str(label), state, at, _step_note(version, number, state), name=name))
     return steps
 
 

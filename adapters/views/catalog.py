@@ -9,7 +9,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters import actions
 from adapters.catalog import browse, queries, selection
 from adapters.errors import TooManyFavourites
 from adapters.models import Style
@@ -43,7 +42,7 @@ def catalogue(request: MemberRequest) -> HttpResponse:
 def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Select a style that is public or shared with the tenant."""
     chosen = get_object_or_404(Style.objects.selectable_by(request.tenant.pk), pk=style_id)
-    actions.select_style(access_of(request), chosen)
+    selection.select_style(access_of(request), chosen)
     name = chosen.show_to(request.tenant.pk).name
     return _card_response(request, chosen, said=gettext("{name} selected.").format(name=name))
 
@@ -52,7 +51,7 @@ def select(request: MemberRequest, style_id: UUID) -> HttpResponse:
 def unselect(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Unselect a style."""
     chosen = get_object_or_404(Style, pk=style_id, selections__tenant=request.tenant)
-    actions.unselect_style(access_of(request), chosen)
+    selection.unselect_style(access_of(request), chosen)
     name = chosen.show_to(request.tenant.pk).name
     return _card_response(request, chosen, said=gettext("{name} is no longer selected.").format(name=name))
 

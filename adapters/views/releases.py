@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from adapters import actions
+from adapters.catalog import selection
 from adapters.errors import BadShare, PromptTooLong, TooManyPrompts
 from adapters.models import Status, Style
 from adapters.quality import samples
@@ -40,7 +41,7 @@ def compare(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
         prompts = diff.parse_prompts(text)
     except (TooManyPrompts, PromptTooLong) as error:
         return _render_page(request, style, text=text, fault=error.message)
-    actions.set_test_prompts(access_of(request), style, prompts)
+    selection.set_test_prompts(access_of(request), style, prompts)
     return redirect(request.get_full_path())
 
 
@@ -82,8 +83,8 @@ def _render_page(request: MemberRequest, style: Style, *, text: str, fault: str 
         "written": text or "\n".join(prompts),
         "fault": fault,
         "answer_tokens": ANSWER_TOKENS,
-        "input_price": usd(limits.input_nanousd * MILLION),
-        "output_price": usd(limits.output_nanousd * MILLION),
+        "input_price": usd(limits.prices.input_nanousd * MILLION),
+        "output_price": usd(limits.prices.output_nanousd * MILLION),
     }
     pair = _chosen_pair(request, style)
     if pair:

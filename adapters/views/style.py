@@ -15,8 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from adapters import actions
-from adapters.catalog import price_changes, queries, sharing, terms
+from adapters.catalog import price_changes, queries, selection, sharing, terms
 from adapters.catalog.forms import LICENCES, AboutForm, OfferForm, PriceForm, ShareForm
 from adapters.errors import (
     AlreadyShared,
@@ -221,18 +220,18 @@ def _evidence_context(request: MemberRequest, style: Style) -> dict[str, Any]:
 
 
 CATALOGUE_ACTIONS = {
-    "withdraw": (actions.withdraw_offer, _("Offer withdrawn.")),
+    "withdraw": (sharing.withdraw_offer, _("Offer withdrawn.")),
     "take-back": (
-        actions.take_back_style,
+        sharing.take_back_style,
         _("The style leaves the catalogue on {ends}. You can undo this until then."),
     ),
-    "keep": (actions.keep_public, _("The style stays in the catalogue.")),
+    "keep": (sharing.keep_public, _("The style stays in the catalogue.")),
 }
 DESCRIBED = _("Saved. Your changes are now visible to everyone who can see the style.")
 DESCRIBED_REVIEWED = _("Saved. Others will see your changes once they're approved.")
 SHARE_ACTIONS = {
-    "revoke": (actions.revoke_share, _("{tenant} loses access on {ends}. You can undo this until then.")),
-    "keep": (actions.keep_share, _("{tenant} keeps access.")),
+    "revoke": (sharing.revoke_share, _("{tenant} loses access on {ends}. You can undo this until then.")),
+    "keep": (sharing.keep_share, _("{tenant} keeps access.")),
 }
 
 
@@ -243,7 +242,7 @@ def describe(request: MemberRequest, style_id: UUID) -> HttpResponse:
     form = AboutForm(request.POST, style=style)
     if form.is_valid():
         with failures_shown(request, form):
-            actions.edit_style(access_of(request), style, form.texts())
+            selection.edit_style(access_of(request), style, form.texts())
             messages.success(request, DESCRIBED_REVIEWED if style.is_reviewed else DESCRIBED)
             return redirect(page_of(style, "settings"))
     return settings_page(request, style, form, status=400)
@@ -272,7 +271,7 @@ def ask_price(request: MemberRequest, style_id: UUID) -> HttpResponse:
     form = PriceForm(request.POST, style=style)
     with failures_shown(request, form):
         if form.is_valid():
-            actions.ask_price(access_of(request), style, form.terms(), form.cleaned_data["first_day"])
+            price_changes.ask_price(access_of(request), style, form.terms(), form.cleaned_data["first_day"])
             messages.success(request, gettext("Sent for approval."))
     if form.errors:
         return sharing_page(request, style, price_form=form, status=400)
@@ -284,7 +283,7 @@ def withdraw_price(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Withdraw what operators have not answered yet."""
     style = own_style(request, style_id)
     with failures_shown(request):
-        actions.withdraw_price(access_of(request), style)
+        price_changes.withdraw_price(access_of(request), style)
         messages.success(request, gettext("Price request withdrawn. The price stays the same."))
     return redirect(page_of(style, "sharing"))
 
@@ -296,7 +295,7 @@ def share(request: MemberRequest, style_id: UUID) -> HttpResponse:
     form = ShareForm(request.POST)
     if form.is_valid():
         try:
-            share = actions.share_style(access_of(request), style, form.cleaned_data["workspace"])
+            share = sharing.share_style(access_of(request), style, form.cleaned_data["workspace"])
             messages.success(
                 request,
                 gettext("{tenant} ({slug}) can now select {style}.").format(
@@ -333,7 +332,7 @@ def leave(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Leave a style that another workspace shares."""
     shared = Style.objects.visible_to(request.tenant.pk).filter(shares__tenant=request.tenant)
     style = get_object_or_404(shared, pk=style_id)
-    actions.leave_share(access_of(request), style)
+    sharing.leave_share(access_of(request), style)
     messages.success(request, gettext("{style} is no longer shared with you.").format(style=style.name))
     return redirect("adapters:catalogue")
 
@@ -342,7 +341,7 @@ def _offer(request: MemberRequest, style: Style) -> HttpResponse:
     form = OfferForm(request.POST, style=style)
     with failures_shown(request, form):
         if form.is_valid():
-            actions.offer_style(access_of(request), style, form.terms())
+            sharing.offer_style(access_of(request), style, form.terms())
             messages.success(request, gettext("Sent for approval."))
     if form.errors:
         return sharing_page(request, style, offer_form=form, status=400)

@@ -23,11 +23,10 @@ from core.console import ListAdmin, OperatorAdmin, OperatorForm
 from metering import price_book
 from metering.console import AmountsInDollars, LongList, PeriodFilter
 from metering.forms import MILLION
-from metering.models import HostedStyle, Price, PriceBook, StylePrice, TrainingHold
+from metering.models import HostedStyle, Price, PriceBook, StylePrice, TokenPrices, TrainingHold
 from metering.quota_sync.snapshot import bump_all_generations
 from tenants.console import Immutable, ReadOnly
 
-AMOUNTS = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
 NOTICE = timedelta(minutes=1)  # in which every copy of the prices learns of the new ones
 
 
@@ -73,7 +72,7 @@ class PriceFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
 class PriceInline(AmountsInDollars, TabularInline):
     model = Price
     formset = PriceFormSet
-    fields = ["is_base", *AMOUNTS]
+    fields = ["is_base", *TokenPrices._fields]
     extra = 2
     max_num = 2
 
@@ -124,7 +123,9 @@ class PriceBookAdmin(Immutable, AmountsInDollars, OperatorAdmin):
         options: dict[str, Any] = super().get_formset_kwargs(request, obj, inline, prefix)
         latest = _latest_book()
         if latest and isinstance(inline, PriceInline):
-            options["initial"] = list(latest.prices.order_by("is_base").values("is_base", *AMOUNTS))
+            options["initial"] = list(
+                latest.prices.order_by("is_base").values("is_base", *TokenPrices._fields)
+            )
         return options
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
@@ -162,7 +163,7 @@ class StylePriceForm(OperatorForm):
     def clean(self) -> dict[str, Any]:
         """Refuse an unknown style, some of three prices, and a share of a style that earns none."""
         given: dict[str, Any] = super().clean() or {}
-        amounts = [given.get(name) for name in AMOUNTS]
+        amounts = [given.get(name) for name in TokenPrices._fields]
         if None in amounts and any(amount is not None for amount in amounts):
             raise forms.ValidationError("Enter all three prices, or leave them empty for the standard price.")
         percent = given["author_percent"] = given.get("author_percent") or 0
@@ -175,7 +176,7 @@ class StylePriceForm(OperatorForm):
         if "effective_from" in given:
             before = price_book.style_price_at(facts.id, given["effective_from"])
             known = Terms(before.amounts, before.author_percent) if before else Terms()
-            if known == Terms.of(amounts, percent):
+            if known == Terms(TokenPrices.of(*amounts), percent):
                 raise forms.ValidationError("The style has this price then already.")
         self.instance.style = facts.id
         return given
@@ -191,7 +192,7 @@ class StylePriceAdmin(Immutable, AmountsInDollars, OperatorAdmin):
 
     def get_fields(self, request: HttpRequest, obj: StylePrice | None = None) -> list[str]:
         """Ask for the prices, or show them."""
-        amounts = ["price", "author"] if obj else list(AMOUNTS)
+        amounts = ["price", "author"] if obj else TokenPrices._fields
         return ["style_name", "effective_from", *amounts, "author_percent"]
 
     @admin.display(description="per million tokens")

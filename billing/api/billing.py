@@ -186,7 +186,7 @@ class BillingViewSet(WorkspaceViewSet):
             "balance_nanousd": balance_nanousd(tenant.pk),
             "plan": Plan.objects.get(pk=limits.plan),
             "limits": limits,
-            "prices": limits,
+            "prices": limits.prices,
             "base_prices": limits.base_prices,
             "trained_token_nanousd": trainings.price_at(tenant, now),
             "month": {

@@ -85,7 +85,7 @@ def keep_plan(request: MemberRequest) -> str:
 def _month(tenant: Tenant, version: PlanVersion, terms: MonthTerms, now: datetime) -> dict[str, object]:
     period = months.period_of(now)
     used = usage_of(tenant.pk, period).tokens
-    prices = plans.limits_of(tenant, now, version)
+    prices = plans.limits_of(tenant, now, version).prices
     allowance = make_allowance(version, terms)
     return month_meter(tenant, allowance, prices, used=used, now=now)
 

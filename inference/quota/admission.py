@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 from zlib import crc32
 
@@ -19,6 +19,7 @@ from inference.contract.route import BASE_NAME, EngineChoice, Route, RouteTables
 from inference.contract.usage import Usage
 from inference.facts import AdapterTier, Rates, value
 from inference.wire.valkey_client import Script
+from metering.models import TokenPrices
 
 # Fifteen heartbeats: a gateway that is slow keeps its holds, and those of a dead one are billed soon.
 LEASE_MS = 30_000
@@ -81,14 +82,6 @@ class Caller:
         )
 
 
-class Prices(NamedTuple):
-    """Nano-USD a token, as they stood at admission."""
-
-    input_nanousd: int
-    cached_input_nanousd: int
-    output_nanousd: int
-
-
 @value
 class Grant:
     """What admission granted: the hold, the prices that count, and the route that the name led to then.
@@ -106,7 +99,7 @@ class Grant:
     output_tokens: int
     hold_tokens: int
     hold_nanousd: int
-    prices: Prices
+    prices: TokenPrices
     weight: int = 1
     may_be_unmarked: bool = False  # the workspace or the key has turned the watermark off
     rates: Rates | None = None
@@ -253,9 +246,9 @@ def _period_bounds_ms(period: str) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1024)
-def read_prices(written: str) -> Prices:
+def read_prices(written: str) -> TokenPrices:
     """Return prices as a hold keeps them: three numbers."""
-    return Prices(*map(int, written.split()))
+    return TokenPrices(*map(int, written.split()))
 
 
 def period_at(now_ms: int) -> str:

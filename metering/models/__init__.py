@@ -9,7 +9,7 @@ from metering.models.ledger import (
     UsageEvent,
     UsageMinute,
 )
-from metering.models.plans import Plan, PlanVersion, Price, PriceBook, StylePrice, Subscription
+from metering.models.plans import Plan, PlanVersion, Price, PriceBook, StylePrice, Subscription, TokenPrices
 
 __all__ = [
     "AuthorEarning",
@@ -27,6 +27,7 @@ __all__ = [
     "RefusedRequest",
     "StylePrice",
     "Subscription",
+    "TokenPrices",
     "TrainingHold",
     "UsageDaily",
     "UsageEvent",

@@ -1,6 +1,7 @@
 """Plans, prices and subscriptions. Plan versions are immutable: a change is a new version."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import models
 from django.db.models import Q
@@ -108,6 +109,21 @@ class PriceBook(models.Model):
         return f"Prices from {self.effective_from:%Y-%m-%d}"
 
 
+class TokenPrices(NamedTuple):
+    """What a token costs, in nano-USD."""
+
+    input_nanousd: int
+    cached_input_nanousd: int
+    output_nanousd: int
+
+    @classmethod
+    def of(cls, read: int | None, cached: int | None, written: int | None) -> "TokenPrices | None":
+        """Return the prices that a row or a form has; None if they are empty: the price of every style."""
+        if read is None or cached is None or written is None:
+            return None
+        return cls(read, cached, written)
+
+
 class PriceQuerySet(models.QuerySet["Price"]):
     def general(self) -> "PriceQuerySet":
         """Return the prices of whatever has none of its own: one per book."""
@@ -143,9 +159,9 @@ class Price(models.Model):
         return pgettext("priced item", "the base model") if self.is_base else gettext("every style")
 
     @property
-    def amounts(self) -> tuple[int, int, int]:
-        """Input, cached input and output in nano-USD a token."""
-        return (self.input_nanousd, self.cached_input_nanousd, self.output_nanousd)
+    def amounts(self) -> TokenPrices:
+        """The three prices."""
+        return TokenPrices(self.input_nanousd, self.cached_input_nanousd, self.output_nanousd)
 
 
 class StylePrice(models.Model):
@@ -187,12 +203,9 @@ class StylePrice(models.Model):
         return f"{self.style_name or self.style} from {self.effective_from:%Y-%m-%d}"
 
     @property
-    def amounts(self) -> tuple[int, int, int] | None:
-        """Input, cached input and output in nano-USD a token; None: the price of every style."""
-        read, cached, written = self.input_nanousd, self.cached_input_nanousd, self.output_nanousd
-        if read is None or cached is None or written is None:
-            return None
-        return (read, cached, written)
+    def amounts(self) -> TokenPrices | None:
+        """The three prices; None: those of every style."""
+        return TokenPrices.of(self.input_nanousd, self.cached_input_nanousd, self.output_nanousd)
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):

@@ -28,12 +28,7 @@ from metering.plan_limits import PLAN_LIMITS, By
 from metering.quota_sync.credit_field import credit_fields
 from tenants.models import ApiKey, Scope, Tenant
 
-LIMITS = (
-    *(limit.name for limit in PLAN_LIMITS if limit.by == By.ADMISSION),
-    "input_nanousd",
-    "cached_input_nanousd",
-    "output_nanousd",
-)
+LIMITS = tuple(limit.name for limit in PLAN_LIMITS if limit.by == By.ADMISSION)
 KEY_LIMITS = (
     "monthly_tokens",
     "monthly_nanousd",
@@ -221,6 +216,7 @@ def _limits_hash(tenant: Tenant, at: datetime, *, wallet_at: datetime) -> Hash:
     version = plans.plan_version_at(tenant, at)
     limits = plans.limits_of(tenant, at, version)
     fields = {name: _number_or_empty(getattr(limits, name)) for name in LIMITS}
+    fields |= {name: str(price) for name, price in limits.prices._asdict().items()}
     # Requests and trainings share a budget, and admission counts requests alone.
     period = months.period_of(wallet_at)
     costs = trainings.read_costs(tenant.pk, period, period)
@@ -238,10 +234,7 @@ def _limits_hash(tenant: Tenant, at: datetime, *, wallet_at: datetime) -> Hash:
 
 def _serialize_base_prices(limits: plans.TenantLimits) -> str:
     """Return the base model's own prices, or "", as a style's are in adapters/routing/tables.py."""
-    prices = limits.base_prices
-    if prices is None:
-        return ""
-    return f"{prices.input_nanousd}/{prices.cached_input_nanousd}/{prices.output_nanousd}@0"
+    return "/".join(map(str, limits.base_prices)) + "@0" if limits.base_prices else ""
 
 
 def _key_hash(key: ApiKey) -> Hash:

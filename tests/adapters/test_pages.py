@@ -11,6 +11,7 @@ from adapters.placement import transitions
 from adapters.placement.transitions import VersionNote
 from core.messages import Message
 from tests.adapters.builders import adapter_files, known
+from tests.tenants.builders import owner_of
 
 OWNERS_TABS = ["adapters:style_versions", "adapters:style_sharing", "adapters:style_settings"]
 TABS = ["adapters:style", "adapters:style_usage", *OWNERS_TABS]
@@ -121,7 +122,7 @@ def test_a_style_that_waits_for_its_owner_is_tried_and_made_live_from_its_page(a
 
 
 def test_retiring_what_others_have_needs_a_second_word(alice_client, acme, engine, charlies, version):
-    sharing.share_style(version.style, "charlies-prose", None)
+    sharing.share_style(owner_of(version.style.owner), version.style, "charlies-prose")
     page = reverse("adapters:style_versions", args=["acme", "noir"])
     retire = reverse("adapters:retire", args=[version.pk])
     second = known(acme, "noir", engine)

@@ -18,7 +18,7 @@ from adapters.models import Style
 from adapters.public import model_choices
 from core.valkey import limits_key
 from metering import price_book
-from metering.models import Price, PriceBook, StylePrice
+from metering.models import Price, PriceBook, StylePrice, TokenPrices
 from metering.quota_sync import snapshot
 from tenants.models import AuditEntry, Tenant
 from tests.adapters.builders import known
@@ -171,7 +171,7 @@ def test_only_what_gets_another_price_is_published(operator_client, noir, acme, 
         ]
 
     before = counted()
-    set_price(noir.pk, Terms((1000, 1000, 1000)))
+    set_price(noir.pk, Terms(TokenPrices(1000, 1000, 1000)))
     assert counted() == [before[0] + 1, before[1], before[2]]
     operator_client.post(ADD, book_form(BEGINS, ("9", "9", "9")))
     assert counted() == [before[0] + 1, before[1], before[2] + 1]
@@ -206,8 +206,8 @@ def test_a_book_without_other_prices_lets_no_limits_expire(acme):
 def test_pages_and_api_tell_own_prices_and_what_is_announced(
     alice_client, charlie_client, noir, poetry, operator_client
 ):
-    set_price(noir.pk, Terms((3210, 1000, 6540)), at=BEGINS)
-    set_price(poetry.pk, Terms((7000, 7000, 7000)), at=BEGINS)
+    set_price(noir.pk, Terms(TokenPrices(3210, 1000, 6540)), at=BEGINS)
+    set_price(poetry.pk, Terms(TokenPrices(7000, 7000, 7000)), at=BEGINS)
     public = charlie_client.get(reverse("billing:prices")).text
     assert "poetry" in public
     assert "noir" not in public, "a private style is nobody's business"

@@ -17,6 +17,7 @@ from events.models import OutboxEvent
 from tenants.models import Tenant, User
 from tests.adapters.builders import adapter_files, begin, known, uploaded
 from tests.adapters.erasure.conftest import erase
+from tests.tenants.builders import owner_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -150,24 +151,24 @@ def test_a_rejected_upload_tells_what_was_found(acme, engine, alice):
 
 
 def test_a_share_is_told_to_the_workspace_that_gets_it(acme, alice, versions, charlies):
-    share = sharing.share_style(versions[0].style, charlies.slug, alice)
+    share = sharing.share_style(owner_of(versions[0].style.owner, alice), versions[0].style, charlies.slug)
     assert recorded(charlies) == [("style.shared", {})]
     shared = newest().object
     assert shared == {**present(ShareObject, share), "style": str(share.style_id)}
     assert "test_prompts" not in shared
-    sharing.revoke_share(share)
-    sharing.share_style(versions[0].style, charlies.slug, alice)
+    sharing.revoke_share(owner_of(share.style.owner), share)
+    sharing.share_style(owner_of(versions[0].style.owner, alice), versions[0].style, charlies.slug)
     assert len(recorded(charlies)) == 2
 
 
 def test_what_operators_decide_is_told_with_their_reason(acme, versions):
     Style.objects.update(author="Alice", licence="CC BY 4.0")
     style = Style.objects.select_related("owner").get()
-    sharing.offer_style(style)
+    sharing.offer_style(owner_of(style.owner), style)
     sharing.decline_offer(style, "No sample.")
     with pytest.raises(NotOffered):
         sharing.decline_offer(style, "Twice.")
-    sharing.offer_style(style)
+    sharing.offer_style(owner_of(style.owner), style)
     sharing.approve_style(style)
     sharing.approve_version(versions[1])
     assert recorded(acme, skip=3) == [

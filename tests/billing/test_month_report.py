@@ -10,7 +10,7 @@ from core.money import NANO, usd
 from metering.allowance import Allowance, allowance_of, describe_overage, month_limits, usage_sentence
 from metering.credits import grant_credit
 from metering.ledger import record_events, usage_of
-from metering.models import Price, Subscription
+from metering.models import Subscription, TokenPrices
 from metering.plans import newest_plan_version
 from tests.tenants.builders import issue_key
 
@@ -75,7 +75,7 @@ def test_the_budgets_sentence_is_in_cents_and_exact_on_hover(spent, budget, said
 ALL_INCLUDED = Allowance(1000, 1000, is_overage_allowed=False)
 PREPAID = Allowance(1000, 5000, is_overage_allowed=False)
 WITH_OVERAGE = Allowance(1000, 5000, is_overage_allowed=True)
-PRICES = Price(input_nanousd=100, cached_input_nanousd=25, output_nanousd=400)
+PRICES = TokenPrices(100, 25, 400)
 COST = "$0.10 per million input tokens and $0.40 per million output tokens"
 
 

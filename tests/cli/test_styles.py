@@ -7,13 +7,14 @@ import pytest
 from adapters.catalog import selection, sharing
 from adapters.models import Selection, Style
 from tests.adapters.builders import known
+from tests.tenants.builders import owner_of
 
 
 @pytest.fixture
 def own(logged_in, acme, polyscribe, engine, poetry) -> Style:
     """A style of one's own, beside one that is selected and one that could be."""
     sharing.set_public(known(polyscribe, "legal", engine).style)
-    selection.select_style(acme, poetry)
+    selection.select_style(owner_of(acme), poetry)
     return known(acme, "brand-voice", engine).style
 
 

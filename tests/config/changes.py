@@ -27,12 +27,13 @@ from drafts.models import Draft
 from events.models import WebhookEndpoint
 from events.webhooks import delivery
 from keys import device_logins
-from metering.models import Invoice
+from metering.models import Invoice, TokenPrices
 from metering.plans import newest_plan_version
 from operations.models import SampleData
 from tenants.models import AuditEntry, Membership, Tenant, User
 from tests.config.rows import Rows, read_rows
 from tests.config.things import LOGGED_BEFORE, Arguments
+from tests.tenants.builders import owner_of
 from training import storage as training_storage
 from training.models import Document, Training
 from training.models import Status as TrainingStatus
@@ -144,12 +145,13 @@ def in_catalogue(of_acme: Arguments) -> None:
 def price_asked(of_acme: Arguments) -> None:
     in_catalogue(of_acme)
     style = Style.objects.get(pk=of_acme["style_id"])
-    price_changes.ask_price(style, Terms((600, 150, 2400), 25), NEXT_MONTH)
+    price_changes.ask_price(owner_of(style.owner), style, Terms(TokenPrices(600, 150, 2400), 25), NEXT_MONTH)
 
 
 def offered(of_acme: Arguments) -> None:
     with_terms(of_acme)
-    sharing.offer_style(Style.objects.get(pk=of_acme["style_id"]))
+    style = Style.objects.get(pk=of_acme["style_id"])
+    sharing.offer_style(owner_of(style.owner), style)
 
 
 def others_style(of_acme: Arguments) -> Mapping[str, Any]:
@@ -160,7 +162,7 @@ def others_style(of_acme: Arguments) -> Mapping[str, Any]:
     version = style.versions.create(number=1, status=Status.SERVING)
     Style.objects.filter(pk=style.pk).update(live_version=version)
     style.refresh_from_db()
-    sharing.share_style(style, "acme", theirs.memberships.get().user)
+    sharing.share_style(owner_of(style.owner, theirs.memberships.get().user), style, "acme")
     return {"style_id": style.pk, "style": f"{theirs.slug}/{style.slug}"}
 
 

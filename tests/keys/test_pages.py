@@ -23,7 +23,7 @@ from metering.forms import DollarsField
 from metering.ledger import record_events
 from tenants.models import ApiKey, Tenant, User
 from tenants.models import keys as key_secrets
-from tests.tenants.builders import issue_key
+from tests.tenants.builders import issue_key, owner_of
 
 KNOWN_STYLES = queries.style_choices
 POETRY, LEGAL, CHARLIES_OWN = uuid4(), uuid4(), uuid4()
@@ -146,7 +146,7 @@ def test_the_styles_to_choose_are_own_ones_and_selected_public_ones(acme, charli
     )
     offered = lambda: [pk for pk, _ in LimitsForm(tenant=acme).fields["styles"].choices]  # noqa: E731
     assert offered() == [str(own.pk)]
-    select_style(acme, public)
+    select_style(owner_of(acme), public)
     assert offered() == [str(own.pk), str(public.pk)]
     assert LimitsForm({"styles": [str(secret.pk)]}, tenant=acme).errors.keys() == {"styles"}
 

@@ -187,7 +187,8 @@ def test_the_database_refuses_to_change_the_ledger(acme, event, change):
 
 @given(prompt=TOKENS, share=st.floats(0, 1), completion=TOKENS)
 def test_a_price_is_exact_and_caching_never_costs_more(acme, prompt, share, completion):
-    prices, cached = limits_of(acme, datetime(2026, 11, 1, tzinfo=UTC)), int(prompt * share)
+    prices = limits_of(acme, datetime(2026, 11, 1, tzinfo=UTC)).prices
+    cached = int(prompt * share)
     cost = cost_nanousd(prices, prompt, cached, completion)
     assert cost == 100 * prompt - 75 * cached + 400 * completion
     assert cost <= cost_nanousd(prices, prompt, 0, completion)

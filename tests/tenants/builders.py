@@ -49,7 +49,7 @@ def owner_of(tenant: Tenant, user: User | None = None) -> Access:
 def make_event(tenant: Tenant, key: ApiKey | None = None, **facts: object) -> Event:
     """Return a usage event as the data plane makes it; facts that matter are given by name."""
     at = facts.get("admitted_at", NOW)
-    prices = limits_of(tenant, at)
+    prices = limits_of(tenant, at).prices
     tokens = {"prompt_tokens": 100, "cached_tokens": 20, "completion_tokens": 30}
     tokens |= {name: facts[name] for name in tokens.keys() & facts.keys()}
     tokens["cached_tokens"] = min(tokens["cached_tokens"], tokens["prompt_tokens"])

@@ -9,15 +9,14 @@ from datetime import datetime
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from adapters.models import AdapterVersion, Evaluation, Style
+from core.lifecycle import Leased, LeasedQuerySet, StatusLogged
 from core.message_fields import MessageField
-from core.messages import Message
-from core.outgoing import Leased, LeasedQuerySet
 from tenants.models import Tenant
 
 
@@ -60,7 +59,7 @@ class TrainingQuerySet(LeasedQuerySet["Training"]):
         return self.filter(status__in=[Status.RUNNING, Status.FINISHING], changed_at__lt=before)
 
 
-class Training(Leased):
+class Training(StatusLogged, Leased):
     """One training, from the first document to the resulting version."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -103,7 +102,6 @@ class Training(Leased):
     )
     status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT)
     stop_request = models.CharField(max_length=6, choices=StopRequest, default=StopRequest.NONE, blank=True)
-    note = MessageField(help_text="What the current step is waiting for.")
     failure = MessageField(help_text="Why it failed, or why an operator stopped it.")
     attempts = models.PositiveSmallIntegerField(
         default=0, help_text="How many times a worker began since the last checkpoint."
@@ -231,26 +229,15 @@ class Training(Leased):
             return None
         return round((self.steps - self.step) * self.step_seconds)
 
-    def move(self, *, before: Status, after: Status, **changes: object) -> bool:
-        """Change status in one UPDATE and log it; return False if another worker was first."""
-        now = timezone.now()
-        changes = {"note": Message(), "changed_at": now, **changes}
-        if after in ENDED:
-            changes["ended_at"] = now
-        with transaction.atomic():
-            moved = Training.objects.filter(pk=self.pk, status=before).update(status=after, **changes)
-            if moved:
-                self.events.create(status=after, step=self.step)
-        if moved:
-            self.status = after
-            for name, value in changes.items():
-                setattr(self, name, value)
-        return bool(moved)
+    def log_status(self, status: str) -> None:
+        """Add a status to the training's events."""
+        self.events.create(status=status, step=self.step)
 
-    def wait(self, note: Message) -> None:
-        """Record what the current step is waiting for, unless the training has moved on."""
-        Training.objects.filter(pk=self.pk, status=self.status).exclude(note=note).update(note=note)
-        self.note = note
+    def move(self, *, before: str, after: str, **changes: object) -> bool:
+        """Change status, and note when; return False if another worker was first."""
+        now = timezone.now()
+        ended = {"ended_at": now} if after in ENDED else {}
+        return super().move(before=before, after=after, **{"changed_at": now, **ended, **changes})
 
 
 class TrainingEvent(models.Model):

@@ -47,6 +47,7 @@ from adapters.models import (
 )
 from adapters.models import Status as VersionStatus
 from core.errors import Unavailable
+from core.lifecycle import LeaseLost
 from core.messages import NO_MESSAGE, Message
 from core.sentences import sentence_spans
 from events.models import EventType
@@ -85,10 +86,6 @@ class Heard:
     voice: Voice | None = None
     verifier: Verifier | None = None
     unknown: str = ""
-
-
-class LeaseLost(Exception):
-    """Another worker has taken this evaluation, or its version was deleted."""
 
 
 def claim_room(training: Training) -> bool:
@@ -349,14 +346,10 @@ def _wait_for_engine(evaluation: Evaluation, note: Message) -> None:
 
 def _wait(evaluation: Evaluation, note: Message) -> None:
     """Let another pass take an evaluation a little later, unless another worker has it."""
-    held = Evaluation.objects.held(evaluation)
-    held.update(note=note, attempts=evaluation.attempts, leased_until=timezone.now() + RETRY)
+    Evaluation.objects.renew(evaluation, RETRY, note=note, attempts=evaluation.attempts)
 
 
 def _save(evaluation: Evaluation, **changes: object) -> None:
     """Save an evaluation and renew its lease. Raises LeaseLost."""
-    until = timezone.now() + LEASE
-    held = Evaluation.objects.held(evaluation)
-    if not held.update(leased_until=until, attempts=evaluation.attempts, **changes):
+    if not Evaluation.objects.renew(evaluation, LEASE, attempts=evaluation.attempts, **changes):
         raise LeaseLost
-    evaluation.leased_until = until

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from adapters.errors import NotStored
 from core.errors import DomainError, Unavailable
+from core.lifecycle import LeaseLost
 from core.messages import Message
 from training import results, starting, storage
 from training.models import Status, StopRequest, Training, TrainingEvent, TrainingQuerySet
@@ -94,10 +95,6 @@ FAILURES = {
 STOPPING = threading.Event()
 
 
-class LeaseLost(Exception):
-    """Another worker has taken this training: this one was silent for too long."""
-
-
 @dataclass
 class Progress:
     """What the child reported last, and when it was saved."""
@@ -157,7 +154,7 @@ def run_next() -> bool:
         training.wait(TrainingNote.OUR_FAULT())
         raise
     finally:
-        Training.objects.held(training).update(leased_until=None)
+        Training.objects.release(training)
     return True
 
 
@@ -300,7 +297,6 @@ def _save(training: Training) -> bool:
 
     One query, and a second one only while a stop is requested. Raises LeaseLost.
     """
-    now = timezone.now()
     columns = {
         "steps": training.steps,
         "step": training.step,
@@ -310,15 +306,14 @@ def _save(training: Training) -> bool:
         "step_seconds": training.step_seconds,
         "attempts": training.attempts,
         "note": Message(),
-        "changed_at": now,
-        "leased_until": now + LEASE,
+        "changed_at": timezone.now(),
     }
-    held = Training.objects.held(training).filter(status=Status.RUNNING)
-    is_stop_requested = not held.filter(stop_request=StopRequest.NONE).update(**columns)
-    if is_stop_requested and not held.update(**columns):
+    running = Training.objects.filter(status=Status.RUNNING)
+    if running.filter(stop_request=StopRequest.NONE).renew(training, LEASE, **columns):
+        return False
+    if not running.renew(training, LEASE, **columns):
         raise LeaseLost
-    training.leased_until = now + LEASE
-    return is_stop_requested
+    return True
 
 
 def _conclude(training: Training, folder: Path, progress: Progress) -> None:

@@ -1,7 +1,6 @@
 """Step 4, the progress of a training: watch, pause, resume, cancel, delete its texts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from adapters.evidence import evidence_card_of
 from adapters.models import Status as VersionStatus
 from core.charts import LineChart, draw_lines
+from core.lifecycle import Step
 from core.money import usd
 from core.pages import failures_shown
 from metering.trainings import charge_of, price_at
@@ -45,16 +45,6 @@ REACHED = (Status.QUEUED, Status.RUNNING, Status.FINISHING, Status.SUCCEEDED)
 SHOWN_LOSSES = 12
 MINUTE_S = 60
 HOUR_S = 3600
-
-
-@dataclass(frozen=True)
-class Step:
-    """A line of the list; `state` is done, current, next or failed."""
-
-    label: str
-    state: str
-    at: datetime | None
-    note: str
 
 
 @training_page

@@ -16,7 +16,7 @@ from django.utils import timezone
 from adapters import object_store
 from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status, Style
 from adapters.routing import publisher
-from metering.models import StylePrice
+from metering.models import StylePrice, TokenPrices
 from metering.quota_sync.snapshot import bump_generations
 from tenants.models import Tenant
 
@@ -83,7 +83,6 @@ def price_style(*, model: str, amounts: list[int], author: str, percent: int) ->
     the price counts.
     """
     style = Style.objects.get(slug=model, owner__is_first_party=True)
-    names = ("input_nanousd", "cached_input_nanousd", "output_nanousd")
     with transaction.atomic():
         # At once: until every copy knows of it the style costs what it did, and is billed so.
         price = StylePrice.objects.create(
@@ -92,7 +91,7 @@ def price_style(*, model: str, amounts: list[int], author: str, percent: int) ->
             effective_from=timezone.now(),
             author_id=author,
             author_percent=percent,
-            **dict(zip(names, amounts, strict=True)),
+            **TokenPrices(*amounts)._asdict(),
         )
         publisher.mark_repriced([style.pk])
     return {"style": str(style.pk), "begins": price.effective_from.isoformat()}

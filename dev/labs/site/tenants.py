@@ -65,9 +65,9 @@ def create_tenant_with_key(
             reason="Trial",
             actor="trial",
         )
-    for style in Style.objects.filter(is_public=True):
-        select_style(tenant, style)
     owner = access_of_person(user, tenant, address=None)
+    for style in Style.objects.filter(is_public=True):
+        select_style(owner, style)
     _, secret = create_key(owner, name="trial", scopes=[Scope.ADMIN.value])
     return {
         "id": str(tenant.pk),
@@ -115,10 +115,11 @@ def create_measured_tenant(*, stub_url: str) -> str:
         is_healthy=True,
     )
     styles = [create_stub_style(name, engine) for name in MODELS]
+    owner = access_of_person(user, tenant, address=None)
     for style in styles:
-        select_style(tenant, style)
+        select_style(owner, style)
     _, secret = create_key(
-        access_of_person(user, tenant, address=None),
+        owner,
         name="Bench",
         expires_at=timezone.now() + timedelta(days=1),
         styles=[style.pk for style in styles],
@@ -155,8 +156,9 @@ def create_attacker() -> dict[str, str]:
     user = User.objects.create_user(login, password=password)
     EmailAddress.objects.create(user=user, email=login, verified=True, primary=True)
     tenant = found_workspace(user, name=name, slug=name)
+    owner = access_of_person(user, tenant, address=None)
     for style in Style.objects.filter(is_public=True):
-        select_style(tenant, style)
+        select_style(owner, style)
     base = BaseModel.objects.earliest("pk")
     style = Style.objects.create(owner=tenant, slug="twice", name="Twice", base_model=base)
     publish_library(tenant.pk)
@@ -170,7 +172,6 @@ def create_attacker() -> dict[str, str]:
     for version in versions:  # they have no files: no engine is to load them
         for engine in Engine.objects.all():
             Placement.objects.create(engine=engine, version=version, is_desired=False, note="No files.")
-    owner = access_of_person(user, tenant, address=None)
     _, secret = create_key(owner, name="attack", scopes=["inference", "styles:write"])
     return {
         "id": str(tenant.pk),

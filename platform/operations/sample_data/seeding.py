@@ -28,7 +28,7 @@ from events.webhooks import endpoints
 from keys.actions import create_key
 from metering import credits, partitions
 from metering.ledger import Event, record_events
-from metering.models import CreditGrant, Invoice, Price, StylePrice, Subscription
+from metering.models import CreditGrant, Invoice, StylePrice, Subscription, TokenPrices
 from metering.plans import newest_plan_version
 from metering.price_book import find_price
 from metering.request_log import Refusal, record_refusals
@@ -49,7 +49,7 @@ TEAMMATES = (
 )
 SHARED_STYLE = "field-notes"
 SHARE_PERCENT = 30
-SHARED_PRICES = {"input_nanousd": 2_000, "cached_input_nanousd": 500, "output_nanousd": 6_000}
+SHARED_PRICES = TokenPrices(2_000, 500, 6_000)
 READER_CREDITS_NANOUSD = 25 * NANO
 HOOK = "https://newsroom.example/hooks/polyscribe"
 INVOICED_AFTER = timedelta(days=1, hours=2)  # the month's end, as beat does it
@@ -164,7 +164,7 @@ def _record_traffic(tenant: Tenant, keys: Sequence[ApiKey], *, since: datetime, 
         Habit(tenant.pk, playground_key(tenant).pk, mixed, (9, 18), 4, 1, (40, 900), (60, 512), 0),
     ]
     random = Random(SEED)
-    served = _served(find_price(since))
+    served = _served(find_price(since).amounts)
     events: list[Event] = []
     for habit in habits:
         events += make_events(habit, served, random, since=since, until=until)
@@ -182,7 +182,7 @@ def _called_styles() -> list[CalledStyle]:
     return [*called, CalledStyle("base")]
 
 
-def _served(prices: Price) -> Served:
+def _served(prices: TokenPrices) -> Served:
     return Served(settings.BASE_MODEL, settings.ENGINE_NAME, prices)
 
 
@@ -233,12 +233,12 @@ def _earn(author: Tenant, reader: Tenant, period: str) -> None:
         effective_from=start - timedelta(hours=7),
         author=author,
         author_percent=SHARE_PERCENT,
-        **SHARED_PRICES,
+        **SHARED_PRICES._asdict(),
     )
     called = {CalledStyle(style.model_name, style.pk, 1): 1}
     key = playground_key(reader)
     habit = Habit(reader.pk, key.pk, called, (6, 22), 34, 18, (5_800, 7_000), (300, 800), 40)
-    _record(make_events(habit, _served(Price(**SHARED_PRICES)), Random(SEED + 1), since=start, until=end))
+    _record(make_events(habit, _served(SHARED_PRICES), Random(SEED + 1), since=start, until=end))
     credits.grant_credit(
         reader,
         READER_CREDITS_NANOUSD,

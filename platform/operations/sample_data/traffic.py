@@ -8,8 +8,8 @@ from uuid import UUID
 
 from core import months
 from metering.ledger import Event
-from metering.models import UsageEvent
-from metering.price_book import Prices, cost_nanousd
+from metering.models import TokenPrices, UsageEvent
+from metering.price_book import cost_nanousd
 
 DAY = timedelta(days=1)
 SATURDAY = 5  # as datetime.weekday() counts
@@ -51,7 +51,7 @@ class Served:
 
     base_model: str
     engine: str
-    prices: Prices
+    prices: TokenPrices
 
 
 def make_events(
@@ -111,8 +111,6 @@ def _make_event(habit: Habit, served: Served, random: Random, day: datetime) -> 
         completion_tokens=completion,
         finish_reason=finish_reason,
         outcome=outcome,
-        input_nanousd=prices.input_nanousd,
-        cached_input_nanousd=prices.cached_input_nanousd,
-        output_nanousd=prices.output_nanousd,
+        **prices._asdict(),
         cost_nanousd=cost_nanousd(prices, prompt, cached, completion),
     )

@@ -16,6 +16,7 @@ from tests.adapters.api.conftest import logged_actions, read_all
 from tests.adapters.builders import known
 from tests.adapters.routes import routes_of
 from tests.tenants.api.builders import problem
+from tests.tenants.builders import owner_of
 
 pytestmark = pytest.mark.django_db
 
@@ -99,7 +100,7 @@ def test_a_style_lives_from_its_making_to_its_end(program, acme, base_model):
 def test_a_style_has_the_fields_of_the_document_as_a_serializer_writes_them(
     program, stranger, acme, engine, reviewed
 ):
-    selection.set_test_prompts(reviewed, ["Why?"])
+    selection.set_test_prompts(owner_of(reviewed.owner), reviewed, ["Why?"])
     aliases.begin_canary(reviewed.versions.get(number=1), 10, None)
     own = program.get("styles/acme/noir").json()
     assert own["canary"]
@@ -255,7 +256,7 @@ def shared(charlies, engine, acme) -> Style:
     """A style of Charlie's that Acme has by a share, beside one that it has not."""
     known(charlies, "secret", engine)
     ode = known(charlies, "ode", engine).style
-    sharing.share_style(ode, "acme", None)
+    sharing.share_style(owner_of(ode.owner), ode, "acme")
     return ode
 
 
@@ -322,7 +323,7 @@ def test_a_style_is_offered_withdrawn_taken_back_and_kept(program, acme, noir):
 
 
 def test_what_others_have_is_deleted_only_at_once(program, acme, charlies, engine, noir):
-    sharing.share_style(noir, "charlies-prose", None)
+    sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
     known(acme, "noir", engine)
     problem(program.delete("styles/acme/noir"), 409, "still_used")
     assert not Erasure.objects.exists()
@@ -369,7 +370,7 @@ def many(acme, charlies, engine, poetry) -> None:
         known(acme, f"own-{number}", engine)
         if number % 2:
             aliases.begin_canary(known(acme, f"own-{number}", engine, auto_promote=False), 10, None)
-        sharing.share_style(known(charlies, f"ode-{number}", engine).style, "acme", None)
+        sharing.share_style(owner_of(charlies), known(charlies, f"ode-{number}", engine).style, "acme")
 
 
 def test_the_list_asks_as_many_questions_for_many_styles_as_for_few(

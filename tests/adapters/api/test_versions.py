@@ -14,6 +14,7 @@ from adapters.placement import transitions
 from tests.adapters.api.conftest import logged_actions, read_all
 from tests.adapters.builders import known
 from tests.tenants.api.builders import problem
+from tests.tenants.builders import owner_of
 
 pytestmark = pytest.mark.django_db
 
@@ -84,13 +85,13 @@ def test_only_a_failed_version_is_pushed_again(program, acme, engine, version):
 
 
 def test_a_version_is_retired_once_and_not_from_others_unasked(program, acme, charlies, engine, version):
-    sharing.share_style(version.style, "charlies-prose", None)
+    sharing.share_style(owner_of(version.style.owner), version.style, "charlies-prose")
     problem(program.post(f"{NOIR}/1/retire"), 409, "still_used")
     problem(program.post(f"{NOIR}/1/retire", {"at_once": 3}), 400, "invalid")
     retired = program.post(f"{NOIR}/1/retire", {"at_once": True}).json()
     assert (retired["status"], retired["is_live"]) == ("retired", False)
     assert program.post(f"{NOIR}/1/retire").json() == retired
-    assert logged_actions(acme) == ["version.retired"]
+    assert logged_actions(acme) == ["style.shared", "version.retired"]
     known(acme, "noir", engine, status=Status.REJECTED)
     problem(program.post(f"{NOIR}/2/retire"), 409, "never_served")
 

@@ -11,6 +11,7 @@ from adapters.catalog.browse import BrowseQuery
 from adapters.errors import TooManyFavourites
 from adapters.models import AdapterVersion, Favourite, Probe, Style
 from tests.adapters.builders import known
+from tests.tenants.builders import owner_of
 
 LIST = "/styles/"
 
@@ -131,7 +132,8 @@ def test_tags_and_language_are_checked_and_bound_by_an_offer(alice_client, acme,
     for wrong in ({"tags": "no spaces"}, {"tags": ",".join("abcdefghi")}, {"language": "klingon"}):
         assert alice_client.post(describe, words | wrong).status_code == 400
     Style.objects.update(author="Alice", licence="MIT")
-    sharing.offer_style(Style.objects.get(pk=style.pk))
+    style.refresh_from_db()
+    sharing.offer_style(owner_of(style.owner), style)
     alice_client.post(describe, words | {"tags": "casino"})
     style.refresh_from_db()
     assert style.tags == ["sales", "letters"], "operators look at these"

@@ -14,6 +14,7 @@ from adapters.models import AdapterVersion, Probe, Selection, Share, Style
 from tenants.models import Tenant, User
 from tests.adapters.builders import known
 from tests.adapters.evidence.cases import SAMPLE, lay_evaluation
+from tests.tenants.builders import owner_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 QUEUE = reverse("admin:adapters_style_queue")
@@ -31,7 +32,7 @@ def noir(noir) -> Style:
     Probe.objects.create(version=version, engine="local", strength=0.8, noise=0.1, samples=samples)
     noir.description = "Dark streets."
     noir.save(update_fields=["description"])
-    sharing.offer_style(noir)
+    sharing.offer_style(owner_of(noir.owner), noir)
     return noir
 
 
@@ -69,13 +70,13 @@ def test_an_offer_of_somebody_elses_weights_is_refused_or_shown(operator_client,
     AdapterVersion.objects.filter(pk=mine.pk).update(sha256="a" * 64)
     style.refresh_from_db()
     with pytest.raises(CopiedStyle, match="acme/noir"):
-        sharing.offer_style(style)
+        sharing.offer_style(owner_of(style.owner), style)
 
     nearly = fingerprint * 0.95
     nearly[0, 1] = np.sqrt(1 - 0.95**2)
     AdapterVersion.objects.filter(pk=mine.pk).update(sha256="b" * 64, fingerprint=nearly.tobytes())
     style = Style.objects.select_related("owner", "live_version").get(pk=mine.style_id)
-    sharing.offer_style(style)
+    sharing.offer_style(owner_of(style.owner), style)
     [waiting] = operator_client.get(QUEUE).context["waiting"]
     assert "Its weights are almost identical to those of acme/noir@1 (cosine 0.95)." in waiting.remarks
 
@@ -93,7 +94,7 @@ def test_a_change_of_a_public_style_shows_what_others_read(operator_client, noir
 def test_the_queues_forms_decide_and_what_changed_meanwhile_is_left_out(operator_client, noir):
     seen_at = operator_client.get(QUEUE).context["seen_at"]
     chosen = {"_selected_action": [noir.pk], "seen_at": seen_at, "confirmed": "1", "why": "Looked at it"}
-    sharing.offer_style(noir, sharing.asked_terms(noir))
+    sharing.offer_style(owner_of(noir.owner), noir, sharing.asked_terms(noir))
     operator_client.post(STYLES, {**chosen, "action": "approve"})
     assert Style.objects.get().is_public
     assert operator_client.get(QUEUE).context["waiting"] == []

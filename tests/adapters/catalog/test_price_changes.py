@@ -20,15 +20,15 @@ from adapters.errors import (
 from adapters.models import PriceChange, Selection, Style
 from events.models import OutboxEvent
 from metering import price_book
-from metering.models import StylePrice
+from metering.models import StylePrice, TokenPrices
 from tenants.models import AuditEntry
 from tests.adapters.builders import known
 from tests.racing import race
-from tests.tenants.builders import issue_key
+from tests.tenants.builders import issue_key, owner_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
-NEW = Terms((600, 150, 2400), 25)
+NEW = Terms(TokenPrices(600, 150, 2400), 25)
 FORM = {
     "input_nanousd": "0.6",
     "cached_input_nanousd": "0.15",
@@ -41,7 +41,7 @@ SURE = {"confirmed": "1", "why": "A test asks for it."}
 @pytest.fixture
 def noir(noir, charlies) -> Style:
     """A public style of Acme's that Charlie's workspace has selected."""
-    sharing.offer_style(noir, Terms((500, 125, 2000), 20))
+    sharing.offer_style(owner_of(noir.owner), noir, Terms(TokenPrices(500, 125, 2000), 20))
     sharing.approve_style(noir)
     noir.refresh_from_db()
     Selection.objects.create(tenant=charlies, style=noir)
@@ -53,7 +53,7 @@ def soon() -> datetime:
 
 
 def agreed(style: Style, terms: Terms = NEW) -> PriceChange:
-    change = price_changes.ask_price(style, terms, soon().date())
+    change = price_changes.ask_price(owner_of(style.owner), style, terms, soon().date())
     price_changes.agree_price(change)
     change.refresh_from_db()
     return change
@@ -126,14 +126,14 @@ def test_an_offer_that_is_approved_meanwhile_does_not_wait_for_the_day(noir, acm
     other = known(acme, "letters", engine).style
     Style.objects.filter(pk=other.pk).update(author="Alice", licence="CC BY 4.0")
     other.refresh_from_db()
-    sharing.offer_style(other, Terms((700, 175, 2800), 0))
+    sharing.offer_style(owner_of(other.owner), other, Terms(TokenPrices(700, 175, 2800), 0))
     sharing.approve_style(other)
     assert newest_price(other).effective_from < timezone.now() + timedelta(days=1)
 
 
 def test_a_day_that_is_near_when_operators_agree_becomes_a_week_later(noir):
     first_day = price_changes.first_day_possible(timezone.now())
-    change = price_changes.ask_price(noir, NEW, first_day)
+    change = price_changes.ask_price(owner_of(noir.owner), noir, NEW, first_day)
     late = timezone.now() + timedelta(days=6)
     price_changes.agree_price(change, now=late)
     change.refresh_from_db()
@@ -156,7 +156,7 @@ def test_a_style_that_left_the_catalogue_keeps_its_price(noir, is_told):
     assert price_book.style_price_at(noir.pk, change.effective_from).amounts == (500, 125, 2000)
     assert PriceChange.objects.get().state == "withdrawn"
     # Nothing of it comes back with the next offer.
-    sharing.offer_style(noir, Terms((700, 175, 2800), 0))
+    sharing.offer_style(owner_of(noir.owner), noir, Terms(TokenPrices(700, 175, 2800), 0))
     sharing.approve_style(noir)
     assert price_book.style_price_at(noir.pk, change.effective_from).amounts == (700, 175, 2800)
 
@@ -167,30 +167,32 @@ def test_the_next_change_may_be_asked_for_once_the_last_one_counts(noir):
         effective_from=timezone.now(), announced_at=timezone.now()
     )
     assert price_changes.open_change(noir) is None
-    assert price_changes.ask_price(noir, NEW, soon().date()).pk != change.pk
+    assert price_changes.ask_price(owner_of(noir.owner), noir, NEW, soon().date()).pk != change.pk
 
 
 def test_what_is_asked_can_be_replaced_withdrawn_or_declined_until_it_is_agreed(
     alice_client, operator_client, noir
 ):
-    first = price_changes.ask_price(noir, NEW, soon().date())
+    first = price_changes.ask_price(owner_of(noir.owner), noir, NEW, soon().date())
     looked_at = timezone.now()
-    again = price_changes.ask_price(noir, Terms((700, 175, 2800), 10), soon().date())
+    again = price_changes.ask_price(
+        owner_of(noir.owner), noir, Terms(TokenPrices(700, 175, 2800), 10), soon().date()
+    )
     assert again.pk == first.pk
     with pytest.raises(ChangedMeanwhile):
         price_changes.agree_price(again, looked_at)
     alice_client.post(reverse("adapters:withdraw_price", args=[noir.pk]))
     with pytest.raises(NoPriceChange):
         price_changes.agree_price(again)
-    third = price_changes.ask_price(noir, NEW, soon().date())
+    third = price_changes.ask_price(owner_of(noir.owner), noir, NEW, soon().date())
     console = reverse("admin:adapters_pricechange_changelist")
     declined = {"action": "decline", "_selected_action": str(third.pk), **SURE, "why": "Too dear."}
     operator_client.post(console, declined)
     assert "Your last price request was declined: Too dear." in alice_client.get(page_of(noir)).text
     agreed(noir)
     for refused in (
-        lambda: price_changes.ask_price(noir, NEW, soon().date()),
-        lambda: price_changes.withdraw_price(noir),
+        lambda: price_changes.ask_price(owner_of(noir.owner), noir, NEW, soon().date()),
+        lambda: price_changes.withdraw_price(owner_of(noir.owner), noir),
     ):
         with pytest.raises(PriceAgreed):
             refused()
@@ -199,14 +201,16 @@ def test_what_is_asked_can_be_replaced_withdrawn_or_declined_until_it_is_agreed(
 def test_what_is_out_of_bounds_is_refused(noir):
     for terms, days, error in ((Terms(None, 51), 20, SharePercent), (NEW, 7, TooEarly), (NEW, 91, TooLate)):
         with pytest.raises(error):
-            price_changes.ask_price(noir, terms, (timezone.now() + timedelta(days=days)).date())
+            price_changes.ask_price(
+                owner_of(noir.owner), noir, terms, (timezone.now() + timedelta(days=days)).date()
+            )
     assert not PriceChange.objects.exists()
 
 
 def test_a_style_that_is_not_public_has_no_price_to_change(noir):
     sharing.set_public(noir, public=False)
     with pytest.raises(WithoutCatalogue):
-        price_changes.ask_price(noir, NEW, soon().date())
+        price_changes.ask_price(owner_of(noir.owner), noir, NEW, soon().date())
 
 
 def test_programs_ask_read_and_withdraw(client, acme, noir):

@@ -18,6 +18,7 @@ from core.valkey import client
 from tenants.models import AuditEntry, Tenant
 from tests.adapters.builders import others_styles, published_targets
 from tests.adapters.routes import routes_of
+from tests.tenants.builders import owner_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
@@ -61,14 +62,14 @@ def test_a_shared_style_is_selected_and_used_by_its_receiver_only(
     assert is_routed(charlies)
     assert MODEL not in routes_of(doras.pk)
     with pytest.raises(StyleNotFound):
-        selection.select_style(doras, noir)
+        selection.select_style(owner_of(doras), noir)
 
 
 def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
     alice_client, charlie_client, noir, charlies
 ):
-    share = sharing.share_style(noir, "charlies-prose", None)
-    selection.select_style(charlies, noir)
+    share = sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
+    selection.select_style(owner_of(charlies), noir)
     alice_client.post(reverse("adapters:change_share", args=[share.pk, "revoke"]))
     share.refresh_from_db()
     assert timedelta(days=6) < share.ends_at - timezone.now() <= sharing.NOTICE
@@ -78,7 +79,7 @@ def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
 
     alice_client.post(reverse("adapters:change_share", args=[share.pk, "keep"]))
     assert "stops sharing this style" not in charlie_client.get(page_of(noir)).text
-    sharing.revoke_share(share)
+    sharing.revoke_share(owner_of(share.style.owner), share)
     time_passes()
     assert charlie_client.get(page_of(noir)).status_code == 404  # also before beat has come by
     assert MODEL not in routes_of(charlies.pk)
@@ -90,18 +91,21 @@ def test_a_share_is_taken_back_with_notice_and_ends_when_that_is_over(
 
 @pytest.mark.parametrize("had", ["shared", "public"])
 def test_a_selection_that_lost_its_style_works_again_once_it_is_shared(noir, charlies, had):
-    share = sharing.share_style(noir, "charlies-prose", None) if had == "shared" else sharing.set_public(noir)
-    selection.select_style(charlies, noir)
+    owner = owner_of(noir.owner)
+    share = (
+        sharing.share_style(owner, noir, "charlies-prose") if had == "shared" else sharing.set_public(noir)
+    )
+    selection.select_style(owner_of(charlies), noir)
     assert is_routed(charlies)
     sharing.end_share(share) if share else sharing.set_public(noir, public=False)
     assert not is_routed(charlies)
-    sharing.share_style(noir, "charlies-prose", None)
+    sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
     assert queries.card(charlies, noir).is_selected
     assert is_routed(charlies)
 
 
 def test_revoking_twice_does_not_lengthen_the_notice(alice_client, noir, charlies):
-    share = sharing.share_style(noir, "charlies-prose", None)
+    share = sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
     sharing.set_public(noir)
     revoke = reverse("adapters:change_share", args=[share.pk, "revoke"])
     for address in (revoke, action_url(noir, "take-back")):
@@ -117,21 +121,22 @@ def test_revoking_twice_does_not_lengthen_the_notice(alice_client, noir, charlie
 
 
 def test_a_style_under_notice_can_not_be_selected(noir, charlies, charlie_client):
-    sharing.revoke_share(sharing.share_style(noir, "charlies-prose", None))
+    owner = owner_of(noir.owner)
+    sharing.revoke_share(owner, sharing.share_style(owner, noir, "charlies-prose"))
     assert charlie_client.post(reverse("adapters:select", args=[noir.pk])).status_code == 404
     assert "no longer be selected" in charlie_client.get(page_of(noir)).text
 
 
 def test_a_workspace_may_leave_a_share(charlie_client, noir, charlies):
-    sharing.share_style(noir, "charlies-prose", None)
-    selection.select_style(charlies, noir)
+    sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
+    selection.select_style(owner_of(charlies), noir)
     charlie_client.post(reverse("adapters:leave", args=[noir.pk]))
     assert charlie_client.get(page_of(noir)).status_code == 404
     assert not is_routed(charlies)
 
 
 def test_a_wrong_workspace_is_named_beside_the_field(alice_client, noir, charlies):
-    sharing.share_style(noir, "charlies-prose", None)
+    sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
     for workspace, sentence in {
         "nobody": "No such workspace: “nobody”",
         "acme": "This is your own workspace",
@@ -168,10 +173,10 @@ def test_a_name_that_people_read_is_confirmed_by_the_short_name_unless_two_works
 def test_a_deleted_workspace_receives_nothing_and_its_short_name_may_be_anothers_name(noir, charlies, doras):
     Tenant.objects.filter(pk=charlies.pk).update(deleted_at=timezone.now())
     with pytest.raises(NoSuchWorkspace):
-        sharing.share_style(noir, charlies.slug, None)
+        sharing.share_style(owner_of(noir.owner), noir, charlies.slug)
     Tenant.objects.filter(pk=doras.pk).update(name=charlies.slug)
     with pytest.raises(ShortNameNeeded):
-        sharing.share_style(noir, charlies.slug, None)
+        sharing.share_style(owner_of(noir.owner), noir, charlies.slug)
 
 
 def test_why_an_offer_is_refused_stands_below_its_button(alice_client, noir):
@@ -205,7 +210,7 @@ def test_an_offer_needs_terms_waits_is_declined_and_approved(alice_client, opera
     alice_client.post(action_url(noir, "offer"))
     operator_client.post(offers, {"action": "approve", "_selected_action": [noir.pk], **SURE})
     assert "Public since" in alice_client.get(page_of(noir, "style_sharing")).text
-    selection.select_style(charlies, noir)
+    selection.select_style(owner_of(charlies), noir)
     assert is_routed(charlies)
 
 
@@ -213,7 +218,7 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
     alice_client, charlie_client, noir, charlies, doras
 ):
     sharing.set_public(noir)
-    selection.select_style(charlies, noir)
+    selection.select_style(owner_of(charlies), noir)
     assert (
         "has already ended or been answered" in alice_client.post(action_url(noir, "offer"), follow=True).text
     )
@@ -221,7 +226,7 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
     assert "stops sharing this style" in charlie_client.get(reverse("adapters:catalogue")).text
     assert not others_styles(doras)
     with pytest.raises(StyleNotFound):
-        selection.select_style(doras, noir)
+        selection.select_style(owner_of(doras), noir)
     alice_client.post(action_url(noir, "keep"))
     assert others_styles(doras)
 
@@ -237,19 +242,19 @@ def test_a_public_style_leaves_with_notice_for_those_who_have_it_and_at_once_for
 
 def test_a_style_that_is_shared_and_public_is_kept_until_both_end(noir, charlies):
     sharing.set_public(noir)
-    sharing.take_back_style(noir)
-    share = sharing.share_style(noir, "charlies-prose", None)
+    sharing.take_back_style(owner_of(noir.owner), noir)
+    share = sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
     assert queries.card(charlies, Style.objects.get()).ends_at is None
-    sharing.revoke_share(share)
+    sharing.revoke_share(owner_of(share.style.owner), share)
     share.refresh_from_db()
     assert queries.card(charlies, Style.objects.get()).ends_at == share.ends_at
 
 
 def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_client, noir, charlies, doras):
     sharing.set_public(noir)
-    sharing.share_style(noir, "charlies-prose", None)
+    sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
     for tenant in (charlies, doras):
-        selection.select_style(tenant, noir)
+        selection.select_style(owner_of(tenant), noir)
     action = {"action": "take_out", "_selected_action": [noir.pk], "confirmed": "1"}
     action["why"] = "Somebody else's voice."
     operator_client.post(reverse("admin:adapters_style_changelist"), action)
@@ -259,7 +264,7 @@ def test_operators_take_a_style_from_everybody_at_once(alice_client, operator_cl
     assert "Somebody else&#x27;s voice." in alice_client.get(page_of(noir, "style_sharing")).text
 
     shares = reverse("admin:adapters_share_changelist")
-    share = sharing.share_style(noir, "charlies-prose", None)
+    share = sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
     assert operator_client.get(shares).status_code == 200
     operator_client.post(shares, {"action": "end_now", "_selected_action": [share.pk], **SURE})
     assert not Style.objects.visible_to(charlies.pk).exists()
@@ -281,14 +286,14 @@ def test_a_styles_words_are_edited_but_not_its_terms_while_others_rely_on_them(b
     assert edited.before.keys() == {"name", "description", "sample_prompt", "author", "licence"}
     assert "Ask me first." in bob_client.get(page_of(noir)).text
 
-    sharing.offer_style(style)
+    sharing.offer_style(owner_of(style.owner), style)
     bob_client.post(describe, {**texts, "author": "Eve", "licence": "CC0 1.0", "name": "Nuit"})
     style = Style.objects.get()
     assert (style.name, style.author, style.licence) == ("Nuit", "Bob", "Ask me first.")
 
 
 def test_an_unknown_action_is_a_404(alice_client, noir, charlies):
-    share = sharing.share_style(noir, "charlies-prose", None)
+    share = sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
     assert alice_client.post(action_url(noir, "approve")).status_code == 404
     assert alice_client.post(reverse("adapters:change_share", args=[share.pk, "end"])).status_code == 404
 
@@ -307,10 +312,10 @@ def test_an_operator_makes_a_style_public_by_hand_and_changes_nothing_else(opera
 
 def test_a_style_that_is_kept_in_the_last_moment_stays(noir, charlies):
     """Beat may have read what is over just before its owner changed their mind."""
-    share = sharing.share_style(noir, "charlies-prose", None)
-    sharing.revoke_share(share)
+    share = sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
+    sharing.revoke_share(owner_of(share.style.owner), share)
     time_passes()
     [read] = Share.objects.over()
-    sharing.share_style(noir, "charlies-prose", None)
+    sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
     assert not sharing._end_if_over(read)
     assert Share.objects.get().ends_at is None

@@ -15,6 +15,7 @@ from core.valkey import client, route_versions_key
 from tenants.models import AuditEntry, Tenant, User
 from tests.adapters.builders import published_targets
 from tests.adapters.routes import routes_of
+from tests.tenants.builders import owner_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 STYLES = reverse("admin:adapters_style_changelist")
@@ -25,7 +26,7 @@ MOST_S = 5
 def noir(noir, acme, charlies) -> Style:
     """A public style of Acme's that Charlie's workspace uses, too."""
     sharing.set_public(noir)
-    selection.select_style(charlies, noir)
+    selection.select_style(owner_of(charlies), noir)
     publisher.publish_library(acme.pk)  # else its first request would
     return Style.objects.select_related("owner").get(pk=noir.pk)
 
@@ -35,7 +36,7 @@ def readers(noir) -> None:
     """Twenty-nine more workspaces that use the style."""
     for number in range(29):
         user = User.objects.create_user(f"reader-{number}@example.org")
-        selection.select_style(create_tenant(user, name=f"Reader {number}"), noir)
+        selection.select_style(owner_of(create_tenant(user, name=f"Reader {number}")), noir)
 
 
 def routed(style: Style) -> set[Tenant]:

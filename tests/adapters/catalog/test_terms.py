@@ -12,13 +12,13 @@ from adapters.catalog.terms import Terms, asked_terms, describe_terms
 from adapters.errors import ChangedMeanwhile, SharePercent, TermsOutOfBounds
 from adapters.models import Style
 from events.models import OutboxEvent
-from metering.models import StylePrice
+from metering.models import StylePrice, TokenPrices
 from tenants.models import AuditEntry
-from tests.tenants.builders import issue_key
+from tests.tenants.builders import issue_key, owner_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
-ASKED = Terms((500, 125, 2000), 20)
+ASKED = Terms(TokenPrices(500, 125, 2000), 20)
 FORM = {
     "input_nanousd": "0.5",
     "cached_input_nanousd": "0.125",
@@ -69,37 +69,45 @@ def test_an_owner_asks_an_operator_approves_and_it_counts_within_minutes(
 
 
 def test_a_share_alone_is_of_the_price_of_every_style(noir):
-    sharing.offer_style(noir, Terms(None, 10))
+    sharing.offer_style(owner_of(noir.owner), noir, Terms(None, 10))
     assert describe_terms(Terms(None, 10))[0].startswith("The author earns 10%")
     sharing.approve_style(noir)
     assert (price_now(noir).amounts, price_now(noir).author_percent) == (None, 10)
 
 
 def test_who_asks_for_nothing_gets_no_price(noir):
-    sharing.offer_style(noir)
+    sharing.offer_style(owner_of(noir.owner), noir)
     sharing.approve_style(noir)
     assert not StylePrice.objects.exists()
     assert "prices_from" not in OutboxEvent.objects.get(type="style.offer_decided").facts
 
 
 def test_offered_again_at_the_same_price_there_is_no_second_row(noir):
-    sharing.offer_style(noir, ASKED)
+    sharing.offer_style(owner_of(noir.owner), noir, ASKED)
     sharing.approve_style(noir)
     sharing.set_public(noir, public=False)
-    sharing.offer_style(noir, ASKED)
+    sharing.offer_style(owner_of(noir.owner), noir, ASKED)
     sharing.approve_style(noir)
     assert StylePrice.objects.count() == 1
 
 
 def test_what_is_out_of_bounds_is_refused_and_changes_nothing(noir):
     for asked, error, said in (
-        (Terms((99, 25, 400), 0), TermsOutOfBounds, re.escape(TOO_CHEAP)),
-        (Terms((100, 25, 100_001), 0), TermsOutOfBounds, r"The price of output must be between \$0\.40"),
-        (Terms((100, 24, 400), 0), TermsOutOfBounds, r"The price of cached input must be between \$0\.025"),
+        (Terms(TokenPrices(99, 25, 400), 0), TermsOutOfBounds, re.escape(TOO_CHEAP)),
+        (
+            Terms(TokenPrices(100, 25, 100_001)),
+            TermsOutOfBounds,
+            r"The price of output must be between \$0\.40",
+        ),
+        (
+            Terms(TokenPrices(100, 24, 400)),
+            TermsOutOfBounds,
+            r"The price of cached input must be between \$0\.025",
+        ),
         (Terms(None, 51), SharePercent, "between 0 and 50%"),
     ):
         with pytest.raises(error, match=said):
-            sharing.offer_style(noir, asked)
+            sharing.offer_style(owner_of(noir.owner), noir, asked)
         noir.refresh_from_db()
         assert asked_terms(noir) == Terms()
         assert noir.offered_at is None
@@ -121,9 +129,9 @@ def test_the_form_says_beside_the_field_what_is_wrong_and_keeps_what_was_typed(a
 
 
 def test_an_operator_approves_only_what_was_looked_at(noir):
-    sharing.offer_style(noir, ASKED)
+    sharing.offer_style(owner_of(noir.owner), noir, ASKED)
     looked_at = timezone.now()
-    sharing.offer_style(noir, Terms((500, 125, 90_000), 50))
+    sharing.offer_style(owner_of(noir.owner), noir, Terms(TokenPrices(500, 125, 90_000), 50))
     with pytest.raises(ChangedMeanwhile):
         sharing.approve_style(noir, looked_at)
     assert not StylePrice.objects.exists()

@@ -8,6 +8,7 @@ from adapters.errors import Finding
 from adapters.models import AdapterVersion, Erasure, Placement, Status, Style
 from tests.adapters.builders import known
 from tests.adapters.erasure.conftest import advance, erase, restart
+from tests.tenants.builders import owner_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "ready_gateways")]
 
@@ -39,7 +40,7 @@ def test_deleting_asks_for_the_name_and_shows_a_report(alice_client, charlie_cli
 
 
 def test_deleting_a_style_that_others_have_needs_a_second_word(alice_client, charlies, engine, version):
-    sharing.share_style(version.style, "charlies-prose", None)
+    sharing.share_style(owner_of(version.style.owner), version.style, "charlies-prose")
     page = reverse("adapters:delete_style", args=[version.style_id])
     assert "1 other workspace loses the style" in alice_client.get(page).text
     refused = alice_client.post(page, {"confirm": "noir"})

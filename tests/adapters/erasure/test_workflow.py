@@ -20,6 +20,7 @@ from core import valkey as keys
 from tests.adapters.builders import adapter_files, begin, known, others_styles, own_styles, post, storage_down
 from tests.adapters.erasure.conftest import FILES, advance, erase, on_engine, waits_for
 from tests.racing import race
+from tests.tenants.builders import owner_of
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "ready_gateways")]
@@ -155,7 +156,7 @@ def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_
     alice_client, acme, charlies, version
 ):
     sharing.set_public(version.style)
-    sharing.share_style(version.style, "charlies-prose", None)
+    sharing.share_style(owner_of(version.style.owner), version.style, "charlies-prose")
     with pytest.raises(StillUsed, match=r"\(1\)"):
         erase(version)
     with pytest.raises(StillUsed):
@@ -173,7 +174,7 @@ def test_a_style_without_versions_leaves_every_list_and_its_slug_begins_private_
 def test_who_would_lose_a_style_is_counted_only_where_nothing_else_serves(acme, charlies, engine):
     first, second = known(acme, "noir", engine), known(acme, "noir", engine)
     sharing.set_public(first.style)
-    selection.select_style(charlies, first.style)
+    selection.select_style(owner_of(charlies), first.style)
     assert workflow.count_other_users(first) == workflow.count_other_users(second) == 0
     transitions.retire_version(first)
     assert workflow.count_other_users(AdapterVersion.objects.get(pk=second.pk)) == 1

@@ -7,7 +7,7 @@ from adapters.catalog import sharing
 from adapters.models import AdapterVersion, Style
 from tests.adapters.builders import known
 from tests.adapters.evidence.cases import DRAFT, FIGURES, LOW, PASSAGE, lay_evaluation
-from tests.tenants.builders import issue_key
+from tests.tenants.builders import issue_key, owner_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 
@@ -38,7 +38,9 @@ def test_texts_are_for_the_owners_keys_that_may_change_styles(alice, client, acm
     assert written["passages"] == [PASSAGE]
     assert call(client, charlies, "versions.evaluation", "styles:read", "styles:write").status_code == 404
     lay_evaluation(version, FIGURES)
-    sharing.share_style(Style.objects.get(pk=version.style_id), charlies.slug, alice)
+    sharing.share_style(
+        owner_of(version.style.owner, alice), Style.objects.get(pk=version.style_id), charlies.slug
+    )
     seen = call(client, charlies, "versions.evaluation", "styles:read", "styles:write").json()
     assert seen["figures"]["voice"]["recognized"] == 13
     assert (seen["samples"], seen["passages"]) == (None, None)

@@ -8,6 +8,7 @@ from adapters.errors import VersionNotShareable
 from adapters.models import AdapterVersion, ShareRefusal, Style
 from adapters.releases import aliases
 from tests.adapters.builders import known
+from tests.tenants.builders import owner_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
@@ -23,14 +24,14 @@ def refuse(version: AdapterVersion) -> AdapterVersion:
 def test_its_style_is_neither_shared_nor_offered_and_says_why(noir, charlies):
     refuse(noir.live_version)
     with pytest.raises(VersionNotShareable, match="repeats 9 of 200 passages"):
-        sharing.share_style(noir, charlies.slug, None)
+        sharing.share_style(owner_of(noir.owner), noir, charlies.slug)
     with pytest.raises(VersionNotShareable):
-        sharing.offer_style(noir)
+        sharing.offer_style(owner_of(noir.owner), noir)
     assert not noir.shares.exists()
 
 
 def test_an_offer_that_turns_out_to_repeat_its_texts_is_not_approved(noir):
-    sharing.offer_style(noir)
+    sharing.offer_style(owner_of(noir.owner), noir)
     refuse(noir.live_version)
     with pytest.raises(VersionNotShareable):
         sharing.approve_style(noir)
@@ -42,7 +43,7 @@ def test_it_goes_live_for_its_owner_alone(noir, acme, engine, charlies, alice):
     version = refuse(known(acme, "noir", engine, auto_promote=False))
     assert aliases.promote(version, alice)  # nobody else has the style
     aliases.roll_back(noir, alice)
-    sharing.share_style(Style.objects.get(pk=noir.pk), charlies.slug, None)
+    sharing.share_style(owner_of(noir.owner), Style.objects.get(pk=noir.pk), charlies.slug)
     with pytest.raises(VersionNotShareable):
         aliases.promote(version, alice)
     with pytest.raises(VersionNotShareable):

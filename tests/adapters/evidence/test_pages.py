@@ -22,6 +22,7 @@ from tests.adapters.evidence.cases import (
     lay_evaluation,
 )
 from tests.adapters.verifier.writers import write_passages
+from tests.tenants.builders import owner_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 
@@ -87,7 +88,9 @@ def test_others_see_the_figures_of_what_they_may_use_and_nothing_else(
 ):
     lay_evaluation(version, verifier=b"x")
     assert charlie_client.get(page_of()).status_code == 404
-    sharing.share_style(Style.objects.get(pk=version.style_id), charlies.slug, alice)
+    sharing.share_style(
+        owner_of(version.style.owner, alice), Style.objects.get(pk=version.style_id), charlies.slug
+    )
     version.evaluations.create(status=EvaluationStatus.FAILED, failure=EvaluationFailure.TEXTS_GONE())
     page = charlie_client.get(page_of()).text
     assert "13 of 20 answers" in page

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from adapters.admin.engines import state_of
 from adapters.models import Engine, EngineSample, Placement
-from adapters.placement import history, steering
+from adapters.placement import steering, summary
 from core.console import Level
 from operations.retention import delete_old
 from tenants.models import AuditEntry, User
@@ -43,31 +43,31 @@ def test_loads_and_evictions_are_differences_of_samples(engine):
     sample(engine, 1, loaded=0, loads=3, is_answering=False)  # it restarted and forgot all
     sample(engine, 2, loaded=3, loads=6)
     sample(engine, 3, loaded=2, loads=7)  # one came, two went
-    found = history.read_intervals(engine, since=NOON, step=MINUTE)
+    found = summary.read_intervals(engine, since=NOON, step=MINUTE)
     assert [interval.loads for interval in found] == [0, 3, 1]
     assert [interval.evictions for interval in found] == [3, 0, 2]
-    assert history.share_answered(found) == pytest.approx(2 / 3)
+    assert summary.share_answered(found) == pytest.approx(2 / 3)
 
 
 def test_a_minute_is_sampled_once_and_old_ones_are_thinned_out(acme, engine):
     known(acme, "noir", engine)
     for minutes in (0, 0, 1):
-        history.take_samples(NOON + minutes * MINUTE)
+        summary.take_samples(NOON + minutes * MINUTE)
     assert EngineSample.objects.count() == 2
     first = EngineSample.objects.order_by("at").first()
     assert (first.wanted, first.loaded, first.missing) == (1, 1, 0)
-    history.take_samples(NOON + timedelta(hours=26))
+    summary.take_samples(NOON + timedelta(hours=26))
     delete_old("EngineSample", NOON + timedelta(hours=26))
     assert EngineSample.objects.filter(at__lt=NOON + MINUTE * 2).count() == 1
-    history.take_samples(NOON + timedelta(days=40))
+    summary.take_samples(NOON + timedelta(days=40))
     delete_old("EngineSample", NOON + timedelta(days=40))
     assert EngineSample.objects.count() == 1
 
 
 def test_the_page_says_how_it_is_and_what_it_lacks(operator_client, acme, engine):
-    history.take_samples(timezone.now() - MINUTE)
+    summary.take_samples(timezone.now() - MINUTE)
     version = known(acme, "noir", engine)
-    history.take_samples(timezone.now())
+    summary.take_samples(timezone.now())
     Placement.objects.filter(version=version).update(loaded_at=None, note="Its machine has no memory left.")
     shown = operator_client.get(page_of(engine))
     facts = {fact.name: fact for fact in shown.context["engine"]["facts"]}

@@ -1,5 +1,5 @@
+from adapters.admin.moderation import screen_probe, screen_words
 from adapters.models import Probe
-from adapters.quality.screening import screen_probe, screen_words
 
 
 def test_what_is_easy_to_overlook_is_named_and_ordinary_words_are_left_alone():

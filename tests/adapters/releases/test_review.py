@@ -18,6 +18,7 @@ from core.valkey import client
 from tenants.models import Tenant
 from tests.adapters.builders import known, others_styles, published_routes, published_share
 from tests.adapters.routes import routes_of
+from tests.tenants.builders import owner_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
 
@@ -30,9 +31,9 @@ def noir(noir, acme, charlies) -> Style:
     """A public style whose first version was approved, with a workspace that selected it."""
     noir.description, noir.sample_prompt = "Rain.", "Why?"
     noir.save(update_fields=["description", "sample_prompt"])
-    sharing.offer_style(noir)
+    sharing.offer_style(owner_of(noir.owner), noir)
     sharing.approve_style(noir)
-    selection.select_style(charlies, noir)
+    selection.select_style(owner_of(charlies), noir)
     publisher.publish_library(acme.pk)
     return Style.objects.select_related("owner").get(pk=noir.pk)
 
@@ -205,13 +206,13 @@ def test_what_leaves_the_catalogue_is_not_approved_any_more(noir, engine):
 
 
 def test_a_style_that_is_shared_as_well_is_the_approved_one(noir, engine, charlies):
-    sharing.share_style(noir, "charlies-prose", None)
+    sharing.share_style(owner_of(noir.owner), noir, "charlies-prose")
     next_version(noir, engine)
     assert published(charlies)[MODEL] == 1
 
 
 def test_first_party_styles_need_no_approval(poetry, engine, charlies):
-    selection.select_style(charlies, poetry)
+    selection.select_style(owner_of(charlies), poetry)
     newer = poetry.versions.create(number=2, status=Status.PUSHING)
     transitions.mark_loaded(Placement.objects.create(engine=engine, version=newer), newer.engine_name)
     assert published(charlies)["poetry"] == 2

@@ -28,6 +28,7 @@ from tests.adapters.builders import (
     uploaded,
 )
 from tests.adapters.routes import routes_of
+from tests.tenants.builders import owner_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -75,7 +76,7 @@ def seconds(action, clock=time.process_time):
 
 
 def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(valkey, poetry, acme, charlies):
-    selection.select_style(acme, poetry)
+    selection.select_style(owner_of(acme), poetry)
     for tenant in (charlies, poetry.owner):
         publisher.publish_library(tenant.pk)
     names = {"poetry", "poetry@live", "poetry@1", "base"}
@@ -112,7 +113,7 @@ def test_a_public_style_is_routed_for_its_owner_and_for_those_who_selected_it(va
         ],
     }
 
-    selection.unselect_style(acme, poetry)
+    selection.unselect_style(owner_of(acme), poetry)
     assert set(published(valkey, acme)) == {"base"}
 
 
@@ -139,7 +140,7 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
 
 
 def test_retiring_and_hiding_a_style_end_its_route_for_everybody(valkey, poetry, acme):
-    selection.select_style(acme, poetry)
+    selection.select_style(owner_of(acme), poetry)
     sharing.set_public(poetry, public=False)
     assert set(published(valkey, acme)) == {"base"}
     sharing.set_public(poetry)
@@ -150,7 +151,7 @@ def test_retiring_and_hiding_a_style_end_its_route_for_everybody(valkey, poetry,
 
 def test_a_private_style_is_its_owners_alone_and_its_short_name_wins(valkey, poetry, acme, charlies, engine):
     own = known(acme, "poetry", engine).style
-    selection.select_style(acme, poetry)
+    selection.select_style(owner_of(acme), poetry)
     known(poetry.owner, "poetry", engine)  # version 2 of the first-party style: `poetry@2` is not Acme's
     found = published(valkey, acme)
     mine = {"poetry", "poetry@live", "poetry@1"}
@@ -161,7 +162,7 @@ def test_a_private_style_is_its_owners_alone_and_its_short_name_wins(valkey, poe
 
     assert {choice.model for choice in model_choices(acme)} == {own.model_name, poetry.model_name}
     with pytest.raises(StyleNotFound):
-        selection.select_style(charlies, own)
+        selection.select_style(owner_of(charlies), own)
 
     transitions.retire_version(AdapterVersion.objects.get(style=own))
     assert route(valkey, acme, "poetry@2")["style"] == str(poetry.pk)
@@ -250,7 +251,7 @@ def test_routes_that_valkey_missed_are_published_when_it_is_back(valkey, acme, p
 
     with monkeypatch.context() as patch:
         patch.setattr(keys, "client", down)
-        selection.select_style(acme, poetry)  # committed all the same
+        selection.select_style(owner_of(acme), poetry)  # committed all the same
         transitions.retire_version(poetry.live_version)
         with pytest.raises(RedisError):
             publisher.republish_stale()

@@ -6,8 +6,8 @@ import docx
 import pytest
 from django.urls import reverse
 
-from inference.playground import views
 from inference.exports import write_docx, write_html
+from inference.playground import views
 
 ANSWER = """# Poetry
 

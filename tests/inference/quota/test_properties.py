@@ -41,10 +41,10 @@ from inference.errors import (
     UnpaidLimitReached,
 )
 from inference.quota import admission, settlement
-from inference.quota.admission import Caller, Grant, InFlight, PeriodRollover, Prices, Rates, period_at
+from inference.quota.admission import Caller, Grant, InFlight, PeriodRollover, Rates, period_at
 from inference.quota.ledger_drain import drain_usage, rebuild_counters
 from inference.quota.settlement import sweep_expired_holds
-from metering.models import LedgerEntry, UsageEvent
+from metering.models import LedgerEntry, TokenPrices, UsageEvent
 from metering.price_book import cost_nanousd
 from tests.inference.builders import (
     open_tables,
@@ -64,7 +64,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 RANDOM = settings(max_examples=examples(70), stateful_step_count=40, phases=phases())
 SINGLE = settings(RANDOM, max_examples=examples(150))
 
-PRICES = Prices(input_nanousd=137, cached_input_nanousd=29, output_nanousd=411)
+PRICES = TokenPrices(input_nanousd=137, cached_input_nanousd=29, output_nanousd=411)
 MAX_OUTPUT, MAX_MODEL_LEN = 50, 200
 LOCAL = place("local", "http://127.0.0.1:1", max_model_len=MAX_MODEL_LEN)
 VERSION = version_row("poetry", "v1", places=[LOCAL])
@@ -941,7 +941,7 @@ numbers = st.integers(0, 10**7)
 )
 @SINGLE
 def test_a_cost_is_a_whole_number_and_the_sum_of_its_parts(prices, parts):
-    prices = Prices(*prices)
+    prices = TokenPrices(*prices)
     costs = [cost_nanousd(prices, cached + fresh, cached, made) for cached, fresh, made in parts]
     cached, fresh, made = (sum(column) for column in zip(*parts, strict=True)) if parts else (0, 0, 0)
     assert sum(costs) == cost_nanousd(prices, cached + fresh, cached, made)

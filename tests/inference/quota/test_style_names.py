@@ -24,6 +24,7 @@ from tenants.models import Tenant
 from tests.adapters.builders import known, published_targets
 from tests.inference.quota.builders import PLENTY, DataPlane
 from tests.profiles import examples
+from tests.tenants.builders import owner_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -69,15 +70,15 @@ class World:
             "show": lambda: sharing.set_public(style),
             "hide": lambda: sharing.set_public(style, public=False),
             "approve": lambda: sharing.approve_style(style),
-            "unselect": lambda: selection.unselect_style(other, style),
-            "share": lambda: sharing.share_style(style, other.slug, None),
-            "end share": lambda: sharing.leave_share(other, style),
+            "unselect": lambda: selection.unselect_style(owner_of(other), style),
+            "share": lambda: sharing.share_style(owner_of(style.owner), style, other.slug),
+            "end share": lambda: sharing.leave_share(owner_of(other), style),
             "suspend": lambda: sharing.suspend_style(style, reason=""),
             "lift": lambda: sharing.lift_suspension(style),
             "take from all": lambda: sharing.end_all_shares(style),
         }
         if other != style.owner:
-            changes["select"] = lambda: selection.select_style(other, style)
+            changes["select"] = lambda: selection.select_style(owner_of(other), style)
         if version:
             changes |= {
                 "promote": lambda: aliases.promote(version, None),

@@ -20,9 +20,9 @@ from core import months
 from core import valkey as names
 from inference.contract.usage import Usage
 from inference.errors import QuotaExhausted
-from inference.quota.admission import Caller, Prices
+from inference.quota.admission import Caller
 from inference.quota.ledger_drain import drain_usage
-from metering.models import LedgerEntry, UsageEvent
+from metering.models import LedgerEntry, TokenPrices, UsageEvent
 from metering.price_book import Entry
 from metering.quota_sync.snapshot import publish_snapshot
 from tests.adapters.builders import known
@@ -30,7 +30,7 @@ from tests.inference.builders import LIMITS, read_style_row, write_style
 from tests.inference.quota.builders import PLENTY
 from tests.profiles import examples
 
-GENERAL = Prices(LIMITS["input_nanousd"], LIMITS["cached_input_nanousd"], LIMITS["output_nanousd"])
+GENERAL = TokenPrices(LIMITS["input_nanousd"], LIMITS["cached_input_nanousd"], LIMITS["output_nanousd"])
 AN_HOUR_MS = 3_600_000
 
 amounts = st.integers(0, 10**6)
@@ -57,12 +57,12 @@ def entries(now_ms: int, drawn: list[tuple[int, tuple[int, int, int] | None]]) -
     return schedule
 
 
-def expected(now_ms: int, schedule: list[Entry]) -> Prices:
+def expected(now_ms: int, schedule: list[Entry]) -> TokenPrices:
     """The prices at a moment, by the schedule itself and not by what was written of it."""
     prices = GENERAL
     for entry in schedule:
         if entry.effective_from <= datetime.fromtimestamp(now_ms / 1000, UTC):
-            prices = Prices(*entry.amounts) if entry.amounts else GENERAL
+            prices = TokenPrices(*entry.amounts) if entry.amounts else GENERAL
     return prices
 
 
@@ -112,7 +112,7 @@ async def test_the_base_model_may_have_a_price_of_its_own(account, ask):
     assert (await ask(model="base")).prices == GENERAL
     account.limit(base_prices="1/2/3@0")
     grant = await ask(model="base")
-    assert grant.prices == Prices(1, 2, 3)
+    assert grant.prices == TokenPrices(1, 2, 3)
     assert grant.hold_nanousd == 10 * 2 + 20 * 3
     assert (await ask()).prices == GENERAL, "a style has nothing to do with it"
 
@@ -145,7 +145,9 @@ def test_a_new_price_takes_effect_at_its_moment_and_an_open_request_keeps_its_pr
 
     monkeypatch.setattr(price_changes, "PUBLISHED_WITHIN", timedelta(0))
     begins = timezone.now() + timedelta(seconds=2)
-    price_changes.set_price(noir.pk, Terms((7000, 9000, 11_000)), at=begins)  # publishes the style's row
+    price_changes.set_price(
+        noir.pk, Terms(TokenPrices(7000, 9000, 11_000)), at=begins
+    )  # publishes the style's row
     begins_ms = begins.timestamp() * 1000
     before, after = [], []
     while len(after) < 3:
@@ -155,7 +157,7 @@ def test_a_new_price_takes_effect_at_its_moment_and_an_open_request_keeps_its_pr
         time.sleep(0.1)
     assert before
     assert {grant.prices for grant in before} == {GENERAL}
-    assert {grant.prices for grant in after} == {Prices(7000, 9000, 11_000)}
+    assert {grant.prices for grant in after} == {TokenPrices(7000, 9000, 11_000)}
     assert {grant.hold_nanousd for grant in after} == {100 * 9000 + 50 * 11_000}
     data_plane.settle(first, Usage(80, 30, 20, "stop"))
     drain_usage(valkey, "one")

@@ -200,8 +200,8 @@ def test_limits_leave_valkey_when_a_change_is_due_that_they_do_not_have(acme, va
     assert "input_nanousd" not in json.loads(limits["coming"])
     assert int(limits["coming_at"]) == (now + timedelta(hours=1)).timestamp() * 1000
     assert valkey.expiretime(limits_key(acme.pk)) == (now + timedelta(hours=5)).timestamp()
-    assert plans.limits_of(acme, now).output_nanousd == 400
-    assert plans.limits_of(acme, book.effective_from).output_nanousd == 2
+    assert plans.limits_of(acme, now).prices.output_nanousd == 400
+    assert plans.limits_of(acme, book.effective_from).prices.output_nanousd == 2
     monkeypatch.setattr(snapshot, "COMING_KNOWN_BEFORE", timedelta(0))
     snapshot.publish_snapshot(acme.pk)
     assert valkey.expiretime(limits_key(acme.pk)) == (now + timedelta(hours=1)).timestamp()
