@@ -533,7 +533,7 @@ def _list_steps(evaluation: Evaluation) -> list[EvidenceStep]:
             steps.append(EvidenceStep(label, "current", note))
         else:
             steps.append(EvidenceStep(label, "done" if number < current else "next"))
-    return [*steps, EvidenceStep(_("Your evidence"), "next", _("Its figures, with samples side by side."))]
+    return [*steps, EvidenceStep(_("Your evidence"), "next", _("Five figures, with samples side by side."))]
 
 
 def _advise_more_text() -> str:

@@ -213,10 +213,10 @@ class EvaluationObject(serializers.Serializer[Evaluation]):
                 "percent_of_base": 93.9,
             },
             "rewrites": {
-                "drafts": 8,
+                "drafts": 6,
                 "kept": 0.58,
                 "base_kept": 0.62,
-                "nearness": {"than_base": 7, "than_draft": 6, "style": 0.55, "base": 0.24, "draft": 0.29},
+                "nearness": {"than_base": 5, "than_draft": 4, "style": 0.55, "base": 0.24, "draft": 0.29},
             },
         },
         "share_refusal": "",

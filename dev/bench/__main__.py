@@ -103,6 +103,12 @@ BENCHES = {
         {"ENGINE_SOCKET": "", "ENGINE_MAX_CPU_LORAS": "16"},
         ENGINE,
     ),
+    "rewrite": Bench(
+        "whether styles rewrite plain drafts as their authors would, on the novels in NOVELS",
+        "bench.rewrite",
+        variables={"OPENBLAS_NUM_THREADS": "1"},
+        needs=ENGINE,
+    ),
     "provenance": Bench("the tables of the last `make trial NAME=provenance`", "bench.provenance"),
     "push": Bench(
         "a 300 MB multipart upload with presigned URLs, compared to curl", "bench.uploads", SERVICES

@@ -42,7 +42,7 @@ WORDS, EPOCHS = 10_000, 1  # of two books
 JUDGED_WORDS = 8_000  # of the third, after its beginning
 ASKED, MOST = 24, 10  # parts of which a draft is asked for, and drafts that are rewritten
 MAX_TOKENS = 96
-SAMPLING = {"temperature": 0.8, "top_p": 0.95, "penalty": 1.0}
+SAMPLING = {"temperature": 0.3, "top_p": 0.95, "penalty": 1.0}
 LEAST_NEARER, LEAST_KEPT = 0.8, 0.9
 
 type Figures = dict[str, float]

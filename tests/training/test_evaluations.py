@@ -132,7 +132,7 @@ def test_texts_check_a_version_and_what_it_repeats_keeps_it_from_others(
     assert evaluation.samples[0]["style"].startswith("Style: ")
     assert len(evaluation.passages) == 1
     rewrites = Figures.read(evaluation.figures).rewrites
-    assert rewrites == Rewrites(drafts=6, kept=1.0, base_kept=1.0)
+    assert rewrites == Rewrites(drafts=5, kept=1.0, base_kept=1.0)
     page = alice_client.get(progress).text
     assert "every 2s" not in page
     assert evaluation.passages[0] in page
