@@ -503,8 +503,8 @@ def _list_details(figures: Figures) -> list[tuple[str, str]]:
         )
     nearness = figures.rewrites.nearness if figures.rewrites else None
     if nearness:
-        scores = (number_format(score, 2) for score in (nearness.draft, nearness.base, nearness.style))
-        details.append((_("Closeness of rewrites: plain version / base model / style"), " / ".join(scores)))
+        means = [number_format(score, 2) for score in (nearness.draft, nearness.base, nearness.style)]
+        details.append((_("Closeness of rewrites: plain version / base model / style"), " / ".join(means)))
     longest = _("{style} tokens; base model {base}").format(
         style=repeats.longest_tokens, base=repeats.base_longest_tokens
     )

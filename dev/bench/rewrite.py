@@ -126,8 +126,8 @@ def measure(found: Rewritten, verifier: Verifier) -> Figures:
         pairs = zip(scores["style"], scores[other], strict=True)
         figures[name] = sum(style > score for style, score in pairs)
     for name, texts in (("style", found.style), ("base", found.base)):
-        pairs = zip(found.drafts, texts, strict=True)
-        figures[f"{name}_kept"] = fmean(kept_share(draft, text, "en") for draft, text in pairs)
+        shares = [kept_share(draft, text, "en") for draft, text in zip(found.drafts, texts, strict=True)]
+        figures[f"{name}_kept"] = fmean(shares)
         figures[f"{name}_words"] = fmean(len(text.split()) for text in texts)
     return {name: round(value, 3) for name, value in figures.items()}
 
