@@ -9,9 +9,9 @@ from training.corpus.pairs import kept_share
 from training.corpus.rewrites import choose_parts, rewrite_prompts, usable_drafts
 from training.corpus.writer_prompts import draft_prompt
 
-ASKED = 14  # drafts: of a small base, half can't be used
+ASKED = 20  # drafts: of the demo's base, one in four can be used
 LEAST, MOST = 4, 6  # drafts that are rewritten; fewer say nothing
-MAX_TOKENS = 80  # of a draft, and of a rewriting
+MAX_TOKENS = 72  # of a draft, and of a rewriting
 # At 0.8, the demo's base keeps half as much. Nothing is penalised: a rewriting uses the draft's words.
 SAMPLING = {"temperature": 0.3, "top_p": 0.95, "repetition_penalty": 1.0}
 
