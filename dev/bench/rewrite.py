@@ -39,8 +39,8 @@ WORK = ROOT / "var" / "rewrite"
 AUTHORS = ("burnett", "doyle", "haggard", "morris", "barclay", "conrad", "james", "schreiner")
 UNSEEN = ("barclay", "conrad", "james", "schreiner")
 WORDS, EPOCHS = 10_000, 1  # of two books
-JUDGED_WORDS = 8_000  # of the third, after its beginning
-ASKED, MOST = 24, 10  # parts of which a draft is asked for, and drafts that are rewritten
+JUDGED_WORDS = 12_000  # of the third, after its beginning
+ASKED, MOST = 60, 16  # parts of which a draft is asked for, and drafts that are rewritten
 MAX_TOKENS = 96
 SAMPLING = {"temperature": 0.3, "top_p": 0.95, "penalty": 1.0}
 LEAST_NEARER, LEAST_KEPT = 0.8, 0.9
@@ -125,6 +125,7 @@ def measure(found: Rewritten, verifier: Verifier) -> Figures:
     for other, name in (("base", "nearer_than_base"), ("drafts", "nearer_than_draft")):
         pairs = zip(scores["style"], scores[other], strict=True)
         figures[name] = sum(style > score for style, score in pairs)
+    figures["same_as_base"] = sum(style == base for style, base in zip(found.style, found.base, strict=True))
     for name, texts in (("style", found.style), ("base", found.base)):
         shares = [kept_share(draft, text, "en") for draft, text in zip(found.drafts, texts, strict=True)]
         figures[f"{name}_kept"] = fmean(shares)
@@ -134,11 +135,12 @@ def measure(found: Rewritten, verifier: Verifier) -> Figures:
 
 def describe(found: Mapping[str, Figures]) -> str:
     """Return a row for each author, and which bounds hold."""
-    heads = ["rewrites", "nearer than the base's", "than the draft", "scores: draft, base, style, author"]
-    rows = [["author", *heads, "kept", "by the base", "pairs learned"]]
+    heads = ["rewrites", "nearer than the base's", "the same text", "nearer than the draft"]
+    rows = [["author", *heads, "scores: draft, base, style, author", "kept", "by the base", "pairs learned"]]
     for name, figures in found.items():
         scores = [f"{figures[f'{who}_score']:.2f}" for who in ("drafts", "base", "style", "parts")]
-        counts = [f"{figures[one]:.0f}" for one in ("rewrites", "nearer_than_base", "nearer_than_draft")]
+        counted = ("rewrites", "nearer_than_base", "same_as_base", "nearer_than_draft")
+        counts = [f"{figures[one]:.0f}" for one in counted]
         kept = [f"{figures[f'{who}_kept']:.2f}" for who in ("style", "base")]
         label = f"{name.capitalize()}{' (new)' if name in UNSEEN else ''}"
         rows.append([label, *counts, ", ".join(scores), *kept, f"{figures.get('draft', 0):.0f}"])
