@@ -23,6 +23,7 @@ from training.corpus import (
     Instruction,
     NothingHeldOut,
     SourceDocument,
+    Task,
     as_jsonl,
     build_corpus,
     choose_instructions,
@@ -33,7 +34,7 @@ from training.corpus import (
     plant_canaries,
     without,
     write_canaries,
-    writer_prompt,
+    writer_prompts,
 )
 from training.errors import NoDocuments, StillReading, TrainingMoved
 from training.models import Document, Status, Training
@@ -41,15 +42,14 @@ from training.notes import TrainingNote
 
 # Writing: what the served base model writes for a training's examples.
 #
-# Any base answers the everyday instructions among them. Briefs and drafts of passages are poor where it is
-# small; below `TRAINING_WRITER_PARAMETERS`, keywords and continuations take their place. What was written
-# is stored after each batch: a killed worker loses one batch, and examples that are made again, because
+# Any base answers the everyday instructions among them, and writes drafts, of which some are dropped. Briefs
+# are poor where it is small: below `TRAINING_WRITER_PARAMETERS`, keywords stand in. What was written is
+# stored after each batch: a killed worker loses one batch, and examples that are made again, because
 # passages were left out, cost nothing.
 
 ANSWERS = "answers.json"  # id of a plan or an instruction → what was written for it
 BATCH = 32
 MAX_ANSWERS = 2_000  # for one training, which isn't paid for yet
-MAX_DRAFT_TOKENS = 768  # a draft of 350 words
 TURN_S = 30  # then the worker takes other work, and the next turn continues
 
 
@@ -61,14 +61,21 @@ def write_answers(
     Raises StorageUnavailable, EngineUnavailable.
     """
     answered = {instruction.id: instruction.prompt for instruction in instructions}
-    prompts = dict(list((answered | _list_prompts(plans)).items())[:MAX_ANSWERS])
+    prompts = dict(list((answered | _list_prompts(training, plans)).items())[:MAX_ANSWERS])
     answers = _read_answers(training)
     turn_ends_s = time.monotonic() + TURN_S
     while missing := [name for name in prompts if name not in answers]:
         batch = missing[:BATCH]
-        max_tokens = MOST_ANSWER_TOKENS if answered.keys() >= set(batch) else MAX_DRAFT_TOKENS
-        written = write_with_base([prompts[name] for name in batch], max_tokens=max_tokens)
-        answers |= dict(zip(batch, written, strict=True))
+        for is_instruction in (True, False):
+            names = [name for name in batch if (name in answered) == is_instruction]
+            if names:
+                # A draft has words of its passage, which nothing may penalise.
+                written = write_with_base(
+                    [prompts[name] for name in names],
+                    max_tokens=MOST_ANSWER_TOKENS,
+                    keeps_words=not is_instruction,
+                )
+                answers |= dict(zip(names, written, strict=True))
         storage.write_file(training.pk, ANSWERS, json.dumps(answers, ensure_ascii=False).encode())
         done = len(prompts) - len(missing) + len(batch)
         training.wait(TrainingNote.WRITING(done=done, total=len(prompts)))
@@ -77,10 +84,15 @@ def write_answers(
     return answers
 
 
-def _list_prompts(plans: Sequence[ExamplePlan]) -> dict[str, str]:
+def _list_prompts(training: Training, plans: Sequence[ExamplePlan]) -> dict[str, str]:
+    tasks = {Task.BRIEF, Task.DRAFT}
     if count_base_parameters() < settings.TRAINING_WRITER_PARAMETERS:
-        return {}
-    return {plan.id: prompt for plan in plans if (prompt := writer_prompt(plan))}
+        tasks = set() if training.is_evaluation else {Task.DRAFT}
+    prompts: dict[str, str] = {}
+    for plan in plans:
+        if plan.task in tasks:
+            prompts |= writer_prompts(plan)
+    return prompts
 
 
 def _read_answers(training: Training) -> dict[str, str]:

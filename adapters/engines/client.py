@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -69,6 +70,9 @@ MACHINE_FAULT = re.compile(
 ALREADY_LOADED = "has already been loaded"
 NOT_A_NUMBER = "Out of range float values"  # what JSON's writer says of NaN
 TOP_LOGPROBS = 20  # the most that vLLM returns by default
+NO_SAMPLING: Mapping[str, float] = MappingProxyType({})
+# What says the same again may use the prompt's words, whatever penalty on repetitions the base comes with.
+KEEPS_WORDS: Mapping[str, float] = MappingProxyType({"repetition_penalty": 1.0})
 CACHE_SALT = "polyscribe-samples"  # so that no tenant's prompt is answered from what these have cached
 # Behind every tenant's request: for vLLM's own scheduler, and for ours (engine/extensions).
 LOWEST_PRIORITY = 1000
@@ -173,16 +177,26 @@ def unload_adapter(engine: Engine, name: str) -> None:
         raise EngineUnavailable(_describe_error(status, text))
 
 
-def complete(engine: Engine, name: str, prompt: str, *, tokens: int, seed: int | None = None) -> str:
+def complete(
+    engine: Engine,
+    name: str,
+    prompt: str,
+    *,
+    tokens: int,
+    seed: int | None = None,
+    sampling: Mapping[str, float] = NO_SAMPLING,
+) -> str:
     """Return what a model answers to a prompt, after all tenants' requests. Not metered.
 
-    Greedily, or drawn at temperature 1 with a seed. Raises EngineUnavailable.
+    Greedily, or drawn with a seed, at temperature 1 unless `sampling` says otherwise. Raises
+    EngineUnavailable.
     """
-    sampling = {"temperature": 0.0} if seed is None else {"temperature": 1.0, "seed": seed}
+    drawn = {"temperature": 0.0} if seed is None else {"temperature": 1.0, "seed": seed}
     body = {
         "model": name,
         "messages": [{"role": "user", "content": prompt}],
         "max_tokens": tokens,
+        **drawn,
         **sampling,
         "cache_salt": CACHE_SALT,
         "priority": LOWEST_PRIORITY,
@@ -298,12 +312,13 @@ CONCURRENT_REQUESTS = 8
 
 @dataclass(frozen=True)
 class Completion:
-    """A model, by its name on the engine, and a prompt. A seed draws at temperature 1."""
+    """A model, by its name on the engine, and a prompt. A seed draws at temperature 1, or by `sampling`."""
 
     name: str
     prompt: str
     max_tokens: int
     seed: int | None = None
+    sampling: Mapping[str, float] = NO_SAMPLING
 
 
 def complete_all(
@@ -317,7 +332,14 @@ def complete_all(
 
     def answer(one: Completion) -> str:
         try:
-            return complete(engine, one.name, one.prompt, tokens=one.max_tokens, seed=one.seed)
+            return complete(
+                engine,
+                one.name,
+                one.prompt,
+                tokens=one.max_tokens,
+                seed=one.seed,
+                sampling=one.sampling,
+            )
         except EngineUnavailable:
             if is_refusal_empty and is_healthy(engine):
                 return ""

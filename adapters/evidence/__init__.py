@@ -4,7 +4,7 @@
 """
 
 from adapters.errors import NoVerifier
-from adapters.evidence.answers import is_loaded, prepare_answers
+from adapters.evidence.answers import Models, find_models, is_loaded
 from adapters.evidence.cards import EvidenceCard, EvidenceRow, card_of, evidence_card_of, percent_text
 from adapters.evidence.drafts import (
     DraftCheck,
@@ -22,7 +22,9 @@ from adapters.evidence.figures import (
     Figures,
     Interval,
     Learned,
+    Nearness,
     Repeats,
+    Rewrites,
     Voice,
     VoiceUnknown,
     compare_briefs,
@@ -49,9 +51,12 @@ __all__ = [
     "GuessingRound",
     "Interval",
     "Learned",
+    "Models",
+    "Nearness",
     "NoVerifier",
     "ParagraphCheck",
     "Repeats",
+    "Rewrites",
     "StyleNotDistinct",
     "TooFewTexts",
     "UnsupportedLanguage",
@@ -66,11 +71,11 @@ __all__ = [
     "find_checkable",
     "find_evaluation",
     "find_guessable",
+    "find_models",
     "is_loaded",
     "list_rounds",
     "percent_text",
     "place_between",
-    "prepare_answers",
     "present_evaluation",
     "reads_texts",
     "train_verifier",

@@ -17,6 +17,7 @@ from adapters.evidence.figures import (
     Interval,
     Learned,
     Repeats,
+    Rewrites,
     Voice,
     VoiceUnknown,
 )
@@ -174,6 +175,8 @@ def card_of(evaluation: Evaluation) -> EvidenceCard:
     rows.append(_repeats_row(figures.repeats))
     if figures.briefs:
         rows.append(_briefs_row(figures.briefs))
+    if figures.rewrites:
+        rows.append(_rewrites_row(figures.rewrites))
     return EvidenceCard(
         evaluation.version,
         newest=evaluation,
@@ -449,6 +452,39 @@ def _briefs_scale(style: Interval, base: Interval) -> Scale | None:
     )
 
 
+def _rewrites_row(rewrites: Rewrites) -> EvidenceRow:
+    nearness = rewrites.nearness
+    if nearness:
+        value = _("{nearer} of {drafts}").format(nearer=nearness.than_base, drafts=rewrites.drafts)
+        sentence = _(
+            "Asked to rewrite plain versions of {drafts} unseen passages, it came closer to the author than "
+            "the base model {nearer} times, and closer than the plain version {than_draft} times."
+        ).format(drafts=rewrites.drafts, nearer=nearness.than_base, than_draft=nearness.than_draft)
+    else:
+        value = percent_text(100 * rewrites.kept)
+        sentence = _("It was asked to rewrite plain versions of {drafts} unseen passages.").format(
+            drafts=rewrites.drafts
+        )
+    sentence += " " + _(
+        "It kept {kept} of their content words and names; the base model kept {base}."
+    ).format(kept=percent_text(100 * rewrites.kept), base=percent_text(100 * rewrites.base_kept))
+    advice = ""
+    remedies: tuple[str, ...] = ()
+    if not rewrites.keeps:
+        advice, remedies = _("Fewer passes over the texts help, or a larger base model."), (FEWER_PASSES,)
+    elif rewrites.is_nearer is False:
+        advice, remedies = _("More text helps most, then a larger base model."), (MORE_TEXTS,)
+    return EvidenceRow(
+        "rewrites",
+        _("Rewrites"),
+        value,
+        sentence,
+        advice,
+        is_good=False if advice else rewrites.is_nearer,
+        remedies=remedies,
+    )
+
+
 def _list_details(figures: Figures) -> list[tuple[str, str]]:
     """Return labels and values of what the figures are made of."""
     learned, repeats, voice = figures.learned, figures.repeats, figures.voice
@@ -465,6 +501,10 @@ def _list_details(figures: Figures) -> list[tuple[str, str]]:
         details.append(
             (_("Closeness: base model / style / author"), f"{scores} / {number_format(voice.ceiling, 2)}")
         )
+    nearness = figures.rewrites.nearness if figures.rewrites else None
+    if nearness:
+        means = [number_format(score, 2) for score in (nearness.draft, nearness.base, nearness.style)]
+        details.append((_("Closeness of rewrites: plain version / base model / style"), " / ".join(means)))
     longest = _("{style} tokens; base model {base}").format(
         style=repeats.longest_tokens, base=repeats.base_longest_tokens
     )
@@ -493,7 +533,7 @@ def _list_steps(evaluation: Evaluation) -> list[EvidenceStep]:
             steps.append(EvidenceStep(label, "current", note))
         else:
             steps.append(EvidenceStep(label, "done" if number < current else "next"))
-    return [*steps, EvidenceStep(_("Your evidence"), "next", _("Four figures, with samples side by side."))]
+    return [*steps, EvidenceStep(_("Your evidence"), "next", _("Five figures, with samples side by side."))]
 
 
 def _advise_more_text() -> str:

@@ -13,7 +13,7 @@ from adapters import gate
 from adapters.models import ShareRefusal
 from core.messages import NO_MESSAGE, Message
 
-KEPT_SHARE = 0.8  # of the base's: what keeps to requests less than this is weak at them
+KEPT_SHARE = 0.8  # of the base's: what keeps to requests, or to a draft's content, less than this is weak
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,37 @@ class Briefs:
         return None if self.keeps is None else 100 * max(0.0, self.style) / self.base
 
 
+@dataclass(frozen=True)
+class Nearness:
+    """How near rewrites are to the author. Scores are the verifier's, means over the drafts."""
+
+    than_base: int  # rewrites that are nearer than the base model's of the same draft
+    than_draft: int  # rewrites that are nearer than the draft itself
+    style: float
+    base: float
+    draft: float
+
+
+@dataclass(frozen=True)
+class Rewrites:
+    """What becomes of neutral drafts of unseen passages, by the style and by the base asked the same."""
+
+    drafts: int
+    kept: float  # share of a draft's content words and names that the style's rewriting has
+    base_kept: float
+    nearness: Nearness | None = None  # None: nobody knows how the author sounds
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the style keeps the content about as well as the base does."""
+        return self.kept >= KEPT_SHARE * self.base_kept
+
+    @property
+    def is_nearer(self) -> bool | None:
+        """Whether most rewrites are nearer to the author than the base's; None if that isn't known."""
+        return None if self.nearness is None else 2 * self.nearness.than_base > self.drafts
+
+
 class VoiceUnknown(StrEnum):
     """Why nobody can say how near answers are to the author."""
 
@@ -164,6 +195,7 @@ class Figures:
     voice: Voice | None
     briefs: Briefs | None
     voice_unknown: str = ""  # a VoiceUnknown, where there is no voice
+    rewrites: Rewrites | None = None  # None: too few drafts, or figures from before December 2026
 
     def as_json(self) -> dict[str, Any]:
         """Return what is stored."""
@@ -179,6 +211,7 @@ class Figures:
             voice=Voice(**stored["voice"]) if stored["voice"] else None,
             briefs=_read_briefs(stored["briefs"]) if stored["briefs"] else None,
             voice_unknown=stored["voice_unknown"],
+            rewrites=_read_rewrites(stored.get("rewrites")),
         )
 
     @property
@@ -194,6 +227,13 @@ def _read_briefs(stored: dict[str, Any]) -> Briefs:
     for name in ("style_interval", "base_interval", "margin"):
         intervals[name] = Interval(**stored[name]) if stored.get(name) else None
     return Briefs(stored["style"], stored["base"], **intervals)
+
+
+def _read_rewrites(stored: dict[str, Any] | None) -> Rewrites | None:
+    if not stored:
+        return None
+    nearness = Nearness(**stored["nearness"]) if stored["nearness"] else None
+    return Rewrites(**{**stored, "nearness": nearness})
 
 
 # How well answers keep to their briefs: do they have the brief's words, more than those of other briefs?

@@ -108,6 +108,31 @@ class BriefsObject(serializers.Serializer[Any]):
     percent_of_base = serializers.FloatField(allow_null=True)
 
 
+class NearnessObject(serializers.Serializer[Any]):
+    """How close rewrites are to the author. Scores are on the same scale as those of `voice`."""
+
+    than_base = serializers.IntegerField(
+        help_text="Rewrites that are closer to the author than the base model's of the same draft."
+    )
+    than_draft = serializers.IntegerField(help_text="Rewrites that are closer than the draft itself.")
+    style = serializers.FloatField(  # type: ignore[assignment]
+        help_text="Mean score of the version's rewrites."
+    )
+    base = serializers.FloatField(help_text="Mean score of the base model's.")
+    draft = serializers.FloatField(help_text="Mean score of the drafts.")
+
+
+class RewritesObject(serializers.Serializer[Any]):
+    """How well a version rewrites plain drafts of unseen passages."""
+
+    drafts = serializers.IntegerField(help_text="Drafts that were rewritten.")
+    kept = serializers.FloatField(
+        help_text="Share of a draft's content words and names that the version's rewrite has."
+    )
+    base_kept = serializers.FloatField(help_text="The same of the base model, with the same prompt.")
+    nearness = NearnessObject(allow_null=True, help_text="`null`: see `voice_unknown`.")
+
+
 class EvidenceObject(serializers.Serializer[Any]):
     """The figures of an evaluation."""
 
@@ -119,6 +144,10 @@ class EvidenceObject(serializers.Serializer[Any]):
     )
     repeats = RepeatsObject(help_text="What it repeats word for word.")
     briefs = BriefsObject(allow_null=True, help_text="How well it keeps to requests.")
+    rewrites = RewritesObject(
+        allow_null=True,
+        help_text="How well it rewrites. `null`: too few passages could be used, or an older evaluation.",
+    )
 
 
 class EvaluationSample(serializers.Serializer[Any]):
@@ -182,6 +211,12 @@ class EvaluationObject(serializers.Serializer[Evaluation]):
                 "base_interval": {"mean": 0.33, "low": 0.29, "high": 0.37},
                 "keeps": True,
                 "percent_of_base": 93.9,
+            },
+            "rewrites": {
+                "drafts": 6,
+                "kept": 0.58,
+                "base_kept": 0.62,
+                "nearness": {"than_base": 5, "than_draft": 4, "style": 0.55, "base": 0.24, "draft": 0.29},
             },
         },
         "share_refusal": "",

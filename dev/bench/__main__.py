@@ -91,6 +91,12 @@ BENCHES = {
         {"ENGINE_SOCKET": "", "ENGINE_MAX_CPU_LORAS": "16"},
         ENGINE,
     ),
+    "rewrite": Bench(
+        "whether styles rewrite plain drafts as their authors would, on the novels in NOVELS",
+        "bench.rewrite",
+        variables={"OPENBLAS_NUM_THREADS": "1"},
+        needs=ENGINE,
+    ),
     "provenance": Bench("the tables of the last `make trial NAME=provenance`", "bench.provenance"),
     "routes": Bench(
         "how soon gateways see an engine change with 10,000 workspaces", "bench.routes", SERVICES

@@ -11,6 +11,7 @@ import math
 import os
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -22,11 +23,13 @@ from training.corpus import (
     Corpus,
     CorpusReport,
     SourceDocument,
+    Task,
     as_jsonl,
     build_corpus,
     choose_instructions,
     make_examples,
     plan_examples,
+    writer_prompts,
 )
 from training.corpus.names import NameIndex
 from training.reading import read_document
@@ -38,6 +41,8 @@ PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 BASE = ROOT / "var" / "models" / "SmolLM2-135M-Instruct"
 SEED = 7
 JUDGED_WORDS = 6_000
+BATCH = 16
+MAX_DRAFT_TOKENS = 96
 SKIPPED_WORDS = 3_000  # of the third book: its beginning has titles and prefaces
 LEAST_OWN_PERCENT = 20
 CONTROL = "control"
@@ -89,22 +94,38 @@ def take_words(book: Path, count: int, *, skipped: int = 0) -> str:
     return "\n\n".join(taken)
 
 
-def answer_by_base(base: Path, language: str) -> dict[str, str]:
-    """Return a base's answers to all everyday requests, by their ids. Raises StackError."""
-    file = WORK / f"answers-{base.name}-{language}.json"
-    if not file.exists():
-        instructions = choose_instructions(language, examples=1_000, seed=SEED)
-        asked = [{"adapter": None, "prompt": instruction.prompt} for instruction in instructions]
-        program: list[str | Path] = [PYTHON, PROGRAMS / "greedy.py", "--base", base]
-        command = [*program, "--max-tokens", str(MOST_ANSWER_TOKENS)]
-        done = subprocess.run(command, input=json.dumps(asked), stdout=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise StackError("The base answered nothing. See above.")
-        answers = zip((one.id for one in instructions), json.loads(done.stdout), strict=True)
-        WORK.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(dict(answers)))
-    found: dict[str, str] = json.loads(file.read_text())
-    return found
+def keep_answers(
+    file: Path, prompts: Mapping[str, str], *, base: Path, max_tokens: int, **sampling: float
+) -> dict[str, str]:
+    """Return a base's answers by the names of the prompts, from a file if it has them. Raises StackError."""
+    kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    if missing := [name for name in prompts if name not in kept]:
+        missing.sort(key=lambda name: len(prompts[name]))  # those that are answered at once are alike
+        requests = [(None, prompts[name]) for name in missing]
+        answers = answer_prompts(requests, base=base, max_tokens=max_tokens, **sampling)
+        kept |= dict(zip(missing, answers, strict=True))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(kept))
+    return kept
+
+
+def answer_prompts(
+    requests: Sequence[tuple[Path | None, str]], *, base: Path, max_tokens: int, **sampling: float
+) -> list[str]:
+    """Return answers to prompts by adapters, or by the base where there is none. Raises StackError.
+
+    `sampling` is what greedy.py takes: a temperature, top_p, and a penalty on repetitions.
+    """
+    asked = [{"adapter": adapter and str(adapter), "prompt": prompt} for adapter, prompt in requests]
+    program: list[str | Path] = [PYTHON, PROGRAMS / "greedy.py", "--base", base]
+    command = [*program, "--max-tokens", str(max_tokens), "--batch", str(BATCH)]
+    for name, value in sampling.items():
+        command += [f"--{name.replace('_', '-')}", str(value)]
+    done = subprocess.run(command, input=json.dumps(asked), stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise StackError("Nothing was answered. See above.")
+    answers: list[str] = json.loads(done.stdout)
+    return answers
 
 
 def write_examples(
@@ -116,8 +137,15 @@ def write_examples(
     """
     corpus = build_corpus(documents, seed=SEED)
     instructions = choose_instructions(language, examples=len(corpus.learned), seed=SEED)
-    answers = answer_by_base(base, language)
-    examples = make_examples(plan_examples(corpus, seed=SEED), answers, instructions)
+    prompts = {instruction.id: instruction.prompt for instruction in instructions}
+    file = WORK / f"answers-{base.name}-{language}.json"
+    answers = keep_answers(file, prompts, base=base, max_tokens=MOST_ANSWER_TOKENS)
+    plans = plan_examples(corpus, seed=SEED)
+    asked = {
+        name: text for plan in plans if plan.task is Task.DRAFT for name, text in writer_prompts(plan).items()
+    }
+    drafts = keep_answers(folder / "drafts.json", asked, base=base, max_tokens=MAX_DRAFT_TOKENS, penalty=1.0)
+    examples = make_examples(plans, answers | drafts, instructions)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "learn.jsonl").write_bytes(as_jsonl(examples.learned))
     (folder / "validate.jsonl").write_bytes(as_jsonl(examples.validation))

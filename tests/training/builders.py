@@ -36,7 +36,7 @@ def make_chats(count: int = 40) -> bytes:
 def answer_for_the_base(monkeypatch) -> None:
     """Have everyday instructions answered without an engine."""
 
-    def answer(prompts, *, max_tokens):
+    def answer(prompts, *, max_tokens, keeps_words):
         return ["Dear neighbour, I would be glad if the nights were quiet."] * len(prompts)
 
     monkeypatch.setattr(preparation, "write_with_base", answer)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from adapters import object_store
 from adapters.errors import VersionNotShareable
-from adapters.evidence import UnsupportedLanguage
+from adapters.evidence import Figures, Rewrites, UnsupportedLanguage
 from adapters.models import AdapterVersion, Erasure, Evaluation, EvaluationFailure, EvaluationStatus
 from adapters.releases import review
 from events.models import OutboxEvent
@@ -27,6 +28,18 @@ from training.results import FILES
 from training.runs import evaluator
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
+
+
+class EchoingModels:
+    """Answers with the prompt, and writes drafts that turn the words of a text round."""
+
+    def answer(
+        self, prompts: Sequence[str], *, max_tokens: int, sampling: Mapping[str, float] | None = None
+    ) -> tuple[list[str], list[str]]:
+        return [f"Base: {prompt}" for prompt in prompts], [f"Style: {prompt}" for prompt in prompts]
+
+    def write_drafts(self, prompts: Sequence[str], *, max_tokens: int) -> list[str]:
+        return [" ".join(reversed(prompt.partition("\n\n")[2].split())) for prompt in prompts]
 
 
 @pytest.fixture
@@ -61,13 +74,7 @@ def measures(settings, monkeypatch) -> None:
     settings.TRAINING_PYTHON = sys.executable
     settings.TRAINING_EVIDENCE_PROGRAM = str(Path(__file__).parent / "fake_evidence.py")
     monkeypatch.setattr(evaluator, "is_loaded", lambda version: True)
-    monkeypatch.setattr(
-        evaluator,
-        "prepare_answers",
-        lambda version, prompts, *, max_tokens: (
-            lambda: ([f"Base: {prompt}" for prompt in prompts], [f"Style: {prompt}" for prompt in prompts])
-        ),
-    )
+    monkeypatch.setattr(evaluator, "find_models", lambda version: EchoingModels())
 
     def refuse(texts: object, language: str, *, documents: object) -> None:
         raise UnsupportedLanguage(language)
@@ -124,6 +131,8 @@ def test_texts_check_a_version_and_what_it_repeats_keeps_it_from_others(
     assert evaluation.status == EvaluationStatus.SUCCEEDED
     assert evaluation.samples[0]["style"].startswith("Style: ")
     assert len(evaluation.passages) == 1
+    rewrites = Figures.read(evaluation.figures).rewrites
+    assert rewrites == Rewrites(drafts=5, kept=1.0, base_kept=1.0)
     page = alice_client.get(progress).text
     assert "every 2s" not in page
     assert evaluation.passages[0] in page

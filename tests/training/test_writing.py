@@ -10,7 +10,9 @@ from adapters.models import AdapterVersion, Engine, Style
 from labs.fake_vllm import answers
 from labs.fake_vllm.control_side import FakeVllm
 from training import actions, pipeline, preparation, storage
+from training.corpus import Task
 from training.corpus.canaries import CANARIES
+from training.corpus.writer_prompts import ENGLISH
 from training.models import Status, Training
 
 pytestmark = pytest.mark.django_db
@@ -69,20 +71,23 @@ def test_the_base_writes_a_brief_for_each_passage_of_that_task(access, draft, wr
     assert all(body["vllm_xargs"]["weight"] < 1 for body in vllm.asked)
 
 
-def test_a_small_base_is_asked_everyday_requests_alone(access, draft, writer, vllm, settings):
+def test_a_small_base_is_asked_everyday_requests_and_drafts(access, draft, writer, vllm, settings):
     settings.TRAINING_WRITER_PARAMETERS = 3_000_000_000
     ready = prepare(access, draft)
     assert ready.status == Status.READY
     assert not any(BRIEF in prompt for prompt in prompts_of(ready))
-    asked = {body["messages"][-1]["content"] for body in vllm.asked}
+    asked = {body["messages"][-1]["content"]: body for body in vllm.asked}
+    drafts = {prompt for prompt in asked if prompt.startswith(ENGLISH[Task.DRAFT].split("{")[0])}
+    assert drafts
+    assert all((asked[prompt].get("repetition_penalty") == 1) == (prompt in drafts) for prompt in asked)
     rows = [json.loads(line) for line in storage.read_file(ready.pk, storage.LEARN).splitlines()]
     answered = {
         row["messages"][0]["content"]: row["messages"][1]["content"]
         for row in rows
         if row["task"] == "instruction"
     }
-    assert asked
-    assert answered == dict.fromkeys(asked, BRIEF)
+    assert answered
+    assert answered == dict.fromkeys(asked.keys() - drafts, BRIEF)
     assert ready.examples == len(rows) - CANARIES
 
 

@@ -20,7 +20,7 @@ from training.corpus.examples import (
 from training.corpus.instructions import MOST_ANSWER_TOKENS, Instruction, choose_instructions
 from training.corpus.limits import STANDARD_LIMITS, CorpusLimits, CorpusTooSmall, NothingHeldOut
 from training.corpus.passages import Passage
-from training.corpus.writer_prompts import writer_prompt
+from training.corpus.writer_prompts import draft_prompt, writer_prompts
 
 __all__ = [
     "MOST_ANSWER_TOKENS",
@@ -41,6 +41,7 @@ __all__ = [
     "as_jsonl",
     "build_corpus",
     "choose_instructions",
+    "draft_prompt",
     "make_canaries",
     "make_examples",
     "make_held_out_briefs",
@@ -48,5 +49,5 @@ __all__ = [
     "plant_canaries",
     "without",
     "write_canaries",
-    "writer_prompt",
+    "writer_prompts",
 ]

@@ -5,6 +5,7 @@ draft (`writer_prompts.py`); `make_examples` completes the plans with the answer
 learned has other names (`renaming.py`). Some examples are everyday instructions with the base's own answers.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from core.sentences import sentence_ends
 from training.corpus.build import Corpus
 from training.corpus.instructions import Instruction, usable_answers
 from training.corpus.names import LEAST_KEYWORDS, Cast, KeywordIndex
+from training.corpus.pairs import cut_parts, join_parts, kept_share
 from training.corpus.passages import Passage, draw
 from training.corpus.shingles import shares_shingle
 from training.text.words import WORD, count_words
@@ -47,9 +49,18 @@ def split_beginning(text: str) -> tuple[str, str]:
 LEAST_BRIEF_WORDS = 5
 MOST_BRIEF_WORDS = 60
 # A draft that is much shorter or longer than its passage was cut off, or is about something else.
-LEAST_DRAFT_PERCENT = 50
+LEAST_DRAFT_PERCENT = 40
 MOST_DRAFT_PERCENT = 200
+# From a draft with other content a style learns to invent (docs/training.md says how many are dropped).
+LEAST_KEPT = 0.3  # of the passage's content words and names
+LEAST_KNOWN = 0.6  # of its own, that the passage has, too
 WHITE_SPACE = re.compile(r"\s+")
+PREAMBLE = re.compile(r"\A[^\n]*:\s*\n\s*")  # "Here is the text in other words:"
+
+
+def draft_id(part: str) -> str:
+    """Return the name under which the draft of a part of a passage is kept: of the part with these names."""
+    return f"draft-{hashlib.sha256(part.encode()).hexdigest()[:16]}"
 
 
 def usable_brief(answer: str | None, passage: str) -> str | None:
@@ -62,15 +73,18 @@ def usable_brief(answer: str | None, passage: str) -> str | None:
     return brief
 
 
-def usable_draft(answer: str | None, passage: str) -> str | None:
-    """Return a draft, or None if it is missing, of another length than the passage, or quotes it."""
+def usable_draft(
+    answer: str | None, passage: str, language: str, *, least_kept: float = LEAST_KEPT
+) -> str | None:
+    """Return a draft; None if it is missing, of other length or content than the passage, or quotes it."""
     if answer is None:
         return None
-    draft = answer.strip()
+    draft = PREAMBLE.sub("", answer.strip())
     percent = count_words(draft) * 100 // max(1, count_words(passage))
     if not LEAST_DRAFT_PERCENT <= percent <= MOST_DRAFT_PERCENT or shares_shingle(draft, passage):
         return None
-    return draft
+    kept, known = kept_share(passage, draft, language), kept_share(draft, passage, language)
+    return draft if kept >= least_kept and known >= LEAST_KNOWN else None
 
 
 def _cut_brief(brief: str) -> str:
@@ -237,7 +251,7 @@ class ExamplePlan:
 
     @property
     def id(self) -> str:
-        """The same for the same passage and task, whatever the seed: what is kept of a writer's answers."""
+        """The same for the same passage and task, whatever the seed: a brief is kept by it."""
         return f"{self.passage.id}-{self.task}"
 
 
@@ -296,7 +310,7 @@ def make_examples(
 
     The same plans and answers always give the same examples. Instructions come last: a training shuffles.
     """
-    examples = [complete(plan, answers.get(plan.id)) for plan in plans]
+    examples = [complete(plan, answers) for plan in plans]
     for instruction, answer in usable_answers(instructions, answers):
         examples.append(Example(instruction.prompt, answer, Task.INSTRUCTION, "", held_out=False))
     return Examples(
@@ -305,19 +319,23 @@ def make_examples(
     )
 
 
-def complete(plan: ExamplePlan, answer: str | None) -> Example:
-    """Return the example of a plan. `answer` is the writer's, or None if there is none.
+def complete(plan: ExamplePlan, answers: Mapping[str, str]) -> Example:
+    """Return the example of a plan. `answers` are the writer's, by id; a draft has one for each part.
 
-    Without a usable brief the keywords stand in for it; without a usable draft the passage is continued.
+    Without a usable brief the keywords stand in for it; without a usable draft the passage is continued. A
+    draft of some parts makes an example of these.
     """
+    text, language = plan.passage.text, plan.passage.language
     if plan.task is Task.BRIEF:
-        brief = usable_brief(answer, plan.passage.text)
-        return _ask_for_passage(plan, brief)
+        return _ask_for_passage(plan, usable_brief(answers.get(plan.id), text))
     if plan.task is Task.DRAFT:
-        draft = usable_draft(answer, plan.passage.text)
-        if draft is not None:
-            template = wordings(plan.passage.language).draft[plan.template]
-            return _example(plan, Task.DRAFT, template, draft=draft)
+        parts = [text[start:end] for start, end in cut_parts(text)]
+        drafts = [usable_draft(answers.get(draft_id(part)), part, language) for part in parts]
+        pair = join_parts(text, drafts)
+        if pair and not shares_shingle(*pair):
+            draft, response = pair
+            template = wordings(language).draft[plan.template]
+            return _example(plan, Task.DRAFT, template, response=response, draft=draft)
     return _continue_passage(plan)
 
 
@@ -326,7 +344,7 @@ def make_held_out_briefs(corpus: Corpus, answers: Mapping[str, str], *, seed: in
     index = KeywordIndex((*corpus.learned, *corpus.held_out))
     only_briefs = TaskMix(brief_percent=100, draft_percent=0, continuation_percent=0)
     planned = _plan_side(corpus.held_out, index, seed=seed, mix=only_briefs, held_out=True)
-    briefs = [complete(plan, answers.get(plan.id)) for plan in planned]
+    briefs = [complete(plan, answers) for plan in planned]
     return [brief for brief in briefs if brief.task is Task.BRIEF]
 
 

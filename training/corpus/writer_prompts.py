@@ -1,6 +1,7 @@
 """What a writer, the served base model, is asked for: a brief or a neutral draft of a passage."""
 
-from training.corpus.examples import ExamplePlan, Task
+from training.corpus.examples import ExamplePlan, Task, draft_id
+from training.corpus.pairs import cut_parts
 
 ENGLISH = {
     Task.BRIEF: (
@@ -9,10 +10,9 @@ ENGLISH = {
         "60 words in total. Don't quote the passage and don't describe its style. Reply with the request "
         "only.\n\n{passage}"
     ),
+    # As small models have learned it: in other words they answer about the passage, or copy it.
     Task.DRAFT: (
-        "Rewrite the following passage in plain, neutral words, as a news agency would. Keep every fact, "
-        "the order and about the length. Don't keep its phrases, images or jokes. Reply with the "
-        "rewritten passage only.\n\n{passage}"
+        "Rewrite the input text to make it more concise while preserving its core meaning.\n\n{passage}"
     ),
 }
 GERMAN = {
@@ -23,16 +23,26 @@ GERMAN = {
         "der Passage und beschreiben Sie nicht ihren Stil. Antworten Sie nur mit der Bitte.\n\n{passage}"
     ),
     Task.DRAFT: (
-        "Schreiben Sie die folgende Passage in schlichten, neutralen Worten um, wie es eine "
-        "Nachrichtenagentur täte. Alle Tatsachen, die Reihenfolge und ungefähr die Länge bleiben. "
-        "Wendungen, Bilder und Scherze bleiben nicht. Antworten Sie nur mit der umgeschriebenen "
-        "Passage.\n\n{passage}"
+        "Schreiben Sie den folgenden Text knapper und in schlichten Worten; sein Inhalt bleibt.\n\n{passage}"
     ),
 }
 
 
-def writer_prompt(plan: ExamplePlan) -> str | None:
-    """Return what a writer is asked for a plan, in the passage's language; None where none is needed."""
-    prompts = GERMAN if plan.passage.language == "de" else ENGLISH
-    prompt = prompts.get(plan.task)
-    return prompt.format(passage=plan.passage.text) if prompt else None
+def draft_prompt(text: str, language: str) -> str:
+    """Return what a writer is asked for a neutral draft of a text, in its language."""
+    return _prompts(language)[Task.DRAFT].format(passage=text)
+
+
+def writer_prompts(plan: ExamplePlan) -> dict[str, str]:
+    """Return what a writer is asked for a plan, by id: for a brief, for a draft of each part, or nothing."""
+    text, language = plan.passage.text, plan.passage.language
+    if plan.task is Task.BRIEF:
+        return {plan.id: _prompts(language)[Task.BRIEF].format(passage=text)}
+    if plan.task is not Task.DRAFT:
+        return {}
+    parts = [text[start:end] for start, end in cut_parts(text)]
+    return {draft_id(part): draft_prompt(part, language) for part in parts}
+
+
+def _prompts(language: str) -> dict[Task, str]:
+    return GERMAN if language == "de" else ENGLISH

@@ -25,6 +25,7 @@ from adapters.evidence import (
     CeilingTooLow,
     Figures,
     Learned,
+    Models,
     Repeats,
     StyleNotDistinct,
     TooFewTexts,
@@ -33,9 +34,9 @@ from adapters.evidence import (
     Voice,
     VoiceUnknown,
     compare_briefs,
+    find_models,
     is_loaded,
     place_between,
-    prepare_answers,
     train_verifier,
 )
 from adapters.models import (
@@ -58,6 +59,7 @@ from training.models import Training
 from training.results import FILES
 from training.runs.child import ChildDied, ChildEvent, ChildSilent, EngineChild, model_settings
 from training.runs.job_folder import job_folder
+from training.runs.rewriting import Rewriting, compare_rewrites, rewrite
 
 logger = logging.getLogger(__name__)
 
@@ -152,13 +154,13 @@ def _evaluate(evaluation: Evaluation, version: AdapterVersion, training: Trainin
     _save(evaluation, status=EvaluationStatus.RUNNING, percent=0, note=EvaluationNote.MEASURING())
     briefs = list(islice(cycle(texts.briefs), ANSWERS))
     prompts = [brief.prompt for brief in briefs]
-    answer = prepare_answers(version, prompts, max_tokens=ANSWER_TOKENS[settings.TRAINING_DEVICE])
+    models = find_models(version)
     # At the same time: a child of one thread and an engine that is at leisure leave each other alone.
     with ThreadPoolExecutor(1) as pool:
-        answering = pool.submit(answer)
+        answering = pool.submit(_answer, models, prompts, texts)
         measured = _measure(evaluation, version, texts)
         _save(evaluation, percent=MEASURED_PERCENT, note=EvaluationNote.WRITING())
-        base_answers, style_answers = answering.result()
+        base_answers, style_answers, rewriting = answering.result()
     heard = _hear(texts, base_answers, style_answers)
     figures = Figures(
         learned=_learned_of(measured),
@@ -166,6 +168,7 @@ def _evaluate(evaluation: Evaluation, version: AdapterVersion, training: Trainin
         voice=heard.voice,
         voice_unknown=heard.unknown,
         briefs=compare_briefs(prompts, style_answers, base_answers, seed=SEED),
+        rewrites=compare_rewrites(rewriting, texts.language, heard.verifier),
     )
     samples = []
     for brief, base, style in zip(briefs, base_answers, style_answers, strict=True):
@@ -177,6 +180,14 @@ def _evaluate(evaluation: Evaluation, version: AdapterVersion, training: Trainin
         passages=_list_passages(measured, texts.files[storage.LEARN]),
         verifier=heard.verifier.to_bytes() if heard.verifier else b"",
     )
+
+
+def _answer(
+    models: Models, prompts: Sequence[str], texts: EvaluationTexts
+) -> tuple[list[str], list[str], Rewriting]:
+    """Return what the base and the style answer, and what they rewrite. Raises EngineUnavailable."""
+    answers = models.answer(prompts, max_tokens=ANSWER_TOKENS[settings.TRAINING_DEVICE])
+    return *answers, rewrite(models, texts.held_out, texts.language)
 
 
 def _measure(evaluation: Evaluation, version: AdapterVersion, texts: EvaluationTexts) -> ChildEvent:

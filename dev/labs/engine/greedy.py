@@ -9,11 +9,16 @@ import argparse
 import json
 import sys
 from contextlib import nullcontext
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import torch
 from peft import PeftModel
+from trainer.model import base_dtype
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+SEED = 7
 
 
 def load_models(base: Path, adapters: list[str]):
@@ -45,23 +50,31 @@ def use_adapter(model, folder: str | None):
 
 
 @torch.no_grad()
-def answer(tokenizer, model, folder: str | None, prompt: str, *, max_tokens: int) -> str:
-    """Return the answer to a prompt by the adapter of `folder` or the base.
+def answer_prompts(
+    tokenizer, model, folder: str | None, prompts: list[str], *, max_tokens: int, **sampling
+) -> list[str]:
+    """Return the answers to `prompts`, each its own conversation, by the adapter of `folder` or the base.
 
-    The penalty on tokens already seen is the base model's own (generation_config.json), as vLLM has it.
+    With a temperature in `sampling` they are drawn. Without a penalty in it, that on tokens already seen is
+    the base model's own (generation_config.json), as vLLM has it.
     """
-    messages = [{"role": "user", "content": prompt}]
-    rendered = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    inputs = tokenizer(rendered, add_special_tokens=False, return_tensors="pt")
+    rendered = []
+    for prompt in prompts:
+        messages = [{"role": "user", "content": prompt}]
+        rendered.append(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+    # Generation goes on behind the last token, so the padding must stand before the first.
+    tokenizer.padding_side = "left"
+    inputs = tokenizer(rendered, add_special_tokens=False, return_tensors="pt", padding=True)
     with use_adapter(model, folder):
         generated = model.generate(
             **inputs,
             max_new_tokens=max_tokens,
-            do_sample=False,
+            do_sample="temperature" in sampling,
+            **sampling,
             pad_token_id=tokenizer.pad_token_id,
         )
     prompt_tokens = inputs["input_ids"].shape[1]
-    return tokenizer.decode(generated[0, prompt_tokens:], skip_special_tokens=True)
+    return tokenizer.batch_decode(generated[:, prompt_tokens:], skip_special_tokens=True)
 
 
 def main() -> None:
@@ -70,14 +83,30 @@ def main() -> None:
     )
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=1, help="at once; above 1, in the fastest precision")
+    parser.add_argument("--penalty", type=float, help="on tokens already seen (default: the base's own)")
+    parser.add_argument("--temperature", type=float, default=0, help="draw the answers, with a fixed seed")
+    parser.add_argument("--top-p", type=float, default=1)
     options = parser.parse_args()
     requests = json.load(sys.stdin)
     folders = list(dict.fromkeys(request["adapter"] for request in requests if request["adapter"]))
     tokenizer, model = load_models(options.base, folders)
+    if options.batch > 1:  # padding changes the last bits anyway
+        model = model.to(base_dtype("cpu"))
+    sampling = {}
+    if options.penalty:
+        sampling["repetition_penalty"] = options.penalty
+    if options.temperature:
+        torch.manual_seed(SEED)
+        sampling |= {"temperature": options.temperature, "top_p": options.top_p, "top_k": 0}
     texts = []
-    for request in requests:  # one at a time: padding would change the last bits
-        text = answer(tokenizer, model, request["adapter"], request["prompt"], max_tokens=options.max_tokens)
-        texts.append(text)
+    for adapter, group in groupby(requests, key=itemgetter("adapter")):
+        prompts = [request["prompt"] for request in group]
+        for first in range(0, len(prompts), options.batch):
+            some = prompts[first : first + options.batch]
+            texts += answer_prompts(
+                tokenizer, model, adapter, some, max_tokens=options.max_tokens, **sampling
+            )
     print(json.dumps(texts, ensure_ascii=False, indent=1))
 
 

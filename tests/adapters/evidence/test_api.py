@@ -33,6 +33,7 @@ def test_texts_are_for_the_owners_keys_that_may_change_styles(alice, client, acm
     read = call(client, acme, "versions.evaluation", "styles:read").json()
     assert read["figures"]["repeats"]["percent"] == 4.5
     assert read["figures"]["learned"]["own_percent"] < 0
+    assert read["figures"]["rewrites"] is None
     assert (read["samples"], read["passages"]) == (None, None)
     written = call(client, acme, "versions.evaluation", "styles:read", "styles:write").json()
     assert written["passages"] == [PASSAGE]
@@ -43,6 +44,7 @@ def test_texts_are_for_the_owners_keys_that_may_change_styles(alice, client, acm
     )
     seen = call(client, charlies, "versions.evaluation", "styles:read", "styles:write").json()
     assert seen["figures"]["voice"]["recognized"] == 13
+    assert seen["figures"]["rewrites"] == FIGURES["rewrites"]
     assert (seen["samples"], seen["passages"]) == (None, None)
 
 

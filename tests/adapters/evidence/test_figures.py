@@ -2,7 +2,17 @@
 
 import pytest
 
-from adapters.evidence import Briefs, Figures, Interval, Learned, Repeats, Voice, compare_briefs
+from adapters.evidence import (
+    Briefs,
+    Figures,
+    Interval,
+    Learned,
+    Nearness,
+    Repeats,
+    Rewrites,
+    Voice,
+    compare_briefs,
+)
 from adapters.evidence.cards import card_of
 from adapters.evidence.figures import measure_briefs
 from adapters.models import AdapterVersion, Evaluation, ShareRefusal
@@ -46,8 +56,13 @@ def repeats(**facts: object) -> Figures:
     return changed(repeats=Repeats(**{**vars(GOOD.repeats), **facts}))
 
 
+def rewritten(than_base: int | None, kept: float) -> Figures:
+    nearness = None if than_base is None else Nearness(than_base, 5, style=0.6, base=0.3, draft=0.4)
+    return changed(rewrites=Rewrites(8, kept=kept, base_kept=0.6, nearness=nearness))
+
+
 def test_figures_are_read_as_they_were_stored():
-    for figures in (GOOD, changed(voice=None, briefs=None)):
+    for figures in (GOOD, changed(voice=None, briefs=None), rewritten(7, 0.5), rewritten(None, 0.5)):
         assert Figures.read(figures.as_json()) == figures
 
 
@@ -130,6 +145,38 @@ def test_figures_from_before_intervals_are_still_shown_without_a_judgement():
     assert {row.name: row.is_good for row in card.rows}["briefs"] is None
     assert "Check it again" in card.rows[-1].sentence
     assert Figures.read(stored).voice.new_text_share is None
+
+
+@pytest.mark.parametrize(
+    ("than_base", "kept", "is_good", "value", "remedies"),
+    [
+        (7, 0.5, True, "7 of 8", ()),
+        (4, 0.5, False, "4 of 8", ("texts",)),
+        (7, 0.4, False, "7 of 8", ("passes",)),
+        (None, 0.5, None, "50%", ()),
+        (None, 0.4, False, "40%", ("passes",)),
+    ],
+    ids=["good", "not nearer", "other content", "no verifier", "other content, no verifier"],
+)
+def test_a_card_says_how_near_rewrites_come_and_what_they_keep(than_base, kept, is_good, value, remedies):
+    figures = rewritten(than_base, kept)
+    [*others, row] = card_of(Evaluation(version=AdapterVersion(), figures=figures.as_json())).rows
+    assert "rewrites" not in {other.name for other in others}
+    assert (row.name, row.value, row.is_good, row.remedies) == ("rewrites", value, is_good, remedies)
+    assert bool(row.advice) == bool(remedies)
+    assert (
+        f"kept {round(100 * kept)}% of their content words and names; the base model kept 60%" in row.sentence
+    )
+    assert (f"base model {than_base} times, and closer than the plain version 5 times" in row.sentence) == (
+        than_base is not None
+    )
+
+
+def test_figures_from_before_rewrites_have_no_such_row():
+    stored = GOOD.as_json()
+    del stored["rewrites"]
+    card = card_of(Evaluation(version=AdapterVersion(), figures=stored))
+    assert "rewrites" not in {row.name for row in card.rows}
 
 
 def test_a_card_says_that_a_new_book_scores_lower_and_by_how_much():

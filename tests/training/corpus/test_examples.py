@@ -25,9 +25,10 @@ from training.corpus import (
     make_examples,
     plan_examples,
     without,
-    writer_prompt,
+    writer_prompts,
 )
-from training.corpus.examples import ENGLISH, GERMAN, VARIANTS, complete, fill, join_keywords
+from training.corpus.examples import ENGLISH, GERMAN, VARIANTS, complete, draft_id, fill, join_keywords
+from training.corpus.pairs import cut_parts
 from training.corpus.shingles import shares_shingle
 from training.text.words import count_words
 
@@ -35,12 +36,21 @@ BRIEF = "Tell of a quarrel between two brothers about the mill, and let neither 
 
 
 def answer_all(plans: Sequence[ExamplePlan]) -> dict[str, str]:
-    """Return briefs and drafts that share nothing with their passages."""
-    texts = {
-        plan.id: BRIEF if plan.task is Task.BRIEF else make_text(f"draft of {plan.id}", plan.passage.words)
-        for plan in plans
-    }
-    return {plan.id: texts[plan.id] for plan in plans if writer_prompt(plan)}
+    """Return briefs that share nothing with their passages, and drafts of the same words in a new order."""
+    answers = {plan.id: BRIEF for plan in plans if plan.task is Task.BRIEF}
+    for part in parts_of(plans):
+        answers[draft_id(part)] = turn_round(part)
+    return answers
+
+
+def parts_of(plans: Sequence[ExamplePlan]) -> list[str]:
+    """Return the parts of passages that a writer makes drafts of."""
+    texts = [plan.passage.text for plan in plans if plan.task is Task.DRAFT]
+    return [text[start:end] for text in texts for start, end in cut_parts(text)]
+
+
+def turn_round(text: str) -> str:
+    return " ".join(reversed(text.split()))
 
 
 def answer_some(plans: Sequence[ExamplePlan]) -> dict[str, str]:
@@ -52,7 +62,9 @@ def quote(plans: Sequence[ExamplePlan]) -> dict[str, str]:
     answers = {}
     for plan in plans:
         words = " ".join(plan.passage.text.split()[10:18])
-        answers[plan.id] = f"Write this: {words}" if plan.task is Task.BRIEF else plan.passage.text.upper()
+        answers[plan.id] = f"Write this: {words}"
+    for part in parts_of(plans):
+        answers[draft_id(part)] = part.upper()
     return answers
 
 
@@ -103,7 +115,8 @@ def test_no_prompt_holds_what_its_response_says(corpus, answer, seed):
             assert beginning
             assert beginning in joined(example.prompt)
         else:
-            assert example.response == text
+            is_part = example.task is Task.DRAFT and answer is answer_some
+            assert example.response in text if is_part else example.response == text
             assert not shares_shingle(example.prompt, text)
 
 
@@ -140,9 +153,10 @@ def test_without_a_writer_keywords_stand_in_for_briefs_and_drafts_become_continu
 def test_a_writer_is_asked_for_each_brief_and_draft_with_the_whole_passage(corpus):
     plans = plan_examples(corpus, seed=1)
     for plan in plans:
-        prompt = writer_prompt(plan)
-        assert (prompt is None) == (plan.task is Task.CONTINUATION)
-        assert prompt is None or plan.passage.text in prompt
+        prompts = writer_prompts(plan).values()
+        assert (not prompts) == (plan.task is Task.CONTINUATION)
+        asked = [plan.passage.text] if plan.task is Task.BRIEF else parts_of([plan])
+        assert all(text in prompt for text, prompt in zip(asked, prompts, strict=bool(prompts)))
     examples = make(corpus, answer=answer_all)
     assert count(examples) == Counter(plan.task for plan in plans)
     briefs = [example for example in examples.learned if example.task is Task.BRIEF]
@@ -151,10 +165,10 @@ def test_a_writer_is_asked_for_each_brief_and_draft_with_the_whole_passage(corpu
 
 
 def test_a_writer_is_asked_in_the_language_of_the_passage():
-    for language, word in [("de", "Passage"), ("en", "passage"), ("fr", "passage")]:
+    for language, word in [("de", "Text"), ("en", "text"), ("fr", "text")]:
         document = make_document("novel", 12_000, language=language)
         plans = plan_examples(build_corpus([document], seed=1), seed=1, mix=only(Task.DRAFT))
-        prompt = writer_prompt(plans[0]) or ""
+        prompt = next(iter(writer_prompts(plans[0]).values()))
         assert word in prompt.partition("\n\n")[0]
 
 
@@ -174,7 +188,7 @@ def test_a_writer_is_asked_in_the_language_of_the_passage():
 def test_a_brief_has_5_to_60_words_or_keywords_take_its_place(corpus, answer, prompt_words):
     plans = plan_examples(corpus, seed=1, mix=only(Task.BRIEF))
     bare = next(plan for plan in plans if plan.template == 0)  # the brief alone
-    example = complete(bare, answer)
+    example = complete(bare, {} if answer is None else {bare.id: answer})
     if prompt_words is None:
         assert example.prompt == f"Write a passage about {join_keywords(bare.keywords, 'en')}."
     else:
@@ -190,7 +204,8 @@ def test_a_brief_that_quotes_eight_words_is_thrown_away(corpus):
 @pytest.mark.parametrize("draft", [None, "", "Too short.", make_text("long", 2_000)])
 def test_a_draft_of_another_length_becomes_a_continuation(corpus, draft):
     plan = plan_examples(corpus, seed=1, mix=only(Task.DRAFT))[0]
-    assert complete(plan, draft).task is Task.CONTINUATION
+    answers = {} if draft is None else {draft_id(part): draft for part in parts_of([plan])}
+    assert complete(plan, answers).task is Task.CONTINUATION
 
 
 def test_the_seed_changes_order_and_wording_and_not_what_is_learned(corpus):
@@ -277,7 +292,7 @@ def test_what_is_learned_has_other_names_and_what_is_validated_or_checked_has_it
 def test_a_writer_reads_the_names_that_are_learned():
     corpus = build_corpus([make_story("a", 12_000)], seed=1)
     plans = plan_examples(corpus, seed=1, mix=only(Task.DRAFT))
-    assert not any("Marian" in (writer_prompt(plan) or "") for plan in plans if not plan.held_out)
+    assert not any("Marian" in str(writer_prompts(plan)) for plan in plans if not plan.held_out)
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
@@ -305,7 +320,7 @@ def test_keywords_of_a_list_do_not_quote_it(corpus):
     listing = Passage("wares", "d", f"In the shop were {wares}. They all lay there.", 240, "en")
     listed = replace(corpus, learned=(listing, *corpus.learned))
     plans = plan_examples(listed, seed=1, mix=only(Task.BRIEF))
-    example = complete(next(plan for plan in plans if plan.passage == listing), None)
+    example = complete(next(plan for plan in plans if plan.passage == listing), {})
     assert "apples, barrels, candles, doorknobs and eggcups" in example.prompt
     assert not shares_shingle(example.prompt, listing.text)
 
