@@ -258,7 +258,7 @@ def _choices(request: MemberRequest, wanted: Sequence[str]) -> list[ModelChoice]
 
 
 def _first_model(request: MemberRequest) -> str:
-    """Return what a new draft is written in: the style of the last one, or the default, or the first by name."""
+    """Return what a new draft is written in: the last one's style, the default, or the first by name."""
     last = Draft.objects.filter(tenant=request.tenant, author=request.user).order_by("-changed_at").first()
     if last is not None:
         return last.model

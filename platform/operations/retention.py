@@ -179,9 +179,11 @@ POSTGRESQL = (
     ),
     Row(
         "Draft, DraftSnapshot",
-        "until it is deleted, a private one whose author's account is gone for {0}; of a draft's snapshots the "
-        "newest 50, with 5 million characters together",
-        delete=(OlderThan(Draft.objects.filter(author=None, is_shared=False), "changed_at", timedelta(days=30)),),
+        "until it is deleted, a private one whose author's account is gone for {0}; of a draft's snapshots "
+        "the newest 50, with 5 million characters together",
+        delete=(
+            OlderThan(Draft.objects.filter(author=None, is_shared=False), "changed_at", timedelta(days=30)),
+        ),
         every=DAY,
     ),
     Row("WebhookDelivery", "as long as the event", "with `OutboxEvent`"),

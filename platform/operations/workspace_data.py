@@ -108,8 +108,9 @@ README = """Data of the workspace {slug}, as of {now} UTC.
 Each file is CSV in UTF-8; a text that a spreadsheet would take for a formula begins with an apostrophe.
 Amounts ending in _nanousd are billionths of a US dollar. Secrets are in none of the files: of API keys only
 a digest is kept at all. The files of styles are downloaded or erased by version. Of the documents that styles
-were trained on, and of drafts, stored responses and conversations, facts are listed and no text: operators hand this
-file out, and they can't read texts. Stored responses are read by the API, with a key of the workspace.
+were trained on, and of drafts, stored responses and conversations, facts are listed and no text: operators
+hand this file out, and they can't read texts. Drafts and stored responses are read by the API, with a key of
+the workspace.
 """
 EXPORT = Confirmation(
     title="Export data",

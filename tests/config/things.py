@@ -68,7 +68,9 @@ def lay_things(acme: Tenant, alice: User) -> Arguments:
     record_events([answered])
     entry = record_audit(alice, action=LOGGED_BEFORE, row=acme, tenant=acme)
     document = training.documents.create(name="secret", size_bytes=6, words=1, status="read")
-    draft = Draft.objects.create(tenant=acme, author=alice, title="Secret", text="Secret words.", model="base")
+    draft = Draft.objects.create(
+        tenant=acme, author=alice, title="Secret", text="Secret words.", model="base"
+    )
     snapshot = draft.snapshots.create(reason="saved", text="Secret words before.", created_by=alice)
     return {
         "draft_id": draft.pk,

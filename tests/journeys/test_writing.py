@@ -1,4 +1,4 @@
-"""The page to write on, in a real Chromium: from a pasted page to an accepted rewrite, a Word file and receipts."""
+"""The page to write on, in a real Chromium: a pasted page, an accepted rewrite, a Word file, receipts."""
 
 import io
 import re
@@ -13,7 +13,9 @@ from tests.journeys.conftest import log_in
 from tests.waiting import eventually
 
 PHONE = {"width": 390, "height": 844}
-FIRST = "We will commence the meeting at nine. Everyone is requested to be punctual, as the room is needed after."
+FIRST = (
+    "We will commence the meeting at nine. Everyone is requested to be punctual, as the room is needed after."
+)
 SECOND = "The river had risen in the night, and the ferryman stood on the bank with his hat in his hands."
 FIRST_WORD_S = 30  # on a busy machine; dev/bench/results/desk.json has what a quiet one takes
 
