@@ -37,6 +37,7 @@ COPY keys keys
 COPY provenance provenance
 COPY billing billing
 COPY training training
+COPY drafts drafts
 COPY templates templates
 COPY static static
 COPY --from=made /app/locale locale

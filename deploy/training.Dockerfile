@@ -34,6 +34,7 @@ COPY keys keys
 COPY provenance provenance
 COPY billing billing
 COPY training training
+COPY drafts drafts
 COPY engine/adapter.py engine/base_layers.py engine/train.py engine/evidence.py engine/
 COPY engine/trainer engine/trainer
 COPY engine/scoring engine/scoring

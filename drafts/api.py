@@ -31,7 +31,7 @@ class DraftRowObject(serializers.Serializer[Draft]):
     is_shared = serializers.BooleanField(help_text="Whether all members who write can open it.")
     author = PersonField("author", "Email address of its author. `null` once the account is deleted.")
     created_at = serializers.DateTimeField()
-    changed_at = serializers.DateTimeField()
+    changed_at = serializers.DateTimeField(help_text="When it was changed last.")
 
 
 class DraftObject(DraftRowObject):

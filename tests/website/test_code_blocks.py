@@ -37,6 +37,7 @@ RUN_BY = {
     ("docs/mcp.md", "json"): "tests/inference/mcp/test_recipes.py",
     ("docs/mcp.md", "python"): "tests/inference/mcp/test_recipes.py",
     ("docs/mcp.md", "sh"): "tests/inference/mcp/test_recipes.py",
+    ("docs/writing.md", "json"): "tests/drafts/test_documents.py",
     ("docs/running.md", "caddy"): "tests/stack/test_proxies.py",
     ("docs/running.md", "nginx"): "tests/stack/test_proxies.py",
     ("docs/running.md", "sh"): HERE,

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from trainer.model import base_dtype
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+sys.path.append(str(Path(__file__).resolve().parents[3] / "engine"))
+from trainer.model import base_dtype
 
 SEED = 7
 

@@ -6,8 +6,8 @@ import docx
 import pytest
 from django.urls import reverse
 
+from inference import exports
 from inference.exports import write_docx, write_html
-from inference.playground import views
 
 ANSWER = """# Poetry
 
@@ -61,7 +61,7 @@ def test_the_page_sends_the_file_and_refuses_what_is_too_long(alice_client, monk
     answer = alice_client.post(address, {"text": "# Poetry\n\nThe sea."})
     assert answer["Content-Disposition"] == 'attachment; filename="polyscribe.docx"'
     assert [one.text for one in read(answer.content)] == ["Poetry", "The sea."]
-    monkeypatch.setattr(views, "MAX_PARTS", 3)
+    monkeypatch.setattr(exports, "MAX_PARTS", 3)
     assert alice_client.post(address, {"text": "one\n\ntwo"}).status_code == 400
 
 

@@ -1,0 +1,147 @@
+"""Drafts: whose they are, what two tabs do, what is kept, and what a style wrote of them."""
+
+import threading
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drafts import actions
+from drafts.errors import DraftChanged, FileUnreadable, TooManyDrafts
+from drafts.models import Draft, DraftSnapshot
+from metering.models import PlanVersion
+from tenants.access import Access
+from tenants.roles import RoleNotAllowed
+
+PASSAGE = {"request_id": "req_1", "model": "poetry", "text": "the ferry lay low in the water"}
+
+
+@pytest.fixture
+def by_alice(acme, alice) -> Access:
+    return Access(tenant=acme, user=alice, role="owner")
+
+
+@pytest.fixture
+def by_bob(acme, bob) -> Access:
+    return Access(tenant=acme, user=bob, role="member")
+
+
+@pytest.fixture
+def draft(by_alice) -> Draft:
+    return actions.create_draft(by_alice, title="Ferry", text="The river rose.")
+
+
+@pytest.mark.django_db
+def test_only_its_author_opens_a_draft_until_it_is_shared(draft, by_alice, by_bob):
+    assert not Draft.objects.visible_to(by_bob.tenant, by_bob.maker).exists()
+    actions.edit_draft(by_alice, draft, is_shared=True)
+    assert Draft.objects.visible_to(by_bob.tenant, by_bob.maker).get() == draft
+    with pytest.raises(RoleNotAllowed):
+        actions.delete_draft(by_bob, draft)
+    actions.save_draft(by_bob, draft, revision=1, text="Bob was here.")
+    draft.refresh_from_db()
+    assert draft.text == "Bob was here."
+
+
+@pytest.mark.django_db
+def test_the_older_of_two_tabs_is_refused_and_its_text_is_kept(draft, by_alice):
+    actions.save_draft(by_alice, draft, revision=1, text="Newer.")
+    with pytest.raises(DraftChanged):
+        actions.save_draft(by_alice, draft, revision=1, text="Older.")
+    draft.refresh_from_db()
+    assert (draft.text, draft.revision) == ("Newer.", 2)
+    assert [(one.reason, one.text) for one in draft.snapshots.all()] == [("overtaken", "Older.")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_tabs_that_save_at_once_one_wins_and_no_text_is_lost(draft, by_alice):
+    texts = [f"Text {number}." for number in range(6)]
+    gate = threading.Barrier(len(texts))
+
+    def save(text: str) -> None:
+        gate.wait()
+        try:
+            actions.save_draft(by_alice, draft, revision=1, text=text)
+        except DraftChanged:
+            pass
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=save, args=(text,)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    draft.refresh_from_db()
+    kept = set(draft.snapshots.values_list("text", flat=True))
+    assert draft.revision == 2
+    assert kept | {draft.text} == set(texts)
+
+
+@pytest.mark.django_db
+def test_a_restored_text_can_be_taken_back(draft, by_alice):
+    first = actions.take_snapshot(by_alice, draft)
+    assert actions.take_snapshot(by_alice, draft) == first
+    actions.save_draft(by_alice, draft, revision=1, text="Later.")
+    assert actions.restore_snapshot(by_alice, first).text == "The river rose."
+    assert draft.snapshots.get(reason="restored").text == "Later."
+
+
+@pytest.mark.django_db
+def test_old_snapshots_make_room_and_what_was_accepted_stays_known(draft, by_alice, monkeypatch):
+    monkeypatch.setattr(actions, "MAX_SNAPSHOTS", 3)
+    for number in range(6):
+        draft.refresh_from_db()
+        text = f"Text {number}."
+        actions.save_draft(by_alice, draft, revision=draft.revision, text=text, passages=[PASSAGE])
+    with_text = draft.snapshots.filter(has_text=True).order_by("created_at")
+    assert [one.text for one in with_text] == ["Text 2.", "Text 3.", "Text 4."]
+    assert len(actions.list_passages(draft)) == 6
+    assert DraftSnapshot.objects.filter(has_text=False).exclude(text="").count() == 0
+
+
+@pytest.mark.django_db
+def test_a_plan_says_how_many_drafts_there_are(by_alice):
+    PlanVersion.objects.update(drafts=1)
+    actions.create_draft(by_alice)
+    with pytest.raises(TooManyDrafts):
+        actions.create_draft(by_alice)
+
+
+@pytest.mark.django_db
+def test_a_file_that_cannot_be_read_says_why(by_alice):
+    with pytest.raises(FileUnreadable, match="old Office format"):
+        actions.import_file(by_alice, name="a.doc", content=b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    assert actions.import_file(by_alice, name="ferry.txt", content=b"The river rose.").title == "ferry"
+
+
+@pytest.mark.django_db
+def test_a_receipt_is_kept_with_its_passage(draft, by_alice, monkeypatch):
+    monkeypatch.setattr(actions, "issue_receipt", lambda tenant, request_id: f"signed {request_id}")
+    actions.save_draft(by_alice, draft, revision=1, text="Text.", passages=[PASSAGE])
+    assert actions.list_passages(draft)[0]["receipt"] == "signed req_1"
+    monkeypatch.setattr(actions, "issue_receipt", lambda *_: pytest.fail("it is kept"))
+    assert actions.list_passages(draft)[0]["receipt"] == "signed req_1"
+
+
+@given(st.lists(st.sampled_from(["a", "b", "ferry", "river", "low"]), max_size=40))
+def test_what_a_style_wrote_is_between_nothing_and_all(words):
+    text = " ".join(words)
+    assert actions.count_generated(text, []) == 0
+    assert actions.count_generated(text, [{**PASSAGE, "text": text}]) == (
+        len(words) if len(words) >= 4 else 0
+    )
+    assert 0 <= actions.count_generated(text, [PASSAGE]) <= len(words)
+
+
+@pytest.mark.django_db
+def test_saving_by_the_page_answers_with_the_newest_text_where_it_refuses(draft, alice_client):
+    address = reverse("drafts:save", args=[draft.pk])
+    sent = {"title": "Ferry", "text": "Newer.", "revision": 1}
+    assert alice_client.post(address, sent, content_type="application/json").json()["revision"] == 2
+    older = alice_client.post(address, {**sent, "text": "Older."}, content_type="application/json")
+    assert older.status_code == 409
+    assert (older.json()["text"], older.json()["revision"]) == ("Newer.", 2)
+    assert alice_client.post(address, b"[]", content_type="application/json").status_code == 400
