@@ -119,7 +119,7 @@ class DraftParagraphsObject(serializers.Serializer[Any]):
     """The paragraphs of a draft that sound least like the author of its style."""
 
     object = serializers.CharField(default="draft_paragraphs", read_only=True)
-    paragraphs = ParagraphObject(many=True)
+    paragraphs = ParagraphObject(many=True, help_text="In the order of the text.")
 
 
 class DraftsViewSet(WorkspaceViewSet):
