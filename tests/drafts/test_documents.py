@@ -8,7 +8,7 @@ from tests.documents import ROOT, blocks
 
 
 def test_a_program_can_send_what_the_page_sends():
-    [block] = [one for one in blocks() if one.document == "docs/writing.md"]
+    [block] = blocks("docs/writing.md")
     request = json.loads(block.text)
     text = "We will commence the meeting at nine."
     assert request["messages"][0]["content"] == PROMPTS["en"]["rewrite"].format(text=text)
