@@ -56,6 +56,7 @@ at("wish").addEventListener("keydown", (event) => {
   event.preventDefault();
   suggest("own");
 });
+for (const event of ["focus", "select", "keyup", "pointerup"]) text.addEventListener(event, showActions);
 document.addEventListener("selectionchange", () => { if (document.activeElement === text) showActions(); });
 text.addEventListener("input", () => {
   clearTimeout(counting);
