@@ -51,8 +51,14 @@ class DraftBody(StrictSerializer):
 
     example = dict(title="The ferry at low water")
 
-    title = TextField(max_length=MAX_TITLE, allow_blank=True, required=False)
-    text = TextField(max_length=MAX_CHARACTERS, allow_blank=True, trim_whitespace=False, required=False)
+    title = TextField(max_length=MAX_TITLE, allow_blank=True, required=False, help_text="Empty for none.")
+    text = TextField(
+        max_length=MAX_CHARACTERS,
+        allow_blank=True,
+        trim_whitespace=False,
+        required=False,
+        help_text="Plain text, or Markdown.",
+    )
     model = TextField(max_length=MAX_MODEL, required=False, help_text=MODEL_HELP)
     is_shared = serializers.BooleanField(required=False, help_text="Share it with all members who write.")
 
@@ -60,12 +66,19 @@ class DraftBody(StrictSerializer):
 class NewDraftBody(StrictSerializer):
     """A new draft."""
 
-    title = TextField(max_length=MAX_TITLE, allow_blank=True, required=False, initial="The ferry")
+    title = TextField(
+        max_length=MAX_TITLE,
+        allow_blank=True,
+        required=False,
+        help_text="Empty for none.",
+        initial="The ferry",
+    )
     text = TextField(
         max_length=MAX_CHARACTERS,
         allow_blank=True,
         trim_whitespace=False,
         required=False,
+        help_text="Plain text, or Markdown.",
         initial="The river had risen in the night …",
     )
     model = TextField(max_length=MAX_MODEL, required=False, help_text=MODEL_HELP, initial="acme/my-voice")
@@ -76,17 +89,19 @@ class SnapshotObject(serializers.Serializer[DraftSnapshot]):
 
     id = serializers.UUIDField()
     object = serializers.CharField(default="draft_snapshot", read_only=True)
-    reason = serializers.ChoiceField(DraftSnapshot.Reason.choices, initial="accepted")
-    words = serializers.IntegerField(initial=1_180)
-    text = serializers.CharField(initial="The river rose in the night …")
+    reason = serializers.ChoiceField(
+        DraftSnapshot.Reason.choices, help_text="Why it was taken.", initial="accepted"
+    )
+    words = serializers.IntegerField(help_text="Of its text.", initial=1_180)
+    text = serializers.CharField(help_text="The text.", initial="The river rose in the night …")
     created_at = serializers.DateTimeField()
 
 
 class PassageObject(serializers.Serializer[Any]):
     """What a style wrote of a draft."""
 
-    request_id = serializers.CharField(initial="req_0f8d")
-    model = serializers.CharField(initial="acme/my-voice")
+    request_id = serializers.CharField(help_text="The request that wrote it.", initial="req_0f8d")
+    model = serializers.CharField(help_text="The model that wrote it.", initial="acme/my-voice")
     text = serializers.CharField(
         help_text="As the style wrote it.", initial="The river had come up overnight …"
     )
@@ -97,7 +112,7 @@ class PassagesObject(serializers.Serializer[Any]):
     """What styles wrote of a draft."""
 
     object = serializers.CharField(default="list", read_only=True)
-    data = PassageObject(many=True)  # type: ignore[assignment]
+    data = PassageObject(many=True, help_text="The first first.")  # type: ignore[assignment]
 
 
 class ParagraphObject(serializers.Serializer[Any]):
