@@ -3,7 +3,6 @@
 Saving is not audited, as it happens at every pause in typing; the snapshots say what was before.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
@@ -13,6 +12,7 @@ from django.db.models.functions import Length
 from django.utils import timezone
 
 from adapters.evidence import NoVerifier, ParagraphCheck, check_paragraphs, find_checkable
+from core.sizes import MIB
 from drafts.errors import DraftChanged, DraftTooLarge, FileUnreadable, TooManyDrafts
 from drafts.models import MAX_CHARACTERS, MAX_TITLE, Draft, DraftSnapshot
 from metering.plans import limits_of
@@ -21,17 +21,18 @@ from provenance.receipts import issue_receipt
 from tenants.access import Access
 from tenants.models import Tenant
 from tenants.roles import Permission
+from training.corpus.shingles import list_shingles
 from training.reading import read_document
 from training.reading.problems import explain
+from training.text.words import normalize_words
 
 Reason = DraftSnapshot.Reason
 
 MAX_SNAPSHOTS = 50  # of a draft, with text
 MAX_SNAPSHOT_CHARACTERS = 5_000_000  # of a draft's snapshots together
 MAX_ACCEPTED = 2_000  # snapshots that only say what was accepted
-MAX_FILE_BYTES = 10 * 1024 * 1024
+MAX_FILE_BYTES = 10 * MIB
 SHINGLE_WORDS = 4  # so many words of a passage in a row were written by the style
-WORD = re.compile(r"\w+")
 
 
 class Passage(TypedDict):
@@ -120,13 +121,16 @@ def edit_draft(by: Access, draft: Draft, *, model: str | None = None, is_shared:
     Its author shares it, or who may change the workspace. Raises RoleNotAllowed.
     """
     by.require_permission(Permission.WRITE_TEXT)
-    if is_shared is not None and is_shared != draft.is_shared:
-        _require_own(by, draft)
-        draft.is_shared = is_shared
-        by.audit("draft.shared" if is_shared else "draft.unshared", draft)
-    if model is not None:
-        draft.model = model
-    draft.save(update_fields=["model", "is_shared", "changed_at"])
+    changes: dict[str, object] = {} if model is None else {"model": model}
+    with transaction.atomic():
+        if is_shared is not None and is_shared != draft.is_shared:
+            _require_own(by, draft)
+            by.audit("draft.shared" if is_shared else "draft.unshared", draft)
+            changes["is_shared"] = is_shared
+        for name, value in changes.items():
+            setattr(draft, name, value)
+        if changes:
+            draft.save(update_fields=[*changes, "changed_at"])
     return draft
 
 
@@ -175,7 +179,8 @@ def list_passages(draft: Draft) -> list[Passage]:
     Receipts are issued from the usage ledger, which keeps its rows for some months; so they are kept here.
     """
     passages: list[Passage] = []
-    for snapshot in draft.snapshots.filter(reason=Reason.ACCEPTED).order_by("created_at", "id"):
+    accepted = draft.snapshots.filter(reason=Reason.ACCEPTED).defer("text")
+    for snapshot in accepted.order_by("created_at", "id"):
         before = [passage.get("receipt", "") for passage in snapshot.passages]
         for passage in snapshot.passages:
             if not passage.get("receipt"):
@@ -190,22 +195,13 @@ def count_generated(text: str, passages: Sequence[Passage]) -> int:
     """Return how many words of a text a style wrote: those in a row of four of an accepted passage."""
     known: set[tuple[str, ...]] = set()
     for passage in passages:
-        known.update(_shingles(_words(passage["text"])))
-    words = _words(text)
+        known.update(list_shingles(normalize_words(passage["text"]), SHINGLE_WORDS))
+    words = normalize_words(text)
     generated = [False] * len(words)
-    for start, shingle in enumerate(_shingles(words)):
+    for start, shingle in enumerate(list_shingles(words, SHINGLE_WORDS)):
         if shingle in known:
             generated[start : start + SHINGLE_WORDS] = [True] * SHINGLE_WORDS
     return sum(generated)
-
-
-def _words(text: str) -> list[str]:
-    return [word.lower() for word in WORD.findall(text)]
-
-
-def _shingles(words: Sequence[str]) -> list[tuple[str, ...]]:
-    last = max(0, len(words) - SHINGLE_WORDS + 1)
-    return [tuple(words[start : start + SHINGLE_WORDS]) for start in range(last)]
 
 
 def _receipt_of(tenant: Tenant, request_id: str) -> str:

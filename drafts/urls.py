@@ -16,6 +16,7 @@ urlpatterns = [
     path("<uuid:draft_id>/edit/", views.edit, name="edit"),
     path("<uuid:draft_id>/delete/", views.delete, name="delete"),
     path("<uuid:draft_id>/history/", views.show_history, name="history"),
+    path("<uuid:draft_id>/history/<uuid:snapshot_id>/", views.show_history, name="snapshot"),
     path("<uuid:draft_id>/history/keep/", views.take_snapshot, name="keep"),
     path("<uuid:draft_id>/history/<uuid:snapshot_id>/restore/", views.restore, name="restore"),
     path("<uuid:draft_id>/draft.docx", views.download, {"suffix": "docx"}, name="download_docx"),

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
+from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -18,7 +20,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from adapters.evidence import ParagraphCheck, find_checkable
 from adapters.public import ModelChoice, model_choices, name_default_style
-from core.errors import DomainError, NotAllowed
+from core.errors import DomainError
+from core.rest.problems import status_of
 from drafts import actions
 from drafts.actions import Passage
 from drafts.errors import DraftChanged
@@ -98,12 +101,7 @@ def _show_draft(request: MemberRequest, form: TextForm | None, draft_id: UUID) -
         "can_share": is_author or access_of(request).may(Permission.EDIT_WORKSPACE),
         "generated_words": actions.count_generated(draft.text, passages),
         "receipts": sum(bool(passage.get("receipt")) for passage in passages),
-        "settings": {
-            "prompts": PROMPTS,
-            "revision": draft.revision,
-            "max_tokens": limits.max_output_tokens,
-            "max_characters": MAX_CHARACTERS,
-        },
+        "settings": {"prompts": PROMPTS, "max_tokens": limits.max_output_tokens},
         "max_title": MAX_TITLE,
         "max_characters": MAX_CHARACTERS,
     }
@@ -131,8 +129,8 @@ def save(request: MemberRequest, draft_id: UUID) -> JsonResponse:
     """Save what was typed, or an accepted suggestion; answer with the draft's new revision."""
     draft = _own_draft(request, draft_id)
     form, passages = _read_save(request)
-    if not form.is_valid() or passages is None:
-        return JsonResponse({"errors": form.errors or {"passages": ["?"]}}, status=400)
+    if not form.is_valid():
+        return JsonResponse({"errors": form.errors}, status=400)
     try:
         saved = actions.save_draft(access_of(request), draft, **form.cleaned_data, passages=passages)
     except DraftChanged as error:
@@ -140,7 +138,7 @@ def save(request: MemberRequest, draft_id: UUID) -> JsonResponse:
         facts = {"revision": newest.revision, "text": newest.text, "title": newest.title}
         return JsonResponse({"errors": {"__all__": [error.message]}, **facts}, status=409)
     except DomainError as error:
-        return JsonResponse({"errors": {"__all__": [error.message]}}, status=_status_of(error))
+        return JsonResponse({"errors": {"__all__": [error.message]}}, status=status_of(error))
     return JsonResponse({"revision": saved.revision, "words": saved.words})
 
 
@@ -152,7 +150,7 @@ def check(request: MemberRequest, draft_id: UUID) -> JsonResponse:
     try:
         found = actions.check_draft(access_of(request), _own_draft(request, draft_id))
     except DomainError as error:
-        return JsonResponse({"errors": {"__all__": [error.message]}}, status=_status_of(error))
+        return JsonResponse({"errors": {"__all__": [error.message]}}, status=status_of(error))
     return JsonResponse({"paragraphs": [describe_paragraph(one) for one in found]})
 
 
@@ -191,13 +189,13 @@ def delete(request: MemberRequest, draft_id: UUID) -> str:
 @never_cache
 @member_required
 @requires(to_read=Permission.WRITE_TEXT)
-def show_history(request: MemberRequest, draft_id: UUID) -> HttpResponse:
-    """Show the snapshots of a draft; `?snapshot=` shows one's text."""
+def show_history(request: MemberRequest, draft_id: UUID, snapshot_id: UUID | None = None) -> HttpResponse:
+    """Show the snapshots of a draft, and one's text if the address names it."""
     draft = _own_draft(request, draft_id)
-    snapshots = draft.snapshots.filter(has_text=True).defer("text").select_related("created_by")
-    chosen = request.GET.get("snapshot", "")
-    shown = draft.snapshots.filter(has_text=True, pk=chosen).first() if _is_uuid(chosen) else None
-    rows = list(snapshots.order_by("-created_at", "-id")[: actions.MAX_SNAPSHOTS])
+    snapshots = draft.snapshots.filter(has_text=True)
+    shown = get_object_or_404(snapshots, pk=snapshot_id) if snapshot_id else None
+    listed = snapshots.defer("text").select_related("created_by").order_by("-created_at", "-id")
+    rows = list(listed[: actions.MAX_SNAPSHOTS])
     return render(request, "drafts/history.html", {"draft": draft, "snapshots": rows, "shown": shown})
 
 
@@ -244,12 +242,14 @@ def _describe_receipts(draft: Draft) -> str:
     return "\n" + "\n\n".join(parts) + "\n"
 
 
-def _visible(access: Access) -> Any:
+def _visible(access: Access) -> QuerySet[Draft]:
     return Draft.objects.visible_to(access.tenant, access.maker)
 
 
 def _own_draft(request: MemberRequest, draft_id: UUID) -> Draft:
-    return cast(Draft, get_object_or_404(_visible(access_of(request)).select_related("tenant"), pk=draft_id))
+    """Return a draft that the person can open. Its text is read when it is needed: saving doesn't."""
+    drafts = _visible(access_of(request)).select_related("tenant").defer("text")
+    return get_object_or_404(drafts, pk=draft_id)
 
 
 def _choices(request: MemberRequest, wanted: Sequence[str]) -> list[ModelChoice]:
@@ -259,31 +259,18 @@ def _choices(request: MemberRequest, wanted: Sequence[str]) -> list[ModelChoice]
 
 def _first_model(request: MemberRequest) -> str:
     """Return what a new draft is written in: the last one's style, the default, or the first by name."""
-    last = Draft.objects.filter(tenant=request.tenant, author=request.user).order_by("-changed_at").first()
-    if last is not None:
-        return last.model
-    return name_default_style(request.tenant) or _choices(request, [])[0].model
+    own = Draft.objects.filter(tenant=request.tenant, author=request.user).order_by("-changed_at")
+    last = own.values_list("model", flat=True).first()
+    return last or name_default_style(request.tenant) or _choices(request, [])[0].model
 
 
-def _read_save(request: MemberRequest) -> tuple[TextForm, list[Passage] | None]:
-    """Return what a script sends, and its passages; None if they aren't any."""
+def _read_save(request: MemberRequest) -> tuple[TextForm, list[Passage]]:
+    """Return what a script sends, and the passages of an accepted suggestion. Raises BadRequest."""
     try:
         body = json.loads(request.body)
-        sent = body.pop("passages", [])
-        forms = [PassageForm(one) for one in sent[:MAX_PASSAGES]]
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return TextForm({}), None
-    are_valid = all(form.is_valid() for form in forms)
-    return TextForm(body), [cast(Passage, form.cleaned_data) for form in forms] if are_valid else None
-
-
-def _is_uuid(written: str) -> bool:
-    try:
-        UUID(written)
-    except ValueError:
-        return False
-    return True
-
-
-def _status_of(error: DomainError) -> int:
-    return 403 if isinstance(error, NotAllowed) else 422
+        forms = [PassageForm(one) for one in body.pop("passages", [])[:MAX_PASSAGES]]
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise BadRequest from error
+    if not all(form.is_valid() for form in forms):
+        raise BadRequest
+    return TextForm(body), [cast(Passage, form.cleaned_data) for form in forms]

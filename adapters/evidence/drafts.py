@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils.crypto import salted_hmac
 
 from adapters.errors import DraftTooLong, DraftTooShort, NoVerifier
-from adapters.evidence.figures import Figures
+from adapters.evidence.figures import Figures, Voice
 from adapters.models import Evaluation, EvaluationStatus, Style
 from adapters.verifier import CALIBRATED_LANGUAGES, SentenceScore, Verifier
 from core.sentences import PARAGRAPH_GAP, sentence_spans
@@ -84,17 +84,8 @@ def find_evaluation(style: Style) -> Evaluation | None:
 
 def check_draft(style: Style, text: str) -> DraftCheck:
     """Return how near a text is to a style's author. Raises NoVerifier, DraftTooShort, DraftTooLong."""
-    if len(text) > MOST_CHARACTERS:
-        raise DraftTooLong(most=MOST_CHARACTERS)
+    evaluation, voice, verifier = _open_verifier(style, text, most_characters=MOST_CHARACTERS)
     words = len(text.split())
-    if words < LEAST_WORDS:
-        raise DraftTooShort(words=words, least=LEAST_WORDS)
-    evaluation = find_evaluation(style)
-    if evaluation is None:
-        raise NoVerifier
-    voice = Figures.read(evaluation.figures).voice
-    assert voice is not None  # it has a verifier
-    verifier = Verifier.from_bytes(bytes(evaluation.verifier))
     typical = verifier.typical_of(words)
     return DraftCheck(
         version=evaluation.version.number,
@@ -108,11 +99,26 @@ def check_draft(style: Style, text: str) -> DraftCheck:
     )
 
 
+def _open_verifier(style: Style, text: str, *, most_characters: int) -> tuple[Evaluation, Voice, Verifier]:
+    """Return what a text is compared with. Raises NoVerifier, DraftTooShort, DraftTooLong."""
+    if len(text) > most_characters:
+        raise DraftTooLong(most=most_characters)
+    words = len(text.split())
+    if words < LEAST_WORDS:
+        raise DraftTooShort(words=words, least=LEAST_WORDS)
+    evaluation = find_evaluation(style)
+    if evaluation is None:
+        raise NoVerifier
+    voice = Figures.read(evaluation.figures).voice
+    assert voice is not None  # it has a verifier
+    return evaluation, voice, Verifier.from_bytes(bytes(evaluation.verifier))
+
+
 # A whole text, paragraph by paragraph: which of them sound least like the author, and why.
 
 LEAST_PARAGRAPH_WORDS = 25  # from fewer, nothing can be said
 MOST_CHECKED_CHARACTERS = 500_000
-LONGER, SHORTER = 1.6, 0.6  # times the author's sentences: a difference that a reader hears
+LONGER, SHORTER = 1.6, 0.6  # times the author's sentences: a difference that a reader notices
 SHOWN_WORDS = 3
 BLOCK = re.compile(r"\S(?:[^\n]|\n(?!\s*\n))*")
 LINE = re.compile(r"\S[^\n]*")
@@ -139,8 +145,10 @@ def find_checkable(tenant: Tenant, model: str) -> Style | None:
     name = model.partition("@")[0]
     styles = Style.objects.filter(owner=tenant, slug=name.rpartition("/")[2], retired_at=None)
     style = styles.select_related("owner").first()
-    is_known = style is not None and style.model_name == name and find_evaluation(style) is not None
-    return style if is_known else None
+    if style is None or style.model_name != name:
+        return None
+    compared = Evaluation.objects.filter(version__style=style, status=EvaluationStatus.SUCCEEDED)
+    return style if compared.exclude(verifier=b"").exists() else None
 
 
 def check_paragraphs(style: Style, text: str) -> list[ParagraphCheck]:
@@ -149,15 +157,7 @@ def check_paragraphs(style: Style, text: str) -> list[ParagraphCheck]:
     With percentages, these are the ones that score below three quarters of new texts by the author; without,
     the five that score lowest. Raises NoVerifier, DraftTooLong, DraftTooShort.
     """
-    if len(text) > MOST_CHECKED_CHARACTERS:
-        raise DraftTooLong(most=MOST_CHECKED_CHARACTERS)
-    if len(text.split()) < LEAST_WORDS:
-        raise DraftTooShort(words=len(text.split()), least=LEAST_WORDS)
-    evaluation = find_evaluation(style)
-    if evaluation is None:
-        raise NoVerifier
-    verifier = Verifier.from_bytes(bytes(evaluation.verifier))
-    voice = Figures.read(evaluation.figures).voice
+    _, voice, verifier = _open_verifier(style, text, most_characters=MOST_CHECKED_CHARACTERS)
     paragraph = BLOCK if PARAGRAPH_GAP.search(text.strip()) else LINE
     spans = [match.span() for match in paragraph.finditer(text)]
     long_enough = [
@@ -166,8 +166,7 @@ def check_paragraphs(style: Style, text: str) -> list[ParagraphCheck]:
         if len(text[one.start : one.end].split()) >= LEAST_PARAGRAPH_WORDS
     ]
     unlike = _list_unlike(verifier, text, long_enough)
-    own_sentence_words = voice.sentence_words if voice else None
-    return [_explain_paragraph(verifier, text, one, own_sentence_words) for one in unlike]
+    return [_explain_paragraph(verifier, text, one, voice.sentence_words) for one in unlike]
 
 
 def _list_unlike(verifier: Verifier, text: str, scores: list[SentenceScore]) -> list[SentenceScore]:

@@ -99,8 +99,13 @@ def problem(
     return response
 
 
+def status_of(error: errors.DomainError) -> int:
+    """Return the HTTP status of an error."""
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), 400)
+
+
 def _answer_domain_error(error: errors.DomainError) -> Response:
-    status = next((status for kind, status in STATUSES if isinstance(error, kind)), 400)
+    status = status_of(error)
     field = error.facts.get("field")
     fields: list[FieldError] = []
     if field:

@@ -14,6 +14,18 @@ export async function* answer(form, call, signal) {
   throw new Error(gettext("The answer was interrupted. Try again."));
 }
 
+const MOST_ROUNDS = 4; // in which a text goes on until it is long enough
+const STALLED_WORDS = 3; // a round that adds fewer is the last one
+
+// Have a text go on, by as many words as are missing, until it has the least of them.
+export async function goOnUntil(leastWords, countWritten, goOn) {
+  for (let round = 0; round < MOST_ROUNDS && countWritten() < leastWords; round += 1) {
+    const before = countWritten();
+    await goOn(leastWords - before);
+    if (countWritten() - before < STALLED_WORDS) return;
+  }
+}
+
 export function textOf(chunk) {
   return chunk.choices?.[0]?.delta?.content ?? chunk.choices?.[0]?.text ?? "";
 }

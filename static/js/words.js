@@ -20,6 +20,10 @@ export function withCode(sentence) {
   });
 }
 
+export function countWords(text) {
+  return text.match(/\S+/g)?.length ?? 0;
+}
+
 // Joins names as people do.
 export function joinAnd(names) {
   return new Intl.ListFormat(language, { type: "conjunction" }).format(names);

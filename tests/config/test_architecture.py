@@ -8,22 +8,10 @@ from pathlib import Path
 import pytest
 
 from stack.folders import ROOT
+from website import catalogs
 
 PAGE = (ROOT / "docs/architecture.md").read_text()
-FLOORS = (
-    "core",
-    "tenants",
-    "events",
-    "metering",
-    "accounts",
-    "adapters",
-    "inference",
-    "keys",
-    "provenance",
-    "training",
-    "drafts",
-    "billing",
-)
+FLOORS = tuple(root for root in catalogs.ROOTS if root != "platform")
 FACES = [floor for floor in FLOORS if (ROOT / floor / "public.py").is_file()]
 BLOCKS = re.findall(r"^```\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 ROOTS = (ROOT, *(ROOT / floor for floor in FLOORS), ROOT / "inference/quota")

@@ -71,7 +71,7 @@ def lay_things(acme: Tenant, alice: User) -> Arguments:
     draft = Draft.objects.create(
         tenant=acme, author=alice, title="Secret", text="Secret words.", model="base"
     )
-    snapshot = draft.snapshots.create(reason="saved", text="Secret words before.", created_by=alice)
+    snapshot = draft.snapshots.create(reason="saved", text="Secret", created_by=alice)
     return {
         "draft_id": draft.pk,
         "snapshot_id": snapshot.pk,

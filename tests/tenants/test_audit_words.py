@@ -5,30 +5,16 @@ import re
 from pathlib import Path
 
 from tenants.audit_log import describe_action
+from website.catalogs import ROOTS
 
 ROOT = Path(__file__).parents[2]
-APPS = (
-    "core",
-    "tenants",
-    "events",
-    "metering",
-    "accounts",
-    "adapters",
-    "inference",
-    "keys",
-    "provenance",
-    "training",
-    "drafts",
-    "billing",
-    "platform",
-)
 AUDITS = {"audit", "record_audit", "record_command", "record_audits"}
 CODE = re.compile(r"[a-z_]+\.[a-z_]+")
 
 
 def find_actions() -> set[str]:
     found = set()
-    sources = [file.read_text() for app in APPS for file in (ROOT / app).rglob("*.py")]
+    sources = [file.read_text() for app in ROOTS for file in (ROOT / app).rglob("*.py")]
     for source in sources:
         if "audit" not in source and "record_command" not in source:
             continue

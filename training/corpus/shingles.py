@@ -32,10 +32,10 @@ def hash_shingles(word_numbers: Sequence[int]) -> list[int]:
 
 def shares_shingle(text: str, other: str) -> bool:
     """Return whether eight words in a row are in both texts, whatever their case and punctuation."""
-    return not _shingles(text).isdisjoint(_shingles(other))
+    shingles = list_shingles(normalize_words(text), SHINGLE_WORDS)
+    return not set(shingles).isdisjoint(list_shingles(normalize_words(other), SHINGLE_WORDS))
 
 
-def _shingles(text: str) -> set[tuple[str, ...]]:
-    words = normalize_words(text)
-    starts = range(len(words) - SHINGLE_WORDS + 1)
-    return {tuple(words[start : start + SHINGLE_WORDS]) for start in starts}
+def list_shingles(words: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    """Return all runs of so many words, in order."""
+    return [tuple(words[start : start + size]) for start in range(len(words) - size + 1)]

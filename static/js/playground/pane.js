@@ -1,12 +1,10 @@
 // One answer beside others: its model, the turns of its conversation, and the figures of the last one.
-import { answer as ask, sentenceOf, textOf } from "../answer.js";
-import { gettext, interpolate, language, withCode } from "../words.js";
+import { answer as ask, goOnUntil, sentenceOf, textOf } from "../answer.js";
+import { countWords, gettext, interpolate, language, withCode } from "../words.js";
 
 const ENDINGS = { stop: gettext("Finished"), length: gettext("Stopped at the maximum length"), content_filter: gettext("Stopped by a filter") };
 const NANO = 1e9;
-const MOST_ROUNDS = 4; // in which an answer goes on until it is long enough
 const TOKENS_PER_WORD = 1.6;
-const STALLED_WORDS = 3; // a round that adds fewer is the last one
 
 const decimal = (number, digits) => number.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const seconds = (ms) => `${decimal(ms / 1000, ms < 10_000 ? 2 : 1)} s`;
@@ -92,12 +90,10 @@ export class Pane {
     const passages = [];
     const answer = await this.#stream(place, passages, async (progress) => {
       await this.#read(call, signal, place, progress);
-      for (let round = 0; round < MOST_ROUNDS && wordsIn(place) < leastWords; round += 1) {
-        const before = wordsIn(place);
-        const room = Math.ceil((leastWords - before) * TOKENS_PER_WORD);
-        await this.#read(continued(call, place.textContent, room), signal, place, progress);
-        if (wordsIn(place) - before < STALLED_WORDS) return;
-      }
+      await goOnUntil(leastWords, () => countWords(place.textContent), (words) => {
+        const room = Math.ceil(words * TOKENS_PER_WORD);
+        return this.#read(continued(call, place.textContent, room), signal, place, progress);
+      });
     });
     if (place.textContent) {
       this.#turns.push(prompt, { role: "assistant", content: place.textContent });
@@ -153,7 +149,7 @@ export class Pane {
 
   #countWords() {
     const places = [...this.#at("text").querySelectorAll(".ruled")];
-    const words = places.reduce((sum, place) => sum + wordsIn(place), 0);
+    const words = places.reduce((sum, place) => sum + countWords(place.textContent), 0);
     this.#at("words").textContent = interpolate(gettext("{count} words"), { count: count(words) });
   }
 
@@ -231,10 +227,6 @@ export class Pane {
   #at(name) {
     return this.node.querySelector(`[data-${name}]`);
   }
-}
-
-function wordsIn(place) {
-  return place.textContent.match(/\S+/g)?.length ?? 0;
 }
 
 // The same call, whose last message is an answer to go on with.

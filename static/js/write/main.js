@@ -1,5 +1,5 @@
 // The page to write on: a text, what can be suggested for it, and what was saved.
-import { gettext, interpolate, language } from "../words.js";
+import { countWords, gettext, interpolate, language } from "../words.js";
 import { Check } from "./check.js";
 import { Saving } from "./saving.js";
 import { Suggestion } from "./suggestion.js";
@@ -25,8 +25,8 @@ function showActions() {
   at("at-cursor").hidden = isSelected;
 }
 
-function countWords() {
-  const count = text.value.match(/\S+/g)?.length ?? 0;
+function showCount() {
+  const count = countWords(text.value);
   at("words").textContent = interpolate(count === 1 ? gettext("{count} word") : gettext("{count} words"), { count: count.toLocaleString(language) });
 }
 
@@ -43,7 +43,7 @@ saving.onConflict = (newest, sentence) => {
   const notice = at("conflict");
   notice.hidden = false;
   notice.querySelector("[data-sentence]").textContent = sentence;
-  at("open-newest").onclick = () => { saving.take(newest); notice.hidden = true; countWords(); };
+  at("open-newest").onclick = () => { saving.take(newest); notice.hidden = true; showCount(); };
   at("keep-mine").onclick = () => { saving.replace(newest.revision); notice.hidden = true; };
 };
 
@@ -60,7 +60,7 @@ for (const event of ["focus", "select", "keyup", "pointerup"]) text.addEventList
 document.addEventListener("selectionchange", () => { if (document.activeElement === text) showActions(); });
 text.addEventListener("input", () => {
   clearTimeout(counting);
-  counting = setTimeout(countWords, COUNT_AFTER_MS);
+  counting = setTimeout(showCount, COUNT_AFTER_MS);
 });
 model.addEventListener("change", async () => {
   await saving.flush();

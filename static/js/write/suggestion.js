@@ -1,14 +1,12 @@
 // A suggestion beside the text: asks the style, streams, compares, and puts it into the text only when accepted.
-import { answer as ask, sentenceOf, textOf } from "../answer.js";
-import { gettext, interpolate, withCode } from "../words.js";
+import { answer as ask, goOnUntil, sentenceOf, textOf } from "../answer.js";
+import { countWords, gettext, interpolate, withCode } from "../words.js";
 import { compared } from "./compare.js";
 
 const ENGLISH = /\b(the|of|and|to|a|in|that|was|is)\b/i; // words that no long German text has
 const GERMAN = /\b(der|die|das|und|nicht|ist|ein|zu|war|ich)\b/i;
 const TOKENS_PER_WORD = 1.8;
 const SPARE_TOKENS = 24;
-const MOST_ROUNDS = 6; // in which a continuation goes on until it is long enough
-const STALLED_WORDS = 3; // a round that adds fewer is the last one
 const PREFIX_CHARACTERS = 2400; // of the text before the cursor: the engine's context is short
 const SHORTER = 0.6;
 const LONGER = 1.6;
@@ -28,8 +26,6 @@ function upToSentence(text) {
   const last = ends.at(-1);
   return last ? text.slice(0, last.index + last[0].length) : text;
 }
-
-const wordsIn = (text) => text.match(/\S+/g)?.length ?? 0;
 
 export class Suggestion {
   #node;
@@ -66,7 +62,7 @@ export class Suggestion {
     this.#request = { action, start, end: action === "continue" ? start : end, original: action === "continue" ? "" : value.slice(start, end), wish, words };
     const most = Math.floor((this.#settings.max_tokens - SPARE_TOKENS) / TOKENS_PER_WORD);
     this.#show();
-    if (wordsIn(this.#request.original) > most) {
+    if (countWords(this.#request.original) > most) {
       this.#fail(interpolate(gettext("Select at most {most} words: your plan’s longest answer isn’t longer."), { most }));
       return;
     }
@@ -126,11 +122,7 @@ export class Suggestion {
       await this.#read(choice, this.#call(this.#prompt(), this.#request.original), signal);
       return;
     }
-    for (let round = 0; round < MOST_ROUNDS && wordsIn(choice.text) < words; round += 1) {
-      const before = wordsIn(choice.text);
-      await this.#read(choice, this.#continuation(choice.text, words - before), signal);
-      if (wordsIn(choice.text) - before < STALLED_WORDS) return;
-    }
+    await goOnUntil(words, () => countWords(choice.text), (missing) => this.#read(choice, this.#continuation(choice.text, missing), signal));
   }
 
   async #read(choice, call, signal) {
@@ -153,7 +145,7 @@ export class Suggestion {
   }
 
   #call(prompt, original) {
-    const words = this.#target(wordsIn(original));
+    const words = this.#target(countWords(original));
     const max_tokens = Math.min(this.#settings.max_tokens, Math.ceil(words * TOKENS_PER_WORD) + SPARE_TOKENS);
     const sampling = this.#request.action === "differently" ? { ...SAMPLING, temperature: LIVELIER } : SAMPLING;
     return { model: this.#model.value, messages: [{ role: "user", content: prompt }], max_tokens, ...sampling, stream: true };
@@ -172,7 +164,7 @@ export class Suggestion {
 
   #prompt() {
     const { action, original, wish } = this.#request;
-    const words = this.#target(wordsIn(original));
+    const words = this.#target(countWords(original));
     return interpolate(this.#prompts(original)[action], { text: original.trim(), wish, words });
   }
 
@@ -210,7 +202,7 @@ export class Suggestion {
     const box = document.createElement("div");
     box.className = "suggestion-choice";
     const node = document.createElement("div");
-    node.className = "suggestion-text";
+    node.className = "suggestion-text suggested";
     node.ariaBusy = "true";
     box.append(node);
     const choice = { text: "", passages: [], node };
