@@ -2,7 +2,8 @@
 
 They are put together in the browser (static/js/write) and go through the data plane like anybody's requests,
 so a program that sends the same prompt gets the same. Rewriting is asked as trainings ask it: a style from
-somebody's own texts has learned these words (training/corpus/examples.py).
+somebody's own texts has learned these words (training/corpus/examples.py), and drawn as the evidence measures
+it (training/runs/rewriting.py).
 """
 
 from training.corpus.examples import wordings

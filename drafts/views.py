@@ -34,6 +34,7 @@ from tenants.access import Access, MemberRequest, access_of, member_required
 from tenants.action_view import action_view
 from tenants.roles import Permission, requires
 from training.reading import ENDINGS
+from training.runs.rewriting import SAMPLING
 
 PAGE_SIZE = 50
 TEXT = "text/plain; charset=utf-8"
@@ -101,7 +102,7 @@ def _show_draft(request: MemberRequest, form: TextForm | None, draft_id: UUID) -
         "can_share": is_author or access_of(request).may(Permission.EDIT_WORKSPACE),
         "generated_words": actions.count_generated(draft.text, passages),
         "receipts": sum(bool(passage.get("receipt")) for passage in passages),
-        "settings": {"prompts": PROMPTS, "max_tokens": limits.max_output_tokens},
+        "settings": {"prompts": PROMPTS, "sampling": SAMPLING, "max_tokens": limits.max_output_tokens},
         "max_title": MAX_TITLE,
         "max_characters": MAX_CHARACTERS,
     }

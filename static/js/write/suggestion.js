@@ -11,8 +11,6 @@ const PREFIX_CHARACTERS = 2400; // of the text before the cursor: the engine's c
 const SHORTER = 0.6;
 const LONGER = 1.6;
 const SENTENCE_END = /[.!?…]["'”’»)]*(?=\s|$)/g;
-// A rewrite keeps the text: the base's own penalty on repetitions would forbid its words (docs/evidence.md).
-const SAMPLING = { temperature: 0.3, top_p: 0.95, repetition_penalty: 1 };
 const LIVELIER = 0.8; // of several wordings, which must differ
 const WAYS = 3; // of saying it differently
 const HEADINGS = {
@@ -147,8 +145,9 @@ export class Suggestion {
   #call(prompt, original) {
     const words = this.#target(countWords(original));
     const max_tokens = Math.min(this.#settings.max_tokens, Math.ceil(words * TOKENS_PER_WORD) + SPARE_TOKENS);
-    const sampling = this.#request.action === "differently" ? { ...SAMPLING, temperature: LIVELIER } : SAMPLING;
-    return { model: this.#model.value, messages: [{ role: "user", content: prompt }], max_tokens, ...sampling, stream: true };
+    const { sampling } = this.#settings;
+    const drawn = this.#request.action === "differently" ? { ...sampling, temperature: LIVELIER } : sampling;
+    return { model: this.#model.value, messages: [{ role: "user", content: prompt }], max_tokens, ...drawn, stream: true };
   }
 
   #continuation(written, words) {
