@@ -101,6 +101,7 @@ def save_draft(
         now = _lock(draft)
         new_title = now.title if title is None else _clean(title)[:MAX_TITLE]
         new_text = now.text if text is None else _clean(text)
+        passages = _not_kept_yet(now, passages)
         is_same = (new_title, new_text) == (now.title, now.text) and not passages
         is_older = revision is not None and revision != now.revision and not is_same
         if is_older:
@@ -220,6 +221,13 @@ def _set_text(draft: Draft, text: str) -> None:
     draft.words = len(text.split())
     draft.revision += 1
     draft.save(update_fields=["title", "text", "words", "revision", "changed_at"])
+
+
+def _not_kept_yet(draft: Draft, passages: Sequence[Passage]) -> list[Passage]:
+    """Return the passages that the last acceptance didn't have: who got no answer sends the same again."""
+    last = draft.snapshots.filter(reason=Reason.ACCEPTED).order_by("-created_at", "-id").first()
+    known = {passage["request_id"] for passage in last.passages} if last and passages else set()
+    return [passage for passage in passages if passage["request_id"] not in known]
 
 
 def _keep(

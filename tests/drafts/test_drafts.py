@@ -94,12 +94,22 @@ def test_old_snapshots_make_room_and_what_was_accepted_stays_known(draft, by_ali
     monkeypatch.setattr(actions, "MAX_SNAPSHOTS", 3)
     for number in range(6):
         draft.refresh_from_db()
+        passage = PASSAGE | {"request_id": f"req_{number}"}
         text = f"Text {number}."
-        actions.save_draft(by_alice, draft, revision=draft.revision, text=text, passages=[PASSAGE])
+        actions.save_draft(by_alice, draft, revision=draft.revision, text=text, passages=[passage])
     with_text = draft.snapshots.filter(has_text=True).order_by("created_at")
     assert [one.text for one in with_text] == ["Text 2.", "Text 3.", "Text 4."]
     assert len(actions.list_passages(draft)) == 6
     assert DraftSnapshot.objects.filter(has_text=False).exclude(text="").count() == 0
+
+
+@pytest.mark.django_db
+def test_who_got_no_answer_sends_an_acceptance_again_and_overtakes_nobody(draft, by_alice):
+    for _ in range(2):
+        actions.save_draft(by_alice, draft, revision=1, text="Accepted.", passages=[PASSAGE])
+    assert draft.snapshots.count() == 1
+    with pytest.raises(DraftChanged):
+        actions.save_draft(by_alice, draft, revision=1, text="Something else.", passages=[PASSAGE])
 
 
 @pytest.mark.django_db

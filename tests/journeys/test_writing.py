@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.chromium import look
-from tests.journeys.conftest import log_in
+from tests.journeys.conftest import kill, log_in
 from tests.waiting import eventually
 
 PHONE = {"width": 390, "height": 844}
@@ -46,6 +46,16 @@ def select(page: Page, passage: str) -> None:
     )
 
 
+def suggestion_of(page: Page) -> str:
+    """Return what is suggested, without the words that would go."""
+    left = """(node) => {
+        const copy = node.cloneNode(true);
+        for (const gone of copy.querySelectorAll("del")) gone.remove();
+        return copy.textContent;
+    }"""
+    return page.locator(".suggestion-text").evaluate(left).strip()
+
+
 def rewrite(page: Page) -> None:
     select(page, FIRST)
     page.get_by_role("button", name="Rewrite in my style").click()
@@ -62,10 +72,10 @@ def test_a_pasted_page_becomes_an_accepted_rewrite_a_word_file_and_receipts(draf
     assert FIRST in text_of(page), "nothing is replaced before it is accepted"
     expect(page.get_by_role("button", name="Accept")).to_be_focused(timeout=120_000)
     look(page, "write-suggestion")
+    suggested = suggestion_of(page)
     page.keyboard.press("Enter")
     expect(page.get_by_role("region", name="In your style")).to_be_hidden()
-    assert FIRST not in text_of(page)
-    assert text_of(page).endswith(SECOND)
+    assert text_of(page) == f"{suggested}\n\n{SECOND}"
     expect(page.locator("[data-saved]")).to_have_text("Saved")
     accepted = text_of(page)
 
@@ -165,3 +175,44 @@ def test_what_is_typed_offline_is_saved_later_even_by_another_tab(draft, faults)
     assert text_of(again) == "Typed on a train."
     assert {"INTERNET_DISCONNECTED" in fault for fault in faults} == {True}
     faults.clear()
+
+
+def test_a_session_that_ends_in_mid_rewrite_loses_neither_text_nor_receipts(draft, faults, demo):
+    page = draft
+    rewrite(page)
+    page.context.clear_cookies()
+    suggested = suggestion_of(page)
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-saved]")).to_contain_text("You were logged out")
+    page.get_by_label("Text", exact=True).press("Control+End")
+    page.keyboard.type(" He waited.")
+    written = f"{suggested}\n\n{SECOND} He waited."
+    page.reload()  # to the log-in
+    page.wait_for_url("**/accounts/login/**")
+    log_in(page, demo, "/write/")
+    page.get_by_role("link", name="The ferry").first.click()
+    expect(page.get_by_label("Text", exact=True)).to_have_value(written)
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
+    page.reload()
+    expect(page.get_by_label("Text", exact=True)).to_have_value(written)
+    eventually(lambda: page.reload() and page.get_by_text("written by a style").count() > 0)
+    assert {fault for fault in faults if "403" not in fault} == set()
+    faults.clear()
+
+
+@pytest.mark.alone
+def test_a_gateway_that_is_killed_in_mid_suggestion_costs_nothing_that_was_typed(draft, faults):
+    page = draft
+    page.get_by_label("Text", exact=True).press("Control+End")
+    page.get_by_label("Length").select_option("half a page")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator(".suggestion-text")).not_to_be_empty(timeout=FIRST_WORD_S * 1000)
+    kill("web")
+    expect(page.get_by_role("alert").filter(has_text="reach Polyscribe")).to_be_visible()
+    suggested = suggestion_of(page)
+    page.get_by_role("button", name="Accept").click()
+    expect(page.locator("[data-saved]")).to_contain_text("Your text is kept in this browser")
+    expect(page.locator("[data-saved]")).to_have_text("Saved", timeout=240_000)  # there is a gateway again
+    page.reload()
+    expect(page.get_by_label("Text", exact=True)).to_have_value(re.compile(re.escape(suggested) + "$"))
+    faults.clear()  # requests that nobody answered

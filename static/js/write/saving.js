@@ -13,6 +13,7 @@ export class Saving {
   #running = null;
   #isStopped = false; // by a conflict, until a person has chosen
   #saved;
+  #passages = []; // accepted ones that aren't saved yet
 
   constructor(form, state) {
     this.#form = form;
@@ -30,7 +31,7 @@ export class Saving {
 
   get isSaved() {
     const { title, text } = this.#now();
-    return title === this.#saved.title && text === this.#saved.text;
+    return title === this.#saved.title && text === this.#saved.text && !this.#passages.length;
   }
 
   touch() {
@@ -42,9 +43,10 @@ export class Saving {
   // Save what is there, with passages as an accepted suggestion. One at a time: a revision follows from the one before.
   async flush(passages = []) {
     clearTimeout(this.#timer);
+    this.#passages.push(...passages);
     while (this.#running) await this.#running;
-    if (this.#isStopped || (this.isSaved && !passages.length)) return;
-    this.#running = this.#save(passages).finally(() => { this.#running = null; });
+    if (this.#isStopped || this.isSaved) return;
+    this.#running = this.#save().finally(() => { this.#running = null; });
     await this.#running;
   }
 
@@ -62,6 +64,7 @@ export class Saving {
     this.#form.elements.text.value = text;
     this.#isStopped = false;
     this.#saved = { title, text };
+    this.#passages = [];
     this.#forget();
     this.#state.textContent = SAVED;
   }
@@ -71,20 +74,23 @@ export class Saving {
     return { title: title.value, text: text.value };
   }
 
-  async #save(passages) {
+  async #save() {
     const { title, text } = this.#now();
+    const passages = [...this.#passages];
+    this.#state.textContent = gettext("Saving …");
     this.#remember(title, text);
     const body = JSON.stringify({ title, text, revision: Number(this.#form.elements.revision.value), passages });
     let response;
     try {
       response = await this.#post(body);
     } catch {
-      return this.#later(gettext("Not saved yet: we can’t reach Polyscribe. Your text is kept in this browser."), passages);
+      return this.#later(gettext("Not saved yet: we can’t reach Polyscribe. Your text is kept in this browser."));
     }
     const answer = await response.json().catch(() => ({}));
     if (response.ok) {
       this.#form.elements.revision.value = answer.revision;
       this.#saved = { title, text };
+      this.#passages.splice(0, passages.length);
       if (this.isSaved) {
         this.#forget();
         this.#state.textContent = SAVED;
@@ -98,7 +104,7 @@ export class Saving {
       return undefined;
     }
     const sentence = Object.values(answer.errors ?? {}).flat().join(" ");
-    return this.#later(sentence || gettext("Not saved yet. Your text is kept in this browser, and we try again."), passages);
+    return this.#later(sentence || gettext("Not saved yet. Your text is kept in this browser, and we try again."));
   }
 
   // A log-in in another tab makes new tokens: this page takes over the new one.
@@ -116,15 +122,16 @@ export class Saving {
     return send();
   }
 
-  #later(sentence, passages) {
+  #later(sentence) {
     this.#state.textContent = sentence;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.flush(passages), RETRY_MS);
+    this.#timer = setTimeout(() => this.flush(), RETRY_MS);
   }
 
   #remember(title, text) {
     try {
-      localStorage.setItem(this.#key, JSON.stringify({ title, text, revision: Number(this.#form.elements.revision.value) }));
+      const revision = Number(this.#form.elements.revision.value);
+      localStorage.setItem(this.#key, JSON.stringify({ title, text, revision, passages: this.#passages }));
     } catch { /* a browser that keeps nothing, or whose room is used up: the page still has the text */ }
   }
 
@@ -136,10 +143,15 @@ export class Saving {
   #recover() {
     try {
       const kept = JSON.parse(localStorage.getItem(this.#key));
-      if (!kept || (kept.title === this.#saved.title && kept.text === this.#saved.text)) return;
+      if (!kept) return;
+      if (kept.title === this.#saved.title && kept.text === this.#saved.text) {
+        this.#forget();
+        return;
+      }
       this.#form.elements.title.value = kept.title;
       this.#form.elements.text.value = kept.text;
       this.#form.elements.revision.value = kept.revision;
+      this.#passages = kept.passages;
       this.touch();
     } catch { /* nothing is kept */ }
   }
