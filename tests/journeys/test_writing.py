@@ -6,7 +6,7 @@ import time
 
 import docx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.chromium import look
 from tests.journeys.conftest import kill, log_in
@@ -216,3 +216,35 @@ def test_a_gateway_that_is_killed_in_mid_suggestion_costs_nothing_that_was_typed
     page.reload()
     expect(page.get_by_label("Text", exact=True)).to_have_value(re.compile(re.escape(suggested) + "$"))
     faults.clear()  # requests that nobody answered
+
+
+def test_a_save_whose_answer_is_lost_does_not_conflict_with_what_is_typed_next(draft, faults):
+    page = draft
+    area = page.get_by_label("Text", exact=True)
+
+    def lose_answer(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/save/", lose_answer, times=1)
+    area.press("Control+End")
+    page.keyboard.type(" He waited.")
+    expect(page.locator("[data-saved]")).to_contain_text("Your text is kept in this browser")
+    page.keyboard.type(" Nobody came.")
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.reload()
+    expect(area).to_have_value(f"{FIRST}\n\n{SECOND} He waited. Nobody came.")
+    faults.clear()  # the lost answer, and the conflict that the page settled by itself
+
+
+def test_keys_are_the_texts_while_a_suggestion_is_written(draft, faults):
+    page = draft
+    select(page, FIRST)
+    page.get_by_role("button", name="Rewrite in my style").click()
+    page.get_by_label("Text", exact=True).press("Control+End")
+    while page.get_by_role("button", name="Accept").is_hidden():
+        page.keyboard.type("x")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Accept")).to_be_visible()
+    assert text_of(page).startswith(f"{FIRST}\n\n{SECOND}x")

@@ -5,6 +5,8 @@ const PAUSE_MS = 500;
 const RETRY_MS = 4000;
 const SAVED = gettext("Saved");
 
+const isSame = (one, other) => one?.title === other?.title && one?.text === other?.text;
+
 export class Saving {
   #form;
   #state;
@@ -14,6 +16,7 @@ export class Saving {
   #isStopped = false; // by a conflict, until a person has chosen
   #saved;
   #passages = []; // accepted ones that aren't saved yet
+  #sent = []; // the first and the last text of those whose answer never came: they may be saved
 
   constructor(form, state) {
     this.#form = form;
@@ -30,8 +33,7 @@ export class Saving {
   onConflict = (_newest, _sentence) => {};
 
   get isSaved() {
-    const { title, text } = this.#now();
-    return title === this.#saved.title && text === this.#saved.text && !this.#passages.length;
+    return isSame(this.#now(), this.#saved) && !this.#passages.length;
   }
 
   touch() {
@@ -78,6 +80,8 @@ export class Saving {
     const { title, text } = this.#now();
     const passages = [...this.#passages];
     this.#state.textContent = gettext("Saving …");
+    const unanswered = this.#sent;
+    this.#sent = [unanswered[0] ?? { title, text }, { title, text }];
     this.#remember(title, text);
     const body = JSON.stringify({ title, text, revision: Number(this.#form.elements.revision.value), passages });
     let response;
@@ -87,6 +91,7 @@ export class Saving {
       return this.#later(gettext("Not saved yet: we can’t reach Polyscribe. Your text is kept in this browser."));
     }
     const answer = await response.json().catch(() => ({}));
+    if (response.status < 500) this.#sent = [];
     if (response.ok) {
       this.#form.elements.revision.value = answer.revision;
       this.#saved = { title, text };
@@ -96,6 +101,10 @@ export class Saving {
         this.#state.textContent = SAVED;
       } else this.touch();
       return undefined;
+    }
+    if (response.status === 409 && unanswered.some((one) => isSame(one, answer))) { // it is this page's own
+      this.#form.elements.revision.value = answer.revision;
+      return this.#save();
     }
     if (response.status === 409) {
       this.#isStopped = true;
@@ -131,7 +140,7 @@ export class Saving {
   #remember(title, text) {
     try {
       const revision = Number(this.#form.elements.revision.value);
-      localStorage.setItem(this.#key, JSON.stringify({ title, text, revision, passages: this.#passages }));
+      localStorage.setItem(this.#key, JSON.stringify({ title, text, revision, passages: this.#passages, sent: this.#sent }));
     } catch { /* a browser that keeps nothing, or whose room is used up: the page still has the text */ }
   }
 
@@ -144,13 +153,13 @@ export class Saving {
     try {
       const kept = JSON.parse(localStorage.getItem(this.#key));
       if (!kept) return;
-      if (kept.title === this.#saved.title && kept.text === this.#saved.text) {
+      if (isSame(kept, this.#saved)) {
         this.#forget();
         return;
       }
       this.#form.elements.title.value = kept.title;
       this.#form.elements.text.value = kept.text;
-      this.#form.elements.revision.value = kept.revision;
+      if (!kept.sent.some((one) => isSame(one, this.#saved))) this.#form.elements.revision.value = kept.revision;
       this.#passages = kept.passages;
       this.touch();
     } catch { /* nothing is kept */ }

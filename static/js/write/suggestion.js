@@ -95,6 +95,7 @@ export class Suggestion {
     this.#choices = Array.from({ length: ways }, () => this.#addChoice(ways));
     this.#stopper = new AbortController();
     const { signal } = this.#stopper;
+    const before = this.#text.value;
     this.#busy(true);
     this.#at("state").textContent = gettext("Waiting for the engine");
     const ended = await Promise.allSettled(this.#choices.map((choice) => this.#write(choice, signal)));
@@ -111,7 +112,8 @@ export class Suggestion {
     if (failed && !isStopped) this.#fail(sentenceOf(failed));
     const hasText = this.#choices.some(({ text }) => text.trim());
     this.#at("accept").hidden = ways > 1 || !hasText;
-    if (!this.#node.hidden) (hasText && ways === 1 ? this.#at("accept") : this.#node).focus({ preventScroll: true });
+    const isTyping = document.activeElement === this.#text && this.#text.value !== before; // keys stay the text's
+    if (!this.#node.hidden && !isTyping) (hasText && ways === 1 ? this.#at("accept") : this.#node).focus({ preventScroll: true });
   }
 
   async #write(choice, signal) {
