@@ -106,13 +106,13 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
         return workspace_page.describe_workspace(request, row)
 
     def get_urls(self) -> list[URLPattern]:
-        """Add where an operator begins and ends to look at a workspace as its owner sees it."""
+        """Add the addresses that begin and end an impersonation."""
         begin = self.admin_site.admin_view(self.impersonate)
         end = self.admin_site.admin_view(require_POST(self.end_impersonation))
         urls: list[URLPattern] = super().get_urls()
         return [
-            path("end-look/", end, name="tenants_tenant_end_look"),
-            path("<uuid:tenant_id>/look/", begin, name="tenants_tenant_look"),
+            path("end-impersonation/", end, name="tenants_tenant_end_impersonation"),
+            path("<uuid:tenant_id>/impersonate/", begin, name="tenants_tenant_impersonate"),
             *urls,
         ]
 
@@ -124,7 +124,7 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
         form = IMPERSONATE.form(request, [tenant])
         if not form.is_valid():
             return ask_first(
-                self.admin_site, request, page=IMPERSONATE, form=form, rows=[tenant], action="look"
+                self.admin_site, request, page=IMPERSONATE, form=form, rows=[tenant], action="impersonate"
             )
         with transaction.atomic():
             current.end_impersonation(request, reason="Another session was started.")
@@ -137,7 +137,7 @@ class TenantAdmin(NoDelete, AmountsInDollars, DescribedRow, OperatorAdmin):
         return redirect("member_home")
 
     def end_impersonation(self, request: HttpRequest) -> HttpResponse:
-        """Close the workspace that the operator looked at, and go back to its page."""
+        """End the impersonation, and go back to the page of its workspace."""
         tenant = current.end_impersonation(request)
         if tenant is None:
             return redirect("admin:index")

@@ -25,7 +25,7 @@ class Onboarding:
 def onboarding_of(user: User, tenant: Tenant) -> Onboarding:
     """Return what a member's workspace has done, and what was refused to it; one query.
 
-    An operator who looks at a workspace has no place in it, and sees the steps.
+    An operator who impersonates the owner is no member, and sees the steps.
     """
     of_tenant = {"tenant": OuterRef("pk")}
     usage = UsageDaily.objects.filter(**of_tenant)

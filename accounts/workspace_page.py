@@ -94,7 +94,7 @@ def _list_of(tenant: Tenant, page: str, **filters: str) -> str:
 def _actions(request: HttpRequest, tenant: Tenant) -> Iterator[tuple[str, str]]:
     if request.user.has_perm(current.PERMISSION):
         if not tenant.deleted_at:
-            yield "View as owner", reverse("admin:tenants_tenant_look", args=[tenant.pk])
+            yield "View as owner", reverse("admin:tenants_tenant_impersonate", args=[tenant.pk])
         yield "Export data", reverse("admin:workspace_export", args=[tenant.pk])
     if tenant.deleted_at and request.user.has_perm("adapters.view_erasure"):
         yield "Erasure report", reverse("admin:workspace_erasure", args=[tenant.pk])

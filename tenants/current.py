@@ -15,7 +15,7 @@ from core.errors import NotFound
 from tenants.audit import record_audit
 from tenants.models import Membership, Tenant, User
 
-# An operator looks at a workspace as its owner sees it: for half an hour, and without changing it.
+# An operator impersonates a workspace's owner: for half an hour, and without changing anything.
 #
 # The session holds the workspace. While it does, that one is open instead of the operator's own; a middleware
 # (operations/console/operators.py) refuses whatever would change something.
@@ -71,8 +71,8 @@ def read_impersonation(request: HttpRequest) -> Impersonation | None:
     return Impersonation(UUID(kept["tenant"]), datetime.fromtimestamp(kept["until"], UTC))
 
 
-def find_seen_tenant(request: HttpRequest) -> Tenant | None:
-    """Return the workspace that an operator looks at now; None for a former operator."""
+def find_impersonated_tenant(request: HttpRequest) -> Tenant | None:
+    """Return the workspace whose owner an operator impersonates now; None for a former operator."""
     begun = read_impersonation(request)
     user = request.user
     if begun is None or begun.is_over or not isinstance(user, User):
@@ -112,16 +112,16 @@ def begin_session(request: HttpRequest) -> None:
 def list_memberships(request: HttpRequest) -> list[Membership]:
     """Return a person's memberships, the oldest workspace first; one query a request.
 
-    An operator who looks at a workspace has that one alone, as its owner, in a row that is never saved.
+    An operator who impersonates an owner has that workspace alone, in a row that is never saved.
     """
     user = request.user
     if not isinstance(user, User):
         return []
     found: list[Membership] | None = getattr(request, "_memberships", None)
     if found is None:
-        seen = find_seen_tenant(request)
-        if seen:
-            found = [Membership(tenant=seen, user=user, role=Membership.Role.OWNER)]
+        impersonated = find_impersonated_tenant(request)
+        if impersonated:
+            found = [Membership(tenant=impersonated, user=user, role=Membership.Role.OWNER)]
         else:
             found = list(Membership.objects.open_to(user))
         request._memberships = found  # type: ignore[attr-defined]

@@ -79,7 +79,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "operations.console.operators.operator_sessions",
     "website.middleware.choose_language",
-    "operations.console.operators.read_only_looks",
+    "operations.console.operators.read_only_impersonation",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

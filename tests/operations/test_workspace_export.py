@@ -102,7 +102,7 @@ def test_an_operator_erases_a_workspace_with_the_owners_own_report(
         alice_client.get(reverse("website:workspace_erasure", args=[acme.pk]) + "?form=json").text
     )
     assert seen == own
-    assert operator_client.get(reverse("admin:tenants_tenant_look", args=[acme.pk])).status_code == 404
+    assert operator_client.get(reverse("admin:tenants_tenant_impersonate", args=[acme.pk])).status_code == 404
 
 
 def test_only_admins_erase(acme):

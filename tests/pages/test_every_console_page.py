@@ -38,7 +38,7 @@ ENDS = tuple(f"_{model._meta.model_name}_{page}" for model in admin.site._regist
 # What is no page of its own: parts of pages, files, and addresses that only take a form.
 OF_DJANGO = {"search", "login", "logout", "autocomplete", "jsi18n", "view_on_site"}
 OURS = {
-    "tenants_tenant_end_look",
+    "tenants_tenant_end_impersonation",
     "tenants_auditentry_export",
     "workspace_erasure",
     "metering_invoice_credit",

@@ -63,7 +63,7 @@ def _end_old_session(request: HttpRequest) -> None:
         logout(request)
 
 
-# While an operator looks at a workspace as its owner sees it, nothing outside the console is changed.
+# While an operator impersonates an owner, nothing outside the console is changed.
 
 READS = ("GET", "HEAD", "OPTIONS")
 REFUSED = _("You're viewing this workspace as its owner, so nothing can be changed. Stop viewing first.")
@@ -71,7 +71,7 @@ CLOSED = _("This is not available while you view a workspace as its owner: it's 
 
 
 @in_steps
-def read_only_looks(request: HttpRequest) -> Steps:
+def read_only_impersonation(request: HttpRequest) -> Steps:
     """Answer what would change something with a refusal. It stands after the middleware of sessions."""
     refusal: HttpResponse | None = None
     if settings.SESSION_COOKIE_NAME in request.COOKIES:
@@ -81,12 +81,12 @@ def read_only_looks(request: HttpRequest) -> Steps:
 
 
 def _refuse_changes(request: HttpRequest) -> HttpResponse | None:
-    """Return the refusal of what would change something during a look; end one that is over."""
-    look = read_impersonation(request)
-    if look is None:
+    """Return the refusal of what would change something during an impersonation; end one that is over."""
+    impersonation = read_impersonation(request)
+    if impersonation is None:
         return None
-    if look.is_over or not has_second_factor(request):
-        reason = "Time expired." if look.is_over else "The second factor was removed."
+    if impersonation.is_over or not has_second_factor(request):
+        reason = "Time expired." if impersonation.is_over else "The second factor was removed."
         end_impersonation(request, reason=reason)
         return None
     if request.path == reverse("account_logout") and request.method == "POST":
@@ -103,7 +103,7 @@ def _refuse_changes(request: HttpRequest) -> HttpResponse | None:
 def _refuse(request: HttpRequest, sentence: str) -> HttpResponse:
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         return JsonResponse({"errors": {"__all__": [sentence]}}, status=403)
-    return render(request, "looking.html", {"refused": sentence}, status=403)
+    return render(request, "impersonation_refused.html", {"refused": sentence}, status=403)
 
 
 def _open_paths() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""An operator looks at a workspace as its owner sees it, and changes nothing there."""
+"""An operator impersonates a workspace's owner, and changes nothing there."""
 
 import json
 import time
@@ -26,30 +26,30 @@ SIGNED = (b"x-amz-signature", b"X-Amz-Signature")
 OF_THE_SESSION = {"sessions", "usersessions"}
 
 
-def look_page(tenant: Tenant) -> str:
-    return reverse("admin:tenants_tenant_look", args=[tenant.pk])
+def impersonate_page(tenant: Tenant) -> str:
+    return reverse("admin:tenants_tenant_impersonate", args=[tenant.pk])
 
 
 @pytest.fixture
-def looking_client(operator_client: Client, acme: Tenant) -> Client:
-    assert operator_client.post(look_page(acme), SURE)["Location"] == reverse("member_home")
+def impersonating_client(operator_client: Client, acme: Tenant) -> Client:
+    assert operator_client.post(impersonate_page(acme), SURE)["Location"] == reverse("member_home")
     return operator_client
 
 
-def test_a_look_asks_why_shows_a_banner_and_is_written_down(operator_client, operator, acme):
-    asked = operator_client.get(look_page(acme))
+def test_an_impersonation_asks_why_shows_a_banner_and_is_written_down(operator_client, operator, acme):
+    asked = operator_client.get(impersonate_page(acme))
     assert "secrets are hidden" in asked.text
-    assert operator_client.post(look_page(acme), {"confirmed": "1", "why": " "}).status_code == 200
+    assert operator_client.post(impersonate_page(acme), {"confirmed": "1", "why": " "}).status_code == 200
     assert not AuditEntry.objects.exists()
 
-    operator_client.post(look_page(acme), SURE)
+    operator_client.post(impersonate_page(acme), SURE)
     page = operator_client.get(reverse("website:settings"))
     assert "viewing <strong>Acme</strong> as its owner until" in page.text
     assert not Membership.objects.filter(user=operator).exists()
     began = AuditEntry.objects.get(action="impersonation.begun")
     assert (began.actor, began.object_id, began.reason) == (operator, str(acme.pk), "ticket 12")
 
-    back = operator_client.post(reverse("admin:tenants_tenant_end_look"))
+    back = operator_client.post(reverse("admin:tenants_tenant_end_impersonation"))
     assert back["Location"] == reverse("admin:tenants_tenant_change", args=[acme.pk])
     assert AuditEntry.objects.filter(action="impersonation.ended", actor=operator).exists()
     assert operator_client.get(reverse("website:settings"))["Location"] == reverse("admin:index")
@@ -110,15 +110,17 @@ def faults_of_pages(client: Client, of_acme: Arguments, acme: Tenant) -> list[st
     return faults
 
 
-def test_every_page_opens_and_no_form_or_operation_does_anything(looking_client, of_acme, acme, provider):
-    faults = faults_of_pages(looking_client, of_acme, acme)
+def test_every_page_opens_and_no_form_or_operation_does_anything(
+    impersonating_client, of_acme, acme, provider
+):
+    faults = faults_of_pages(impersonating_client, of_acme, acme)
     lay_unfinished(of_acme, acme)
     before = all_rows()
-    faults += faults_of_pages(looking_client, of_acme, acme)
+    faults += faults_of_pages(impersonating_client, of_acme, acme)
     for name in ALL:
         for method in ("post", "put", "patch", "delete"):
             sent = {"content_type": "application/json"} if name.startswith(API) or method != "post" else {}
-            refused = getattr(looking_client, method)(address_of(name, of_acme), {}, **sent)
+            refused = getattr(impersonating_client, method)(address_of(name, of_acme), {}, **sent)
             if refused.status_code != 403:
                 faults.append(f"{method} {name} is answered {refused.status_code}")
             if name.startswith(API) and "nothing can be changed" not in refused.text:
@@ -128,34 +130,34 @@ def test_every_page_opens_and_no_form_or_operation_does_anything(looking_client,
     assert changes_between(before, all_rows()) == []
 
 
-def test_a_refused_form_says_so(looking_client):
+def test_a_refused_form_says_so(impersonating_client):
     form = reverse("website:edit_workspace")
-    page = looking_client.post(form, {"name": "X"}, headers={"Accept": "text/html"})
+    page = impersonating_client.post(form, {"name": "X"}, headers={"Accept": "text/html"})
     assert page.status_code == 403
     assert "Nothing was changed" in page.text
-    asked = looking_client.post(form, headers={"Accept": "application/json"})
+    asked = impersonating_client.post(form, headers={"Accept": "application/json"})
     assert "nothing can be changed" in json.loads(asked.text)["errors"]["__all__"][0]
 
 
-def test_the_console_works_meanwhile_and_the_look_ends_by_itself(looking_client, acme, monkeypatch):
+def test_the_console_works_meanwhile_and_it_ends_by_itself(impersonating_client, acme, monkeypatch):
     suspend = {"action": "suspend", "_selected_action": [acme.pk], "confirmed": "1", "why": "Spam"}
-    looking_client.post(reverse("admin:tenants_tenant_changelist"), suspend)
+    impersonating_client.post(reverse("admin:tenants_tenant_changelist"), suspend)
     assert Tenant.objects.get(pk=acme.pk).suspended_at
     later = time.time() + current.IMPERSONATION_LASTS_S + 1
     monkeypatch.setattr(current.time, "time", lambda: later)
-    page = looking_client.get(reverse("website:settings"))
+    page = impersonating_client.get(reverse("website:settings"))
     assert page["Location"] == reverse("admin:index")
     assert AuditEntry.objects.get(action="impersonation.ended").reason == "Time expired."
 
 
-def test_who_is_no_operator_any_more_sees_nothing(looking_client, operator):
+def test_who_is_no_operator_any_more_sees_nothing(impersonating_client, operator):
     User.objects.filter(pk=operator.pk).update(is_staff=False, is_superuser=False)
-    answer = looking_client.get(reverse("website:settings"))
+    answer = impersonating_client.get(reverse("website:settings"))
     assert answer.status_code == 302
     assert "settings" not in answer["Location"]
 
 
-def test_who_may_look(alice_client, acme, charlies):
-    assert alice_client.get(look_page(charlies)).status_code == 302
-    assert clerk("Engineer").post(look_page(acme), SURE).status_code == 403
-    assert clerk("Support").post(look_page(acme), SURE).status_code == 302
+def test_who_may_impersonate(alice_client, acme, charlies):
+    assert alice_client.get(impersonate_page(charlies)).status_code == 302
+    assert clerk("Engineer").post(impersonate_page(acme), SURE).status_code == 403
+    assert clerk("Support").post(impersonate_page(acme), SURE).status_code == 302

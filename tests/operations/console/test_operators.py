@@ -82,13 +82,15 @@ def test_a_session_ends_with_the_second_factor_that_it_showed(browser, operator)
     assert browser.get("/console/login/")["Location"].startswith(reverse("mfa_reauthenticate_webauthn"))
 
 
-def test_a_lost_factor_goes_with_the_recovery_codes_and_an_open_look(browser, operator, acme, settings):
+def test_a_lost_factor_goes_with_the_recovery_codes_and_an_open_impersonation(
+    browser, operator, acme, settings
+):
     factor = TOTP.activate(operator, generate_totp_secret()).instance
     codes = RecoveryCodes.activate(operator)
     browser.post(browser.get("/console/login/")["Location"], {"code": codes.get_unused_codes()[0]})
     assert browser.get("/console/").status_code == 200
-    look = {"confirmed": "1", "why": "ticket 12"}
-    browser.post(reverse("admin:tenants_tenant_look", args=[acme.pk]), look)
+    sure = {"confirmed": "1", "why": "ticket 12"}
+    browser.post(reverse("admin:tenants_tenant_impersonate", args=[acme.pk]), sure)
     assert browser.get(reverse("website:settings")).status_code == 200
 
     settings.OPERATOR_MFA = False  # of the colleague's session
