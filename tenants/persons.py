@@ -135,5 +135,6 @@ def keep_former_members(memberships: QuerySet[Membership]) -> None:
 
 def keep_person(user: User) -> None:
     """Let an account stay the same person. Call it before the account gets another address."""
-    User.objects.filter(pk=user.pk, person="").update(person=person_of(user))
-    user.refresh_from_db(fields=["person"])
+    if not user.person:
+        User.objects.filter(pk=user.pk, person="").update(person=person_of(user))
+        user.refresh_from_db(fields=["person"])
