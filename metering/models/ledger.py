@@ -119,6 +119,8 @@ class LedgerEntry(models.Model):
     period = models.CharField(max_length=7)
     amount_nanousd = models.BigIntegerField(help_text="Positive: owed by the workspace.")
     tokens = models.BigIntegerField(default=0)
+    # A text, for an entry stays as it was booked, and payment providers and programs book, too. The audit log
+    # names the person.
     actor = models.CharField(max_length=80, blank=True)
     reason = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
