@@ -344,7 +344,7 @@ class StyleViewSet(StyleApiViewSet):
         return actions.create_style(self.access, words.pop("slug"), words)
 
     @described(summary="Update a style's details")
-    def partial_update(self, style: Style, words: dict[str, Any]) -> Style:
+    def partial_update(self, style: Style, words: dict[str, Any]) -> None:
         """Update the fields in the body. Changes to a public style are visible to others once operators
         approve them."""
         prompts = words.pop("test_prompts", None)
@@ -352,7 +352,6 @@ class StyleViewSet(StyleApiViewSet):
             # A prompt is a line.
             selection.set_test_prompts(self.access, style, diff.parse_prompts("\n".join(prompts)))
         selection.edit_style(self.access, style, words)
-        return self.own_style()
 
     @described(body=AtOnceBody, answer=DeletedStyle, status=202, is_locked=False)
     def destroy(self, style: Style, body: dict[str, Any]) -> Response:
@@ -374,24 +373,22 @@ class StyleViewSet(StyleApiViewSet):
         selection.unselect_style(self.access, style)
 
     @post("Offer a style to the public catalogue", body=OfferBody, is_locked=True)
-    def offer(self, style: Style, body: dict[str, Any]) -> Style:
+    def offer(self, style: Style, body: dict[str, Any]) -> None:
         """Offer a style with your requested price; operators approve both. It cancels a pending removal from
         the catalogue. Without a body, the previous price request is kept."""
         if style.is_public:
             sharing.keep_public(self.access, style)
         else:
             sharing.offer_style(self.access, style, _read_terms(style, body))
-        return self.own_style()
 
     @delete("Withdraw a style from the catalogue", url_path="offer", is_locked=True)
-    def withdraw(self, style: Style) -> Style:
+    def withdraw(self, style: Style) -> None:
         """Withdraw an offer that is not approved yet. A public style leaves the catalogue after the notice
         period."""
         if style.is_public:
             sharing.take_back_style(self.access, style)
         else:
             sharing.withdraw_offer(self.access, style)
-        return self.own_style()
 
 
 def _read_terms(style: Style, body: dict[str, Any]) -> Terms | None:

@@ -319,22 +319,19 @@ class VersionViewSet(StyleApiViewSet):
         return version_of(version.style, actions.convert_version(self.access, version).number)
 
     @post("Retry loading a failed version")
-    def retry(self, version: AdapterVersion) -> AdapterVersion:
+    def retry(self, version: AdapterVersion) -> None:
         """Send a failed version to the engines again."""
         actions.retry_version(self.access, version)
-        return self.get_object()
 
     @post("Retire a version", body=AtOnceBody)
-    def retire(self, version: AdapterVersion, body: dict[str, Any]) -> AdapterVersion:
+    def retire(self, version: AdapterVersion, body: dict[str, Any]) -> None:
         """Retire a version permanently. Its files are kept. Repeating the call has no effect."""
         actions.retire_version(self.access, version, at_once=body["at_once"])
-        return self.get_object()
 
     @post("Promote a version to live")
-    def promote(self, version: AdapterVersion) -> AdapterVersion:
+    def promote(self, version: AdapterVersion) -> None:
         """Make a serving version the live version and end the canary."""
         actions.promote_version(self.access, version)
-        return self.get_object()
 
     @post("Get download URLs for a version's files", answer=DownloadObject, is_post=False, is_repeatable=True)
     def download(self, version: AdapterVersion) -> Response:

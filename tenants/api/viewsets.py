@@ -72,8 +72,8 @@ class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
     An operation is a method: a standard action by its name, or an `action`. Its docstring says what it does.
     It takes the object that the address names, if any, which is still as the caller read it, and the checked
     body or query, if any; a list's query is read by `filter_queryset`. It returns what the answer shows: an
-    object, or that and further fields; the rows of a list; or a whole response. `reads` are the standard
-    actions that need no method of their own.
+    object, or that and further fields; the rows of a list; or a whole response. Nothing: the object that the
+    address names, as it is now. `reads` are the standard actions that need no method of their own.
     """
 
     tag: ClassVar[str]
@@ -201,6 +201,8 @@ class WorkspaceViewSet(ViewSetMixin, WorkspaceView):
             return returned
         if shape is None:
             return Response(status=operation.status)
+        if returned is None:
+            returned = self.get_object()
         if operation.is_page:
             return self.answer_page(returned, self.present_page)
         if isinstance(returned, tuple):

@@ -114,11 +114,9 @@ class DocumentViewSet(TrainingApiViewSet):
         return Response({"object": "list", "data": data}, status=201)
 
     @described(summary="Include or leave out a document", is_locked=False)
-    def partial_update(self, document: Document, body: dict[str, bool]) -> Document:
+    def partial_update(self, document: Document, body: dict[str, bool]) -> None:
         """Change whether the training uses a document."""
         actions.leave_out_document(self.access, document, is_left_out=body["is_left_out"])
-        document.refresh_from_db()
-        return document
 
     @described(is_repeatable=True)
     def destroy(self, document: Document) -> None:

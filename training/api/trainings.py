@@ -199,36 +199,31 @@ class TrainingViewSet(TrainingApiViewSet):
         return actions.create_evaluation(self.access, version)
 
     @post("Estimate a training's cost and time", is_repeatable=True)
-    def estimate(self, training: Training) -> Training:
+    def estimate(self, training: Training) -> None:
         """Prepare the examples, then estimate cost and time. The training is `ready` once `most_usd` and
         `estimated_s` are known; if its texts are too short, it is a `draft` again and `note` says so."""
         actions.prepare_training(self.access, training)
-        return self.training()
 
     @post("Start a training", body=StartBody, is_repeatable=True)
-    def start(self, training: Training, body: dict[str, bool]) -> Training:
+    def start(self, training: Training, body: dict[str, bool]) -> None:
         """Reserve `most_usd` and queue the training. Completed steps are charged, never more than that."""
         keeps = body["keep_documents"]
         actions.start_training(self.access, training, states_rights=body["rights"], keeps_documents=keeps)
-        return self.training()
 
     @post("Pause a training", is_repeatable=True)
-    def pause(self, training: Training) -> Training:
+    def pause(self, training: Training) -> None:
         """Stop after the current step. Nothing is lost: resume it to continue."""
         actions.pause_training(self.access, training)
-        return self.training()
 
     @post("Resume a paused training", is_repeatable=True)
-    def resume(self, training: Training) -> Training:
+    def resume(self, training: Training) -> None:
         """Queue a paused training again."""
         actions.resume_training(self.access, training)
-        return self.training()
 
     @post("Cancel a training", is_repeatable=True)
-    def cancel(self, training: Training) -> Training:
+    def cancel(self, training: Training) -> None:
         """Cancel a training. It stops after the current step, and completed steps are charged."""
         actions.cancel_training(self.access, training)
-        return self.training()
 
     @get("Get a training's evaluation", answer=EvaluationObject)
     def evaluation(self, training: Training) -> Response:
