@@ -180,6 +180,10 @@ class DraftTooShort(Invalid):
     """The text has {words} words; a comparison needs at least {least}."""
 
 
+class ParagraphsTooShort(Invalid):
+    """No paragraph has {least} words. Shorter ones say too little about how someone writes."""
+
+
 class DraftTooLong(Invalid):
     """The text has more than {most:,} characters. Check it in parts."""
 

@@ -89,11 +89,13 @@ def save_draft(
     title: str | None = None,
     text: str | None = None,
     passages: Sequence[Passage] = (),
+    replaces: bool = False,
 ) -> Draft:
     """Save what was typed or, with passages, an accepted suggestion; return the draft as it is now.
 
     `revision`: what the caller read; None for one who has compared already. A refused text is kept in a
-    snapshot. Raises DraftChanged and DraftTooLarge.
+    snapshot; so is the text that was there, if the caller knowingly `replaces` a newer one. Raises
+    DraftChanged and DraftTooLarge.
     """
     by.require_permission(Permission.WRITE_TEXT)
     _require_size(text or "")
@@ -107,6 +109,8 @@ def save_draft(
         if is_older:
             _keep(now, by, Reason.OVERTAKEN, new_text)
         elif not is_same:
+            if replaces:
+                _keep(now, by, Reason.OVERTAKEN, now.text)
             if passages:
                 _keep(now, by, Reason.ACCEPTED, now.text, passages=passages)
             now.title = new_title

@@ -141,7 +141,7 @@ class DraftsViewSet(WorkspaceViewSet):
     """Drafts that the key's creator can open: their own, and those shared with the workspace."""
 
     tag, noun, nouns = "drafts", "draft", "drafts"
-    scope = Scope.INFERENCE
+    scope = Scope.DRAFTS_WRITE
     needs = Permission.WRITE_TEXT
     reads = {
         "list": ("Return drafts without their texts, newest first.", {"answer": DraftRowObject}),
@@ -205,7 +205,7 @@ class SnapshotViewSet(WorkspaceViewSet):
     """Earlier texts of a draft."""
 
     tag, resource, noun, nouns = "drafts", "drafts.snapshots", "snapshot", "a draft's snapshots"
-    scope = Scope.INFERENCE
+    scope = Scope.DRAFTS_WRITE
     needs = Permission.WRITE_TEXT
     reads = {"list": "Return snapshots, newest first.", "retrieve": "Return a snapshot."}
     serializer_class = SnapshotObject

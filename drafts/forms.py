@@ -17,6 +17,7 @@ class TextForm(forms.Form):
     title = forms.CharField(max_length=MAX_TITLE, required=False)
     text = forms.CharField(max_length=MAX_CHARACTERS, required=False, strip=False)
     revision = forms.IntegerField(min_value=1)
+    replaces = forms.BooleanField(required=False)  # a newer text that the person has been told of
 
 
 class PassageForm(forms.Form):

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
+from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
@@ -67,8 +69,14 @@ def _show_list(request: MemberRequest, form: ImportForm | None) -> HttpResponse:
 @action_view(Permission.WRITE_TEXT, to="drafts:drafts")
 def create(request: MemberRequest) -> HttpResponse:
     """Create an empty draft and open it."""
-    model = request.POST.get("model") or _first_model(request)
-    return redirect("drafts:draft", actions.create_draft(access_of(request), model=model[:MAX_MODEL]).pk)
+    model = request.POST.get("model", "")[:MAX_MODEL] or _first_model(request)
+    empty = Draft.objects.filter(tenant=request.tenant, author=request.user, title="", text="", revision=1)
+    draft = empty.first()  # who opens several and writes in one has one
+    if draft is None:
+        draft = actions.create_draft(access_of(request), model=model)
+    elif draft.model != model:
+        actions.edit_draft(access_of(request), draft, model=model)
+    return redirect("drafts:draft", draft.pk)
 
 
 @action_view(
@@ -175,6 +183,9 @@ def edit(request: MemberRequest, draft_id: UUID) -> HttpResponse | str:
     actions.edit_draft(access_of(request), draft, model=model and model[:MAX_MODEL], is_shared=is_shared)
     if is_shared is None:
         return redirect("drafts:draft", draft_id)  # the page shows the style
+    if not is_shared and draft.author_id != request.user.pk:
+        messages.success(request, gettext("Only its author can open it now."))
+        return redirect("drafts:drafts")
     return gettext("Shared with the workspace.") if is_shared else gettext("Only you can open it now.")
 
 
@@ -235,11 +246,12 @@ def _describe_receipts(draft: Draft) -> str:
     passages = [one for one in actions.list_passages(draft) if one.get("receipt")]
     if not passages:
         return ""
-    address = reverse("provenance:verify")
+    address = f"{settings.SITE_URL}{reverse('provenance:verify')}"
     about = gettext("These passages were written by a style. Check one with its receipt at {address}.")
     parts = [f"## {gettext('Receipts')}", about.format(address=address)]
     for passage in passages:
-        parts += [f"> {' '.join(passage['text'].split())}", f"    {passage['receipt']}"]
+        quoted = passage["text"].strip().replace("\n", "\n> ")
+        parts += [f"> {quoted}", f"    {passage['receipt']}"]
     return "\n" + "\n\n".join(parts) + "\n"
 
 
@@ -261,8 +273,9 @@ def _choices(request: MemberRequest, wanted: Sequence[str]) -> list[ModelChoice]
 def _first_model(request: MemberRequest) -> str:
     """Return what a new draft is written in: the last one's style, the default, or the first by name."""
     own = Draft.objects.filter(tenant=request.tenant, author=request.user).order_by("-changed_at")
-    last = own.values_list("model", flat=True).first()
-    return last or name_default_style(request.tenant) or _choices(request, [])[0].model
+    last = own.values_list("model", flat=True).first() or ""
+    choices = [choice.model for choice in _choices(request, [last] if last else [])]
+    return last if last in choices else name_default_style(request.tenant) or choices[0]
 
 
 def _read_save(request: MemberRequest) -> tuple[TextForm, list[Passage]]:

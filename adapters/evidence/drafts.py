@@ -8,7 +8,7 @@ from enum import StrEnum
 from django.db.models import QuerySet
 from django.utils.crypto import salted_hmac
 
-from adapters.errors import DraftTooLong, DraftTooShort, NoVerifier
+from adapters.errors import DraftTooLong, DraftTooShort, NoVerifier, ParagraphsTooShort
 from adapters.evidence.figures import Figures, Voice
 from adapters.models import Evaluation, EvaluationStatus, Style
 from adapters.verifier import CALIBRATED_LANGUAGES, SentenceScore, Verifier
@@ -155,7 +155,7 @@ def check_paragraphs(style: Style, text: str) -> list[ParagraphCheck]:
     """Return the paragraphs of a text that sound least like a style's author, in order.
 
     With percentages, these are the ones that score below three quarters of new texts by the author; without,
-    the five that score lowest. Raises NoVerifier, DraftTooLong, DraftTooShort.
+    the five that score lowest. Raises NoVerifier, DraftTooLong, DraftTooShort, ParagraphsTooShort.
     """
     _, voice, verifier = _open_verifier(style, text, most_characters=MOST_CHECKED_CHARACTERS)
     paragraph = BLOCK if PARAGRAPH_GAP.search(text.strip()) else LINE
@@ -165,6 +165,8 @@ def check_paragraphs(style: Style, text: str) -> list[ParagraphCheck]:
         for one in verifier.score_spans(text, spans)
         if len(text[one.start : one.end].split()) >= LEAST_PARAGRAPH_WORDS
     ]
+    if not long_enough:
+        raise ParagraphsTooShort(least=LEAST_PARAGRAPH_WORDS)
     unlike = _list_unlike(verifier, text, long_enough)
     return [_explain_paragraph(verifier, text, one, voice.sentence_words) for one in unlike]
 

@@ -15,7 +15,7 @@ export async function post(form, url, body) {
 }
 
 function sentence(status) {
-  if (status === 403) return gettext("You were logged out, or this page has expired. Log in in another tab, reload this page and choose the files again.");
+  if (status === 403) return gettext("You were logged out, or this page has expired. Log in in another tab, then reload this page.");
   if (status === 503) return gettext("We can’t reach storage right now. Wait a moment, then continue.");
   return interpolate(gettext("Something went wrong (error {status}). Nothing is lost. Wait a moment, then continue."), { status });
 }

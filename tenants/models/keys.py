@@ -37,6 +37,7 @@ class Scope(models.TextChoices):
     USAGE_READ = "usage:read", _("View usage and the request log")
     BILLING_READ = "billing:read", _("View the plan, prices and spending")
     MEMBERS_WRITE = "members:write", _("View and manage members")
+    DRAFTS_WRITE = "drafts:write", _("View, edit and delete your drafts")
     WEBHOOKS_WRITE = "webhooks:write", _("View and manage webhooks and their secrets")
     ADMIN = "admin", _("All of the above, and manage the workspace")
 

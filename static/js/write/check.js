@@ -24,10 +24,6 @@ export class Check {
     this.#text.addEventListener("input", () => this.#marks.replaceChildren()); // they would be elsewhere
   }
 
-  static attach(form, parts) {
-    return new Check(form, parts);
-  }
-
   async #run(button) {
     button.disabled = true;
     this.#state.textContent = gettext("Checking …");
@@ -45,7 +41,7 @@ export class Check {
   #show(paragraphs) {
     this.#state.textContent = paragraphs.length
       ? gettext("These paragraphs sound least like the author:")
-      : gettext("All of it sounds like the author, as far as we can tell.");
+      : gettext("No paragraph of 25 words or more stands out.");
     const text = Array.from(this.#text.value); // positions count characters, as Python does
     const found = paragraphs.map((one) => {
       const start = text.slice(0, one.start).join("").length;
@@ -53,7 +49,7 @@ export class Check {
       return { ...one, start, end: start + passage.length, passage };
     });
     this.#mark(found);
-    this.#list.replaceChildren(...found.map((one) => this.#describe(one)));
+    this.#list.replaceChildren(...found.map((one, number) => this.#describe(one, number)));
   }
 
   #mark(found) {
@@ -83,7 +79,7 @@ export class Check {
     }
   }
 
-  #describe({ passage, percent, reasons }) {
+  #describe({ passage, percent, reasons }, number) {
     const line = document.createElement("li");
     const quote = document.createElement("p");
     quote.className = "serif";
@@ -94,7 +90,7 @@ export class Check {
     about.textContent = [...share, ...reasons].join(" ");
     const row = document.createElement("div");
     row.className = "row";
-    row.append(this.#button(gettext("Show"), () => this.#select(passage)), this.#button(gettext("Suggest a rewrite"), () => this.#select(passage) && this.onRewrite()));
+    row.append(this.#button(gettext("Show"), () => this.#select(passage, number)), this.#button(gettext("Suggest a rewrite"), () => this.#select(passage, number) && this.onRewrite()));
     line.append(quote, about, row);
     return line;
   }
@@ -109,7 +105,7 @@ export class Check {
   }
 
   // Select a paragraph, wherever it stands by now; false if it is gone.
-  #select(passage) {
+  #select(passage, number) {
     const start = this.#text.value.indexOf(passage);
     if (start < 0) {
       this.#state.textContent = gettext("This paragraph has changed since. Check the text again.");
@@ -117,7 +113,7 @@ export class Check {
     }
     this.#text.focus();
     this.#text.setSelectionRange(start, start + passage.length);
-    this.#marks.querySelector("mark")?.parentElement.scrollIntoView({ block: "nearest" });
+    this.#marks.querySelectorAll("mark")[number]?.scrollIntoView({ block: "center" });
     return true;
   }
 }

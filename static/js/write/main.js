@@ -15,6 +15,7 @@ const suggestion = new Suggestion(at("suggestion"), text, {
   asking: document.getElementById("ask"),
   settings,
   model,
+  asked: at("asked"),
   onAccepted: (passages) => saving.flush(passages),
 });
 let counting = 0;
@@ -35,7 +36,7 @@ async function suggest(action) {
     at("wish").focus();
     return;
   }
-  await saving.flush(); // so that the snapshot before it is what stands here
+  saving.flush(); // so that the snapshot before it is what stands here
   await suggestion.begin(action, { wish: at("wish").value.trim(), words: Number(at("length").value) });
 }
 
@@ -43,6 +44,7 @@ saving.onConflict = (newest, sentence) => {
   const notice = at("conflict");
   notice.hidden = false;
   notice.querySelector("[data-sentence]").textContent = sentence;
+  notice.scrollIntoView({ block: "nearest" });
   at("open-newest").onclick = () => { saving.take(newest); notice.hidden = true; showCount(); };
   at("keep-mine").onclick = () => { saving.replace(newest.revision); notice.hidden = true; };
 };
@@ -76,5 +78,5 @@ for (const link of document.querySelectorAll("[data-download]")) {
   });
 }
 const check = at("check-text");
-if (check) Check.attach(form, { button: check, list: at("checks"), state: at("checked"), saving, onRewrite: () => suggest("rewrite") });
+if (check) new Check(form, { button: check, list: at("checks"), state: at("checked"), saving, onRewrite: () => suggest("rewrite") });
 showActions();

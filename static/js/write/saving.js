@@ -3,6 +3,8 @@ import { gettext } from "../words.js";
 
 const PAUSE_MS = 500;
 const RETRY_MS = 4000;
+const MOST_WAIT_MS = 20_000; // for an answer
+const MOST_KEPT_ALIVE = 60_000; // bytes that a browser still sends once its page is gone
 const SAVED = gettext("Saved");
 
 const isSame = (one, other) => one?.title === other?.title && one?.text === other?.text;
@@ -16,12 +18,13 @@ export class Saving {
   #isStopped = false; // by a conflict, until a person has chosen
   #saved;
   #passages = []; // accepted ones that aren't saved yet
+  #replaces = false; // a newer text, as a person has decided
   #sent = []; // the first and the last text of those whose answer never came: they may be saved
 
   constructor(form, state) {
     this.#form = form;
     this.#state = state;
-    this.#key = `draft-text:${form.dataset.id}`;
+    this.#key = `draft-text:${form.dataset.id}:${Date.now()}-${Math.random()}`; // each tab's own
     this.#saved = this.#now();
     this.#recover();
     form.addEventListener("input", ({ target }) => { if (target.name) this.touch(); });
@@ -38,7 +41,7 @@ export class Saving {
 
   touch() {
     clearTimeout(this.#timer);
-    this.#state.textContent = gettext("Saving …");
+    this.#state.textContent = this.#isStopped ? gettext("Not saved") : gettext("Saving …");
     this.#timer = setTimeout(() => this.flush(), PAUSE_MS);
   }
 
@@ -46,16 +49,18 @@ export class Saving {
   async flush(passages = []) {
     clearTimeout(this.#timer);
     this.#passages.push(...passages);
+    if (!this.isSaved) this.#remember(); // whatever becomes of the request, or of one before
     while (this.#running) await this.#running;
     if (this.#isStopped || this.isSaved) return;
     this.#running = this.#save().finally(() => { this.#running = null; });
     await this.#running;
   }
 
-  // After a conflict: replace the newer text with the one that stands here.
+  // After a conflict: replace the newer text with the one that stands here. The newer one goes into the history.
   replace(revision) {
     this.#form.elements.revision.value = revision;
     this.#isStopped = false;
+    this.#replaces = true;
     return this.flush();
   }
 
@@ -67,7 +72,7 @@ export class Saving {
     this.#isStopped = false;
     this.#saved = { title, text };
     this.#passages = [];
-    this.#forget();
+    this.#forget(this.#key);
     this.#state.textContent = SAVED;
   }
 
@@ -82,8 +87,9 @@ export class Saving {
     this.#state.textContent = gettext("Saving …");
     const unanswered = this.#sent;
     this.#sent = [unanswered[0] ?? { title, text }, { title, text }];
-    this.#remember(title, text);
-    const body = JSON.stringify({ title, text, revision: Number(this.#form.elements.revision.value), passages });
+    this.#remember();
+    const revision = Number(this.#form.elements.revision.value);
+    const body = JSON.stringify({ title, text, revision, passages, replaces: this.#replaces });
     let response;
     try {
       response = await this.#post(body);
@@ -95,9 +101,10 @@ export class Saving {
     if (response.ok) {
       this.#form.elements.revision.value = answer.revision;
       this.#saved = { title, text };
+      this.#replaces = false;
       this.#passages.splice(0, passages.length);
       if (this.isSaved) {
-        this.#forget();
+        this.#forget(this.#key);
         this.#state.textContent = SAVED;
       } else this.touch();
       return undefined;
@@ -105,6 +112,11 @@ export class Saving {
     if (response.status === 409 && unanswered.some((one) => isSame(one, answer))) { // it is this page's own
       this.#form.elements.revision.value = answer.revision;
       return this.#save();
+    }
+    if (response.status === 404) {
+      this.#isStopped = true;
+      this.#state.textContent = gettext("This draft was deleted, or isn’t shared with you any more. Copy your text before you leave.");
+      return undefined;
     }
     if (response.status === 409) {
       this.#isStopped = true;
@@ -120,7 +132,8 @@ export class Saving {
   async #post(body) {
     const send = () => {
       const headers = { "Content-Type": "application/json", "X-CSRFToken": this.#form.elements.csrfmiddlewaretoken.value, Accept: "application/json" };
-      return fetch(this.#form.dataset.save, { method: "POST", headers, body, redirect: "manual" });
+      const keepalive = body.length < MOST_KEPT_ALIVE;
+      return fetch(this.#form.dataset.save, { method: "POST", headers, body, redirect: "manual", keepalive, signal: AbortSignal.timeout(MOST_WAIT_MS) });
     };
     const response = await send();
     if (response.status !== 403 && response.type !== "opaqueredirect") return response;
@@ -137,31 +150,33 @@ export class Saving {
     this.#timer = setTimeout(() => this.flush(), RETRY_MS);
   }
 
-  #remember(title, text) {
+  #remember() {
     try {
       const revision = Number(this.#form.elements.revision.value);
-      localStorage.setItem(this.#key, JSON.stringify({ title, text, revision, passages: this.#passages, sent: this.#sent }));
+      localStorage.setItem(this.#key, JSON.stringify({ ...this.#now(), revision, passages: this.#passages, sent: this.#sent }));
     } catch { /* a browser that keeps nothing, or whose room is used up: the page still has the text */ }
   }
 
-  #forget() {
-    try { localStorage.removeItem(this.#key); } catch { /* nothing is kept */ }
+  #forget(key) {
+    try { localStorage.removeItem(key); } catch { /* nothing is kept */ }
   }
 
   // What a closed tab couldn't save: it is put back, and saved or refused by its revision like any other.
   #recover() {
+    const prefix = `draft-text:${this.#form.dataset.id}:`;
     try {
-      const kept = JSON.parse(localStorage.getItem(this.#key));
-      if (!kept) return;
-      if (isSame(kept, this.#saved)) {
-        this.#forget();
-        return;
+      for (const key of Object.keys(localStorage).filter((one) => one.startsWith(prefix))) {
+        const kept = JSON.parse(localStorage.getItem(key));
+        this.#forget(key);
+        if (isSame(kept, this.#saved)) continue;
+        this.#form.elements.title.value = kept.title;
+        this.#form.elements.text.value = kept.text;
+        if (!kept.sent.some((one) => isSame(one, this.#saved))) this.#form.elements.revision.value = kept.revision;
+        this.#passages = kept.passages;
+        this.#remember();
+        this.touch();
+        return; // another tab's comes next time
       }
-      this.#form.elements.title.value = kept.title;
-      this.#form.elements.text.value = kept.text;
-      if (!kept.sent.some((one) => isSame(one, this.#saved))) this.#form.elements.revision.value = kept.revision;
-      this.#passages = kept.passages;
-      this.touch();
     } catch { /* nothing is kept */ }
   }
 }

@@ -5,7 +5,7 @@ import { compared } from "./compare.js";
 
 const ENGLISH = /\b(the|of|and|to|a|in|that|was|is)\b/i; // words that no long German text has
 const GERMAN = /\b(der|die|das|und|nicht|ist|ein|zu|war|ich)\b/i;
-const TOKENS_PER_WORD = 1.8;
+const TOKENS_PER_WORD = { en: 1.8, de: 3.2 }; // of small models, which have read little German
 const SPARE_TOKENS = 24;
 const PREFIX_CHARACTERS = 2400; // of the text before the cursor: the engine's context is short
 const SHORTER = 0.6;
@@ -25,9 +25,14 @@ function upToSentence(text) {
   return last ? text.slice(0, last.index + last[0].length) : text;
 }
 
+function languageOf(text) {
+  return GERMAN.test(text) && !ENGLISH.test(text.replace(/\b(in|was|war)\b/gi, "")) ? "de" : "en";
+}
+
 export class Suggestion {
   #node;
   #text;
+  #asked; // lies under the text and marks what a suggestion is for
   #asking;
   #settings;
   #model;
@@ -35,8 +40,9 @@ export class Suggestion {
   #request = null; // {action, start, end, original, wish, words}
   #choices = []; // {text, passages, node}
 
-  constructor(node, text, { asking, settings, model, onAccepted }) {
+  constructor(node, text, { asking, settings, model, asked, onAccepted }) {
     this.#node = node;
+    this.#asked = asked;
     this.#text = text;
     this.#asking = asking;
     this.#settings = settings;
@@ -47,29 +53,21 @@ export class Suggestion {
     this.#at("again").addEventListener("click", () => this.#run());
     this.#at("discard").addEventListener("click", () => this.discard());
     node.addEventListener("keydown", (event) => this.#onKey(event));
-  }
-
-  get isOpen() {
-    return !this.#node.hidden;
+    text.addEventListener("input", () => asked.replaceChildren()); // it would be elsewhere
   }
 
   // Ask for a suggestion: of a selection, or from the cursor on.
   async begin(action, { wish = "", words = 100 } = {}) {
     const { selectionStart: start, selectionEnd: end, value } = this.#text;
     this.#stopper?.abort();
+    this.#stopper = null;
     this.#request = { action, start, end: action === "continue" ? start : end, original: action === "continue" ? "" : value.slice(start, end), wish, words };
-    const most = Math.floor((this.#settings.max_tokens - SPARE_TOKENS) / TOKENS_PER_WORD);
-    this.#show();
-    if (countWords(this.#request.original) > most) {
-      this.#fail(interpolate(gettext("Select at most {most} words: your plan’s longest answer isn’t longer."), { most }));
-      return;
-    }
     await this.#run();
   }
 
   discard() {
     this.#stopper?.abort();
-    this.#node.hidden = true;
+    this.#close();
     this.#text.focus();
   }
 
@@ -79,19 +77,24 @@ export class Suggestion {
     if (!choice?.text || !place) return;
     const { start, end } = place;
     const inserted = this.#request.action === "continue" ? this.#joined(start, choice.text) : choice.text.trim();
-    this.#node.hidden = true;
+    this.#close();
     this.#text.focus();
     this.#text.setSelectionRange(start, end);
     if (!document.execCommand("insertText", false, inserted)) this.#text.setRangeText(inserted, start, end, "end");
-    this.#text.setSelectionRange(start, start + inserted.length);
+    this.#text.setSelectionRange(start + inserted.length, start + inserted.length); // who types goes on behind it
     await this.onAccepted(choice.passages);
   }
 
   async #run() {
     const { action } = this.#request;
     const ways = action === "differently" ? WAYS : 1;
+    this.#choices = [];
     this.#show();
-    this.#at("texts").replaceChildren();
+    const most = Math.floor((this.#settings.max_tokens - SPARE_TOKENS) / this.#tokensPerWord(this.#request.original));
+    if (countWords(this.#request.original) > most) {
+      this.#fail(interpolate(gettext("Select at most {most} words: your plan’s longest answer isn’t longer."), { most }));
+      return;
+    }
     this.#choices = Array.from({ length: ways }, () => this.#addChoice(ways));
     this.#stopper = new AbortController();
     const { signal } = this.#stopper;
@@ -108,7 +111,10 @@ export class Suggestion {
       if (choice.isCut) choice.text = upToSentence(choice.text);
       this.#compare(choice);
     }
-    this.#at("state").textContent = isStopped ? gettext("Stopped by you") : gettext("Done");
+    let state = gettext("Done");
+    if (action !== "continue" && this.#choices.some((choice) => choice.isCut)) state = gettext("Its end is missing: the answer became too long");
+    if (failed) state = isStopped ? gettext("Stopped by you") : "";
+    this.#at("state").textContent = state;
     if (failed && !isStopped) this.#fail(sentenceOf(failed));
     const hasText = this.#choices.some(({ text }) => text.trim());
     this.#at("accept").hidden = ways > 1 || !hasText;
@@ -127,26 +133,27 @@ export class Suggestion {
 
   async #read(choice, call, signal) {
     const passage = { request_id: "", model: call.model, text: "" };
-    let requestId = "";
-    for await (const chunk of ask(this.#asking, call, signal)) {
-      const text = textOf(chunk);
-      requestId = chunk.requestId ?? "";
-      passage.text += text;
-      choice.text += text;
-      const finish = chunk.choices?.[0]?.finish_reason;
-      if (finish) choice.isCut = finish === "length";
-      if (text) {
-        choice.node.append(text);
-        this.#at("state").textContent = gettext("Writing");
+    try {
+      for await (const chunk of ask(this.#asking, call, signal)) {
+        const text = textOf(chunk);
+        passage.request_id = chunk.requestId ?? "";
+        passage.text += text;
+        choice.text += text;
+        const finish = chunk.choices?.[0]?.finish_reason;
+        if (finish) choice.isCut = finish === "length";
+        if (text) {
+          choice.node.append(text);
+          this.#at("state").textContent = gettext("Writing");
+        }
       }
+    } finally { // one that breaks off was written by the style as well
+      if (passage.request_id && passage.text.trim()) choice.passages.push(passage);
     }
-    passage.request_id = requestId; // one that breaks off has no receipt
-    if (requestId && passage.text.trim()) choice.passages.push(passage);
   }
 
   #call(prompt, original) {
     const words = this.#target(countWords(original));
-    const max_tokens = Math.min(this.#settings.max_tokens, Math.ceil(words * TOKENS_PER_WORD) + SPARE_TOKENS);
+    const max_tokens = Math.min(this.#settings.max_tokens, Math.ceil(words * this.#tokensPerWord(original)) + SPARE_TOKENS);
     const { sampling } = this.#settings;
     const drawn = this.#request.action === "differently" ? { ...sampling, temperature: LIVELIER } : sampling;
     return { model: this.#model.value, messages: [{ role: "user", content: prompt }], max_tokens, ...drawn, stream: true };
@@ -156,7 +163,7 @@ export class Suggestion {
     const before = this.#text.value.slice(0, this.#request.start) + written;
     const tail = before.length > PREFIX_CHARACTERS ? before.slice(before.indexOf(" ", before.length - PREFIX_CHARACTERS) + 1) : before;
     const prompt = this.#prompts(tail).continue;
-    const max_tokens = Math.min(this.#settings.max_tokens, Math.ceil(words * TOKENS_PER_WORD) + SPARE_TOKENS);
+    const max_tokens = Math.min(this.#settings.max_tokens, Math.ceil(words * this.#tokensPerWord(tail)) + SPARE_TOKENS);
     const messages = [{ role: "user", content: prompt }];
     if (!tail.trim()) return { model: this.#model.value, messages, max_tokens, stream: true };
     messages.push({ role: "assistant", content: tail.trimEnd() });
@@ -177,8 +184,11 @@ export class Suggestion {
   }
 
   #prompts(text) {
-    const isGerman = GERMAN.test(text) && !ENGLISH.test(text.replace(/\b(in|was|war)\b/gi, ""));
-    return this.#settings.prompts[isGerman ? "de" : "en"];
+    return this.#settings.prompts[languageOf(text)];
+  }
+
+  #tokensPerWord(text) {
+    return TOKENS_PER_WORD[languageOf(text)];
   }
 
   // Where the original stands now, if what was typed meanwhile has moved it.
@@ -237,7 +247,22 @@ export class Suggestion {
     this.#at("texts").replaceChildren();
     this.#busy(false);
     this.#at("accept").hidden = true;
+    this.#markAsked();
     this.#node.scrollIntoView({ block: "nearest" });
+  }
+
+  #close() {
+    this.#node.hidden = true;
+    this.#asked.replaceChildren();
+  }
+
+  // The text loses its selection with the focus.
+  #markAsked() {
+    const { start, end, original } = this.#request;
+    if (this.#text.value.slice(start, end) !== original) return;
+    const mark = document.createElement("mark");
+    mark.textContent = original;
+    this.#asked.replaceChildren(this.#text.value.slice(0, start), mark);
   }
 
   #busy(isBusy) {

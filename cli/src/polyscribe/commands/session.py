@@ -98,6 +98,7 @@ class Scope(str, Enum):
     USAGE_READ = "usage:read"
     BILLING_READ = "billing:read"
     MEMBERS_WRITE = "members:write"
+    DRAFTS_WRITE = "drafts:write"
     WEBHOOKS_WRITE = "webhooks:write"
     ADMIN = "admin"
 
