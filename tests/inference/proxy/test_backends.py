@@ -3,7 +3,7 @@
 import pytest
 
 from inference.errors import AdapterAbsent, EngineUnavailable
-from inference.proxy import circuit as module
+from inference.proxy import backends as module
 from inference.proxy.backends import MAX_FAILURES, Backends
 from inference.proxy.settings import ProxySettings
 from inference.proxy.tickets import Ticket
