@@ -25,8 +25,6 @@ from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from tenants.access import Access, access_of_person
 from tenants.models import Tenant, User
 
-# Downloads: a version's files for its owner, by addresses that are valid for some minutes.
-
 
 @dataclass(frozen=True)
 class DownloadableFile:
@@ -36,19 +34,6 @@ class DownloadableFile:
     size_bytes: int
     sha256: str
     url: str
-
-
-def list_files(version: AdapterVersion) -> list[DownloadableFile]:
-    """Return the checked files of a version. Raises NothingToDownload, StorageUnavailable."""
-    digests = {CONFIG_FILE: version.config_sha256, WEIGHTS_FILE: version.sha256}
-    is_kept = all(digests.values()) and version.files_gone_at is None
-    sizes = object_store.sealed_sizes(version.pk, digests) if is_kept else {}
-    if sizes.keys() != digests.keys():
-        raise NothingToDownload(number=version.number)
-    return [
-        DownloadableFile(name, sizes[name], digest, object_store.presign_download(version.pk, name))
-        for name, digest in digests.items()
-    ]
 
 
 @transaction.atomic
@@ -158,8 +143,20 @@ def retire_version(access: Access, version: AdapterVersion, *, at_once: bool) ->
 
 
 def download_version(access: Access, version: AdapterVersion) -> list[DownloadableFile]:
-    """Return where a version's files are read for some minutes. Raises NothingToDownload."""
-    files = list_files(version)  # asks the storage, so no row is locked meanwhile
+    """Return where a version's checked files are read for some minutes.
+
+    Raises NothingToDownload, StorageUnavailable.
+    """
+    digests = {CONFIG_FILE: version.config_sha256, WEIGHTS_FILE: version.sha256}
+    # The storage is asked here, so no row is locked meanwhile.
+    is_kept = all(digests.values()) and version.files_gone_at is None
+    sizes = object_store.sealed_sizes(version.pk, digests) if is_kept else {}
+    if sizes.keys() != digests.keys():
+        raise NothingToDownload(number=version.number)
+    files = [
+        DownloadableFile(name, sizes[name], digest, object_store.presign_download(version.pk, name))
+        for name, digest in digests.items()
+    ]
     with transaction.atomic():
         access.audit("version.downloaded", version)
     return files

@@ -151,14 +151,15 @@ def put_back(pending: Mapping[str, int], owed: dict[str, int]) -> None:
         owed[name] = owed.get(name, 0) + count
 
 
-# Forgets the totals of engines that are gone, so that they do not grow with every engine that ever was.
-
 # One command is one step of Valkey's single thread: requests wait while it runs.
 BATCH_SIZE = 500
 
 
 def prune_totals(store: Store) -> int:
-    """Remove the totals of engines that no gateway knows; return how many. Raises redis.RedisError."""
+    """Remove the totals of engines that no gateway knows, so that they don't grow for ever; return how many.
+
+    Raises redis.RedisError.
+    """
     engines = set(store.hkeys(valkey.route_engines_key()))
     if not engines:
         return 0  # Valkey was emptied, and the routes are not written anew yet

@@ -16,8 +16,6 @@ from provenance.receipts import MAX_CHARACTERS as MAX_RECEIPT_CHARACTERS
 from provenance.receipts import issue_receipt, list_public_keys
 from tenants.access import MemberRequest, member_required
 
-# The form of the page that checks a text.
-
 
 class VerifyForm(forms.Form):
     """A text, a receipt, or both."""

@@ -16,8 +16,7 @@ from inference.quota.admission import Caller
 from metering.price_book import payable_nanousd
 from metering.usage_report import report_usage_of_key
 
-# What is left of a workspace's included tokens and credits, from what Valkey has. Admission counts alike.
-
+# What is left of included tokens and credits is counted from what Valkey has, as admission does.
 BOTH, PREVIOUS, CURRENT = "b", "p", "c"  # the months that an amount pays
 
 

@@ -19,10 +19,7 @@ from inference.quota.access import LIBRARY_MARK, allows_style
 from inference.quota.admission import Caller
 from inference.wire.valkey_client import read_hash
 
-# OpenAI's model objects in the form of Anthropic's `GET /v1/models`.
-#
-# The form: https://platform.claude.com/docs/en/api/models-list, as Anthropic's Python client reads it.
-
+# Anthropic's form: https://platform.claude.com/docs/en/api/models-list, as its Python client reads it.
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 1000
 MAX_PARAMETERS = 20

@@ -26,12 +26,13 @@ from inference.facts import AdapterTier, JsonObject
 from inference.proxy.fair_queue import FairQueue
 from inference.proxy.settings import ProxySettings
 
-# A circuit breaker: what fails again and again is left alone for a while.
-
 
 @dataclass(eq=False, slots=True)
 class Circuit:
-    """Opens after `max_failures` in a row. Then one request may try every `open_s`, until one succeeds."""
+    """A circuit breaker: opens after `max_failures` in a row.
+
+    Then one request may try every `open_s`, until one succeeds.
+    """
 
     max_failures: int
     open_s: float

@@ -36,11 +36,8 @@ from inference.proxy.suspects import SUSPECT_FOR_S
 from inference.quota.admission import InFlight
 from inference.wire.http_client import HttpClient, Response
 
-# What the engine's 400 means for a client, in our words.
-#
-# No word of the engine's message goes out: it may name paths, classes, options and versions of the engine,
-# and repeats what other programs wrote. The message only tells which of our sentences applies.
-
+# No word of the message with an engine's 400 goes out: it may name paths, classes, options and versions of
+# the engine, and repeats what other programs wrote. It only tells which of our sentences applies.
 TOO_LONG = re.compile(r"maximum (?:context|model) length|max_model_len|maximum input length")
 # Fields that become a grammar, and words of parsers of grammars and of JSON. Of what the engine says itself,
 # not of what it repeats: the request has to have such a field.

@@ -18,12 +18,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-# Keyed noise of tokens, bit-equal to vLLM's Philox4x32-10.
-#
-# Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3"
-# (https://doi.org/10.1145/2063384.2063405), and the words that vLLM puts in
-# (`vllm/v1/watermarking/prfs/philox.py`).
-
+# Keyed noise of tokens, bit-equal to vLLM's Philox4x32-10: Salmon et al., "Parallel random numbers: as
+# easy as 1, 2, 3" (https://doi.org/10.1145/2063384.2063405); the words that go in are those of
+# `vllm/v1/watermarking/prfs/philox.py`.
 CONTEXT_TOKENS = 4  # engine/serve.py's context_width
 ROUNDS = 10
 MASK = np.uint64(0xFFFFFFFF)

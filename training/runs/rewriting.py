@@ -10,8 +10,6 @@ from training.corpus.pairs import cut_parts, kept_share
 from training.corpus.writer_prompts import draft_prompt
 from training.text.words import count_words
 
-# Rewriting unseen passages: parts of them, their neutral drafts, and the prompts that a style answers.
-
 
 def choose_parts(passages: Sequence[str], *, most: int) -> list[str]:
     """Return some parts of passages, from all of them at equal distances."""

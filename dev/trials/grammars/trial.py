@@ -24,8 +24,7 @@ from trials.grammars.case import PROMPT, Case, random_case
 from trials.harness import Context, open_engine, run_on_own_stack
 from trials.verdict import Verdict
 
-# Fifty grammars that are expensive to compile or to follow, made by hand.
-
+# Fifty grammars that are expensive to compile or to follow, made by hand: EXPENSIVE, of these.
 TEXT = {"type": "string"}
 # Of SmolLM2: token ids of single letters, digits, blanks and brackets, which lead into a grammar's branches.
 SMALL_TOKENS = {str(token): 40 for token in range(17, 110)}
