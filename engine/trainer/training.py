@@ -26,10 +26,8 @@ from trainer.progress import FILE, FOLDER, Progress
 from trainer.repeats import MEMORISED_EXCESS, repeat_score
 from trainer.signals import StopRequest
 
-# A training's checkpoint: one file that is replaced as a whole.
-#
-# `checkpoint/state.safetensors` holds the tensors, and everything else as JSON in its metadata. As one
-# file, it is either the old or the new state, even if it is copied or the process is killed while it is
+# `checkpoint/state.safetensors` holds the tensors, and everything else as JSON in its metadata. It is
+# replaced as a whole, so it is either the old or the new state, even if it is copied or the process is killed while it is
 # written. Nothing in it is pickled: a file restored from the storage must not be able to run code.
 
 
@@ -58,8 +56,7 @@ def read_tensors(job: Path) -> dict[str, torch.Tensor]:
         return {name: stored.get_tensor(name).clone() for name in stored.keys()}  # noqa: SIM118 (not a dict)
 
 
-# The tensors of a training, by name, so that a checkpoint can hold them.
-
+# Names of the tensors in a checkpoint.
 WEIGHTS = "weights/"
 BEST = "best/"
 OPTIMIZER = "optimizer/"

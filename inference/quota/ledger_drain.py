@@ -19,6 +19,9 @@ from inference.quota.admission import read_prices
 from inference.quota.scripts import PRUNE_CONSUMERS, REBUILD_COUNTERS
 from metering.ledger import Event, find_moved, record_events, usage_of
 
+logger = logging.getLogger(__name__)
+
+GROUP = "ledger"
 # One transaction in PostgreSQL, and what is done again when a drain is killed.
 BATCH_SIZE = 500
 TAKE_OVER_AFTER_MS = 60_000
@@ -242,8 +245,3 @@ def read_backlog(store: Store) -> Backlog:
         oldest_event_s=max(0, now_ms - oldest_ms) / 1000,
         refused_events=store.xlen(valkey.refused_usage_key()),
     )
-
-
-logger = logging.getLogger(__name__)
-
-GROUP = "ledger"

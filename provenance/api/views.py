@@ -22,7 +22,7 @@ from provenance.watermark import Verdict
 from tenants.models import Scope
 
 MULTIPART = "multipart/form-data"
-OUTCOMES = {True: "detected", False: "not_detected"}
+OUTCOME_IF_FOUND = {True: "detected", False: "not_detected"}
 
 
 class JsonOrForm(FirstRenderer):
@@ -96,10 +96,10 @@ def present_watermark(check: WatermarkCheck) -> dict[str, object]:
     """Return what a watermark says, as the API shows it."""
     passages = []
     for one in check.passages:
-        passages.append({"start": one.start, "end": one.end, "outcome": OUTCOMES[one.is_found]})
+        passages.append({"start": one.start, "end": one.end, "outcome": OUTCOME_IF_FOUND[one.is_found]})
     return {
         "type": "text_watermark",
-        "outcome": OUTCOMES[check.verdict == Verdict.FOUND],
+        "outcome": OUTCOME_IF_FOUND[check.verdict == Verdict.FOUND],
         "verdict": check.verdict.value,
         "p_value": check.p_value,
         "scored_tokens": check.scored_tokens,
@@ -113,7 +113,7 @@ def present_receipt(check: ReceiptCheck) -> dict[str, object]:
     is_valid = check.receipt is not None
     return {
         "type": "receipt",
-        "outcome": OUTCOMES[check.is_proof],
+        "outcome": OUTCOME_IF_FOUND[check.is_proof],
         "validation_state": "valid" if is_valid else "invalid",
         "matches_text": check.matches,
         "claims": asdict(check.receipt) if check.receipt else None,
