@@ -1,6 +1,12 @@
-from training.models.documents import Document
-from training.models.files import File
-from training.models.trainings import Status, StopRequest, Training, TrainingEvent, TrainingQuerySet
+from training.models.trainings import (
+    Document,
+    File,
+    Status,
+    StopRequest,
+    Training,
+    TrainingEvent,
+    TrainingQuerySet,
+)
 
 __all__ = [
     "Document",
