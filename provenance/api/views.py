@@ -25,8 +25,6 @@ from provenance.receipts import issue_receipt
 from provenance.watermark import Verdict
 from tenants.models import Scope
 
-# What the API answers and reads, as its document shows it.
-
 OUTCOMES = ["detected", "not_detected"]
 
 

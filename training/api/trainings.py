@@ -21,8 +21,7 @@ from tenants.models import Scope
 from tenants.rest import WorkspaceViewSet, described, get, post
 from training import actions
 from training.errors import TrainingOff
-from training.models import Status, Training, TrainingEvent
-from training.models.trainings import MAX_EPOCHS
+from training.models import MAX_EPOCHS, Status, Training, TrainingEvent
 
 
 class TrainingObject(serializers.Serializer[Training]):

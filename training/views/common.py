@@ -22,8 +22,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from tenants.access import MemberRequest, member_required
 from tenants.roles import Permission, requires
-from training.models import Document, Status, Training
-from training.models.trainings import MAX_EPOCHS
+from training.models import MAX_EPOCHS, Document, Status, Training
 
 # Forms of trainings.
 

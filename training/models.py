@@ -1,4 +1,5 @@
-"""Trainings: how a workspace's texts become a version of a style.
+"""Trainings: how a workspace's texts become a version of a style. Documents: the texts that they learn from.
+Files: what programs upload to `/v1/files`, and the tables of results that jobs store there.
 
 DRAFT → PREPARING → READY → QUEUED → RUNNING → FINISHING → SUCCEEDED
           ↘ DRAFT (with a note)      ↘ PAUSED (may be resumed)
@@ -259,9 +260,6 @@ class TrainingEvent(models.Model):
         return f"{self.training_id} {self.status or self.step}"
 
 
-# Documents: the texts that a training learns from.
-
-
 class DocumentQuerySet(models.QuerySet["Document"]):
     def to_read(self) -> "DocumentQuerySet":
         """Return documents that have arrived but are not read yet, oldest first."""
@@ -306,9 +304,6 @@ class Document(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-# Files: what programs upload to `/v1/files`, and the tables of results that jobs store there.
 
 
 class FileQuerySet(models.QuerySet["File"]):
