@@ -351,12 +351,6 @@ def complete_all(
         return list(pool.map(answer, completions))
 
 
-# What the served base model writes for the product itself, such as the briefs that a training needs.
-#
-# The requests go to an engine at the lowest rank: tenants' requests come first. They aren't metered
-# (decision 60 says why they don't go through the gateway).
-
-
 def count_base_parameters() -> int:
     """Return how many parameters the site's base model has; 0 while none is registered."""
     base = BaseModel.objects.filter(name=settings.BASE_MODEL).first()
@@ -366,7 +360,9 @@ def count_base_parameters() -> int:
 def write_with_base(prompts: Sequence[str], *, max_tokens: int, keeps_words: bool = False) -> list[str]:
     """Return the base model's answer to each prompt, "" where the engine is well and refuses the prompt.
 
-    `keeps_words`: no prompt's words are penalised in its answer. Raises EngineUnavailable.
+    For the product itself, such as a training's briefs: at the lowest rank, and not metered (decision 60 says
+    why this doesn't go through the gateway). `keeps_words`: no prompt's words are penalised in its answer.
+    Raises EngineUnavailable.
     """
     engines = Engine.objects.filter(base_model__name=settings.BASE_MODEL, is_healthy=True, is_draining=False)
     engine = engines.filter(is_gone=False).select_related("base_model").first()

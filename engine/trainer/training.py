@@ -27,9 +27,8 @@ from trainer.repeats import MEMORISED_EXCESS, repeat_score
 from trainer.signals import StopRequest
 
 # `checkpoint/state.safetensors` holds the tensors, and everything else as JSON in its metadata. It is
-# replaced as a whole, so it is either the old or the new state, even if it is copied or the process is killed
-# while it is written. Nothing in it is pickled: a file restored from the storage must not be able to run
-# code.
+# replaced as a whole, so it is either the old or the new state, even if it is copied or the process is
+# killed meanwhile. Nothing in it is pickled: a file restored from the storage must not be able to run code.
 
 
 def write_checkpoint(
