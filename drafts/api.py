@@ -10,8 +10,7 @@ from rest_framework.response import Response
 from core.rest.bodies import StrictSerializer, TextField
 from core.rest.objects import PersonField, present
 from drafts import actions
-from drafts.forms import MAX_MODEL
-from drafts.models import MAX_CHARACTERS, MAX_TITLE, Draft, DraftSnapshot
+from drafts.models import MAX_CHARACTERS, MAX_MODEL, MAX_TITLE, Draft, DraftSnapshot
 from tenants.models import Scope
 from tenants.rest import WorkspaceViewSet, get, post
 from tenants.roles import Permission

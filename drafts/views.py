@@ -25,8 +25,8 @@ from core.rest.problems import status_of
 from drafts import actions
 from drafts.actions import Passage
 from drafts.errors import DraftChanged
-from drafts.forms import MAX_MODEL, MAX_PASSAGES, ImportForm, PassageForm, TextForm
-from drafts.models import MAX_CHARACTERS, MAX_TITLE, Draft
+from drafts.forms import MAX_PASSAGES, ImportForm, PassageForm, TextForm
+from drafts.models import MAX_CHARACTERS, MAX_MODEL, MAX_TITLE, Draft
 from drafts.prompts import PROMPTS
 from inference.public import DOCX, write_docx
 from metering.plans import limits_of

@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from adapters.models import AdapterVersion, Evaluation, Style
+from adapters.models import SLUG_CHARACTERS, WORDS_CHARACTERS, AdapterVersion, Evaluation, Style
 from core.lifecycle import Leased, LeasedQuerySet, StatusLogged
 from core.message_fields import MessageField
 from tenants.models import Tenant
@@ -67,8 +67,8 @@ class Training(StatusLogged, Leased):
     tenant = models.ForeignKey(
         Tenant, on_delete=models.CASCADE, related_name="trainings", verbose_name="workspace"
     )
-    slug = models.SlugField(max_length=40, help_text="The style's short name, for `model=`.")
-    name = models.CharField(max_length=60, help_text="The style's name, for people.")
+    slug = models.SlugField(max_length=SLUG_CHARACTERS, help_text="The style's short name, for `model=`.")
+    name = models.CharField(max_length=WORDS_CHARACTERS["name"], help_text="The style's name, for people.")
     style = models.ForeignKey(
         Style,
         on_delete=models.SET_NULL,
