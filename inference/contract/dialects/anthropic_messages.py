@@ -4,10 +4,7 @@ vLLM has an endpoint of that form, too, but it reports no running usage there, s
 be billed. The form: https://platform.claude.com/docs/en/api/messages, as Anthropic's Python client reads it.
 """
 
-import re
-from collections import deque
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import orjson
 
@@ -28,48 +25,11 @@ from inference.contract.dialects.common import (
 )
 from inference.contract.field_checks import CLEARS_TOOL_USES, check_bool
 from inference.contract.field_reader import Table, name_set, refuse_unknown_keys, require
-from inference.contract.messages import parse_arguments
+from inference.contract.messages import parse_arguments, parse_begun
 from inference.contract.requests import ParsedRequest, read_json
 from inference.contract.streams import Stream
 from inference.errors import BadRequest, DomainError
 from inference.facts import JsonObject
-
-# What is complete of a JSON text that breaks off.
-
-CLOSERS = {"{": "}", "[": "]"}
-# A whole string, the beginning of one that breaks off, or a sign of structure.
-SIGN = re.compile(r'"(?:[^"\\]|\\.)*"|["{}\[\],]', re.DOTALL)
-# The last end may be that of a key. Before it is a comma, or a bracket that opens.
-ENDS_TRIED = 3
-
-
-def parse_begun(text: str) -> Any:
-    """Return the value of a JSON text without the member or item that is not complete; None where none is.
-
-    >>> parse_begun('{"city": "Oslo", "days": [1, 2')
-    {'city': 'Oslo', 'days': [1]}
-    """
-    closers: list[str] = []
-    ends: deque[tuple[int, str]] = deque(maxlen=ENDS_TRIED)
-    for sign in SIGN.finditer(text):
-        end = sign.end()
-        if sign[0] in CLOSERS:
-            closers.append(CLOSERS[sign[0]])
-        elif sign[0] in CLOSERS.values():
-            if not closers or closers.pop() != sign[0]:
-                return None
-        elif sign[0] == ",":
-            end -= 1
-        elif sign[0] == '"':
-            break
-        ends.append((end, "".join(reversed(closers))))
-    for end, closing in reversed(ends):
-        try:
-            return orjson.loads(text[:end] + closing)
-        except orjson.JSONDecodeError:
-            continue
-    return None
-
 
 SHARED_FIELDS = ("model", "max_tokens", "temperature", "top_p", "top_k", "stream", "watermarking")
 # Anthropic's names by those of a chat.

@@ -6,8 +6,8 @@ from inference.contract.dialects.common import format_event, read_choices
 from inference.contract.usage import Usage
 from inference.facts import JsonObject
 
-# Anthropic's types of errors by OpenAI's.
-ERROR_TYPES = {
+# Anthropic's types of errors within a stream, by OpenAI's.
+STREAM_ERROR_TYPES = {
     "invalid_request_error": "invalid_request_error",
     "permission_error": "permission_error",
     "service_unavailable_error": "overloaded_error",
@@ -43,7 +43,7 @@ class MessageStream:
 
     def translate_error(self, error: JsonObject) -> bytes:
         """Return the event of an error that ends the stream."""
-        kind = ERROR_TYPES.get(error.get("type") or "", "api_error")
+        kind = STREAM_ERROR_TYPES.get(error.get("type") or "", "api_error")
         return format_event("error", error={"type": kind, "message": error.get("message") or ""})
 
     def finish(self) -> bytes:
