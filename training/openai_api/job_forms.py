@@ -100,7 +100,9 @@ def _hyperparameters(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return each hyperparameter as it was asked for: `method` counts before the older field."""
     supervised = (body.get("method") or {}).get("supervised") or {}
     asked = {**(body.get("hyperparameters") or {}), **(supervised.get("hyperparameters") or {})}
-    return {name: AUTO if asked.get(name) is None else asked[name] for name in HyperparametersBody().get_fields()}
+    return {
+        name: AUTO if asked.get(name) is None else asked[name] for name in HyperparametersBody().get_fields()
+    }
 
 
 def _slug_of(text: str) -> str:
