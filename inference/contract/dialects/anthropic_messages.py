@@ -28,8 +28,6 @@ from inference.contract.usage import Usage
 from inference.errors import BadRequest, DomainError
 from inference.facts import JsonObject
 
-# A chat's stream as the events of Anthropic's messages.
-
 # Anthropic's types of errors within a stream, by OpenAI's.
 STREAM_ERROR_TYPES = {
     "invalid_request_error": "invalid_request_error",
