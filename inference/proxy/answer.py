@@ -11,11 +11,12 @@ from inference.contract.http_errors import Headers
 from inference.contract.streams import Stream
 from inference.errors import DomainError
 
-# Streams whose client waits in silence: one check wakes all that have waited for long, without timers.
-
 
 class SilenceCheck:
-    """All streams of a process that wait for their first part."""
+    """All streams of a process that wait for their first part.
+
+    One check wakes those that have waited for long, without timers.
+    """
 
     def __init__(self, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._patience_s = patience_s

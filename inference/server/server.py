@@ -16,8 +16,6 @@ from inference.server.connection import READ_BYTES, HttpConnection
 from inference.server.proxies import Proxies
 from inference.server.request import App
 
-# What a connection and its requests may take.
-
 
 @dataclass(frozen=True)
 class Limits:
