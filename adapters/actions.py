@@ -5,23 +5,35 @@ change, its line, and the messages to workers, which are sent when it commits.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 
 from accounts.workspaces import create_tenant
-from adapters import enqueue
+from adapters import enqueue, object_store
 from adapters.catalog import selection
 from adapters.erasure import workflow
+from adapters.errors import NothingToDownload
 from adapters.models import AdapterVersion, BlindVote, Erasure, Status, Style
 from adapters.object_store import Upload
 from adapters.placement import transitions
 from adapters.releases import aliases, votes
-from adapters.uploads import conversions, downloads, sessions
-from adapters.uploads.downloads import DownloadableFile
+from adapters.uploads import conversions, sessions
 from adapters.uploads.upload_request import StyleDescription
+from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from tenants.access import Access, access_of_person
 from tenants.models import Tenant, User
+
+
+@dataclass(frozen=True)
+class DownloadableFile:
+    """A file of a version, and where it is read for `object_store.DOWNLOAD_VALID_S` seconds."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+    url: str
 
 
 @transaction.atomic
@@ -131,8 +143,20 @@ def retire_version(access: Access, version: AdapterVersion, *, at_once: bool) ->
 
 
 def download_version(access: Access, version: AdapterVersion) -> list[DownloadableFile]:
-    """Return where a version's files are read for some minutes. Raises NothingToDownload."""
-    files = downloads.list_files(version)  # asks the storage, so no row is locked meanwhile
+    """Return where a version's checked files are read for some minutes.
+
+    Raises NothingToDownload, StorageUnavailable.
+    """
+    digests = {CONFIG_FILE: version.config_sha256, WEIGHTS_FILE: version.sha256}
+    # The storage is asked here, so no row is locked meanwhile.
+    is_kept = all(digests.values()) and version.files_gone_at is None
+    sizes = object_store.sealed_sizes(version.pk, digests) if is_kept else {}
+    if sizes.keys() != digests.keys():
+        raise NothingToDownload(number=version.number)
+    files = [
+        DownloadableFile(name, sizes[name], digest, object_store.presign_download(version.pk, name))
+        for name, digest in digests.items()
+    ]
     with transaction.atomic():
         access.audit("version.downloaded", version)
     return files

@@ -19,7 +19,7 @@ from adapters.catalog.queries import ModelChoice, list_styles, model_choices
 from adapters.catalog.selection import choose_style, list_exported, select_first_party_styles, try_styles
 from adapters.catalog.sharing import set_public
 from adapters.catalog.terms import Terms, describe_styles, find_style
-from adapters.engines.base_writer import count_base_parameters, write_with_base
+from adapters.engines.client import count_base_parameters, write_with_base
 from adapters.engines.readiness import diagnose_engines, engine_readiness
 from adapters.enqueue import enqueue, enqueue_advance
 from adapters.erasure.workflow import describe_styles_erasure, erase_some_styles, report_styles_erasure

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F, Sum, Window
 from django.db.models.functions import Length
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from adapters.evidence import NoVerifier, ParagraphCheck, check_paragraphs, find_checkable
 from core.sizes import MIB
@@ -176,6 +177,17 @@ def check_draft(by: Access, draft: Draft) -> list[ParagraphCheck]:
     if style is None:
         raise NoVerifier
     return check_paragraphs(style, draft.text)
+
+
+def describe_paragraph(one: ParagraphCheck) -> dict[str, object]:
+    """Return where a paragraph is, its percentage, and in words what is unlike the author."""
+    reasons = []
+    if one.sentence_words and one.own_sentence_words:
+        sentence = gettext("Sentences of {words} words on average; the author's have {own}.")
+        reasons.append(sentence.format(words=one.sentence_words, own=one.own_sentence_words))
+    if one.words:
+        reasons.append(gettext("Least like the author: {words}.").format(words=", ".join(one.words)))
+    return {"start": one.start, "end": one.end, "percent": one.percent, "reasons": reasons}
 
 
 def list_passages(draft: Draft) -> list[Passage]:

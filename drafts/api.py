@@ -10,9 +10,7 @@ from rest_framework.response import Response
 from core.rest.bodies import StrictSerializer, TextField
 from core.rest.objects import PersonField, present
 from drafts import actions
-from drafts.forms import MAX_MODEL
-from drafts.models import MAX_CHARACTERS, MAX_TITLE, Draft, DraftSnapshot
-from drafts.views import describe_paragraph
+from drafts.models import MAX_CHARACTERS, MAX_MODEL, MAX_TITLE, Draft, DraftSnapshot
 from tenants.models import Scope
 from tenants.rest import WorkspaceViewSet, get, post
 from tenants.roles import Permission
@@ -197,7 +195,7 @@ class DraftsViewSet(WorkspaceViewSet):
     def check(self, draft: Draft) -> Response:
         """Compare each paragraph of a draft with the author of its style, one of your own with evidence. It's
         free."""
-        paragraphs = [describe_paragraph(one) for one in actions.check_draft(self.access, draft)]
+        paragraphs = [actions.describe_paragraph(one) for one in actions.check_draft(self.access, draft)]
         return Response({"object": "draft_paragraphs", "paragraphs": paragraphs})
 
 

@@ -4,9 +4,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from drafts.actions import MAX_FILE_BYTES
-from drafts.models import MAX_CHARACTERS, MAX_TITLE
+from drafts.models import MAX_CHARACTERS, MAX_MODEL, MAX_TITLE
 
-MAX_MODEL = 200
 MAX_PASSAGES = 12  # a continuation takes several requests
 MAX_PASSAGE_CHARACTERS = 20_000
 

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from tenants.models import Tenant, User
 
 MAX_TITLE = 200
+MAX_MODEL = 200
 MAX_CHARACTERS = 500_000  # of a text: a novel
 
 
@@ -37,7 +38,7 @@ class Draft(models.Model):
     title = models.CharField(max_length=MAX_TITLE, blank=True)
     text = models.TextField(blank=True)
     words = models.PositiveIntegerField(default=0)
-    model = models.CharField(max_length=200, help_text="The style that suggestions are written in.")
+    model = models.CharField(max_length=MAX_MODEL, help_text="The style that suggestions are written in.")
     is_shared = models.BooleanField(default=False, help_text="Every member who writes can open it.")
     revision = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)

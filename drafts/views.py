@@ -20,15 +20,15 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters.evidence import ParagraphCheck, find_checkable
+from adapters.evidence import find_checkable
 from adapters.public import ModelChoice, model_choices, name_default_style
 from core.errors import DomainError
 from core.rest.problems import status_of
 from drafts import actions
 from drafts.actions import Passage
 from drafts.errors import DraftChanged
-from drafts.forms import MAX_MODEL, MAX_PASSAGES, ImportForm, PassageForm, TextForm
-from drafts.models import MAX_CHARACTERS, MAX_TITLE, Draft
+from drafts.forms import MAX_PASSAGES, ImportForm, PassageForm, TextForm
+from drafts.models import MAX_CHARACTERS, MAX_MODEL, MAX_TITLE, Draft
 from drafts.prompts import PROMPTS
 from inference.public import DOCX, write_docx
 from metering.plans import limits_of
@@ -160,18 +160,7 @@ def check(request: MemberRequest, draft_id: UUID) -> JsonResponse:
         found = actions.check_draft(access_of(request), _own_draft(request, draft_id))
     except DomainError as error:
         return JsonResponse({"errors": {"__all__": [error.message]}}, status=status_of(error))
-    return JsonResponse({"paragraphs": [describe_paragraph(one) for one in found]})
-
-
-def describe_paragraph(one: ParagraphCheck) -> dict[str, object]:
-    """Return where a paragraph is, its percentage, and in words what is unlike the author."""
-    reasons = []
-    if one.sentence_words and one.own_sentence_words:
-        sentence = gettext("Sentences of {words} words on average; the author's have {own}.")
-        reasons.append(sentence.format(words=one.sentence_words, own=one.own_sentence_words))
-    if one.words:
-        reasons.append(gettext("Least like the author: {words}.").format(words=", ".join(one.words)))
-    return {"start": one.start, "end": one.end, "percent": one.percent, "reasons": reasons}
+    return JsonResponse({"paragraphs": [actions.describe_paragraph(one) for one in found]})
 
 
 @action_view(Permission.WRITE_TEXT, to="drafts:draft")

@@ -11,6 +11,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from core import valkey
+from inference.facts import Store
+
 SUM = "sum_us"  # beside the buckets of a histogram: what was observed, in microseconds
 PREFIX = "polyscribe_gateway_"
 
@@ -146,3 +149,27 @@ def put_back(pending: Mapping[str, int], owed: dict[str, int]) -> None:
     """Add what could not be written to what is still owed."""
     for name, count in pending.items():
         owed[name] = owed.get(name, 0) + count
+
+
+# One command is one step of Valkey's single thread: requests wait while it runs.
+BATCH_SIZE = 500
+
+
+def prune_totals(store: Store) -> int:
+    """Remove the totals of engines that no gateway knows, so that they don't grow for ever; return how many.
+
+    Raises redis.RedisError.
+    """
+    engines = set(store.hkeys(valkey.route_engines_key()))
+    if not engines:
+        return 0  # Valkey was emptied, and the routes are not written anew yet
+    positions = {metric.name: metric.labels.index("engine") for metric in ALL if "engine" in metric.labels}
+    stale = []
+    for written in store.hkeys(valkey.metrics_key()):
+        name, labels = read_total(written)
+        position = positions.get(name)
+        if position is not None and labels[position] not in engines:
+            stale.append(written)
+    for start in range(0, len(stale), BATCH_SIZE):
+        store.hdel(valkey.metrics_key(), *stale[start : start + BATCH_SIZE])
+    return len(stale)

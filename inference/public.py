@@ -17,12 +17,10 @@ from inference.errors import (
 )
 from inference.exports import DOCX, DocumentTooLong, write_docx
 from inference.metrics import ALL as ALL_METRICS
-from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, read_total
+from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, prune_totals, read_total
 from inference.openai_views.base import answer_page
 from inference.quota import ledger_drain
-from inference.quota.backlog import read_backlog
-from inference.quota.ledger_drain import drain_usage, prune_consumers
-from inference.quota.metric_totals import prune_totals
+from inference.quota.ledger_drain import drain_usage, prune_consumers, read_backlog
 from inference.responses.store import prune_responses
 from inference.responses.store import prune_workspace as erase_responses
 

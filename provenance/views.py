@@ -1,17 +1,50 @@
 """The page that checks where a text came from, for everyone, and the keys that verify receipts."""
 
+from django import forms
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from core import rates
 from core.errors import DomainError, NotFound, TooManyRequests
 from core.http import network_of
-from provenance.checks import ENOUGH_WORDS, check_provenance
-from provenance.forms import VerifyForm
+from provenance.checks import ENOUGH_WORDS, MAX_CHARACTERS, USUALLY_FOUND_WORDS, check_provenance
+from provenance.receipts import MAX_CHARACTERS as MAX_RECEIPT_CHARACTERS
 from provenance.receipts import issue_receipt, list_public_keys
 from tenants.access import MemberRequest, member_required
+
+
+class VerifyForm(forms.Form):
+    """A text, a receipt, or both."""
+
+    text = forms.CharField(
+        label=_("Text"),
+        required=False,
+        strip=False,
+        max_length=MAX_CHARACTERS,
+        widget=forms.Textarea(attrs={"class": "serif", "dir": "auto"}),
+        help_text=format_lazy(
+            _(
+                "A watermark is usually found in {usually} words or more. If there is none, it takes about "
+                "{enough} words to be sure."
+            ),
+            usually=USUALLY_FOUND_WORDS,
+            enough=ENOUGH_WORDS,
+        ),
+    )
+    receipt = forms.CharField(
+        label=_("Receipt"),
+        required=False,
+        max_length=MAX_RECEIPT_CHARACTERS,
+        widget=forms.Textarea(
+            attrs={"rows": 4, "class": "mono", "spellcheck": "false", "autocomplete": "off"}
+        ),
+        help_text=_("If you were given one with the text: it begins with “eyJ”."),
+    )
+
 
 # Of one address: whoever tries many texts could learn which words carry the watermark.
 CHECKS_PER_MINUTE = 20

@@ -12,8 +12,7 @@ from adapters.models import AdapterVersion, Evaluation
 from adapters.object_store import Upload
 from tenants.access import Access
 from training import documents, enqueue, erasure, evaluations, preparation, results, starting
-from training.models import Document, Training
-from training.models.trainings import MAX_EPOCHS
+from training.models import MAX_EPOCHS, Document, Training
 
 type Action = Callable[[Access, Training], object]
 

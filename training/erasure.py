@@ -17,8 +17,7 @@ from adapters.models import AdapterVersion, Evaluation
 from tenants.models import Tenant
 from training import results, storage
 from training.errors import TrainingMoved
-from training.models import Document, Status, Training
-from training.models.trainings import ENDED, OPEN
+from training.models import ENDED, OPEN, Document, Status, Training
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,7 @@ from tenants.access import Access
 from training import enqueue, starting
 from training.errors import TrainingMoved
 from training.files import store
-from training.models import File, Status, Training
-from training.models.trainings import MAX_EPOCHS
+from training.models import MAX_EPOCHS, File, Status, Training
 
 
 @dataclass(frozen=True)

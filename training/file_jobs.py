@@ -21,8 +21,7 @@ from training.corpus.canaries import Canary
 from training.errors import TooManyTrainings, TooManyWords
 from training.files import conversations, store
 from training.files.conversations import BadConversations, BadLine, Conversation
-from training.models import File, Status, Training
-from training.models.trainings import MAX_EXAMPLE_TOKENS
+from training.models import MAX_EXAMPLE_TOKENS, File, Status, Training
 from training.notes import FileFault, JobFault, LineFault
 from training.text.languages import SAMPLE_CHARACTERS, detect_language
 

@@ -29,8 +29,7 @@ from training.errors import (
     TrainingOff,
     TrainingsUsedUp,
 )
-from training.models import Status, Training
-from training.models.trainings import ENDED, MAX_EPOCHS, OPEN, STARTED
+from training.models import ENDED, MAX_EPOCHS, OPEN, STARTED, Status, Training
 from training.notes import TrainingNote
 
 MAX_DRAFTS = 20

@@ -18,7 +18,7 @@ from adapters.erasure import engine_purge
 from adapters.errors import EngineUnavailable, NothingNew
 from adapters.models import BaseModel, Engine, Placement
 from adapters.models.engines import SILENT_AFTER
-from adapters.placement import steering, summary
+from adapters.placement import engine_actions, summary
 from adapters.placement.summary import SampledInterval
 from adapters.routing import publisher
 from core.charts import SPANS, Measure, Span, draw_measures, find_span
@@ -186,7 +186,7 @@ class EngineAdmin(NoDelete, DescribedRow, OperatorAdmin):
     def _take_own_limits(self, request: HttpRequest, engine: Engine) -> None:
         """Give a new engine the limits that it tells itself; what was typed counts for the rest."""
         try:
-            changed = steering.take_limits(engine)
+            changed = engine_actions.take_limits(engine)
         except NothingNew:
             return
         except EngineUnavailable as error:
@@ -204,7 +204,7 @@ class EngineAdmin(NoDelete, DescribedRow, OperatorAdmin):
         permissions=["change"],
     )
     def drain(self, request: HttpRequest, engine: Engine, reason: str) -> None:
-        steering.set_draining(engine, is_draining=True)
+        engine_actions.set_draining(engine, is_draining=True)
 
     @operator_action(
         "Return to service",
@@ -213,7 +213,7 @@ class EngineAdmin(NoDelete, DescribedRow, OperatorAdmin):
         permissions=["change"],
     )
     def take_back(self, request: HttpRequest, engine: Engine, reason: str) -> None:
-        steering.set_draining(engine, is_draining=False)
+        engine_actions.set_draining(engine, is_draining=False)
 
     @operator_action(
         "Retry missing styles",
@@ -222,7 +222,7 @@ class EngineAdmin(NoDelete, DescribedRow, OperatorAdmin):
         permissions=["change"],
     )
     def try_again(self, request: HttpRequest, engine: Engine, reason: str) -> None:
-        steering.try_again(engine)
+        engine_actions.try_again(engine)
 
     @operator_action(
         "Read limits from the engine",
@@ -232,7 +232,7 @@ class EngineAdmin(NoDelete, DescribedRow, OperatorAdmin):
         permissions=["change"],
     )
     def take_limits(self, request: HttpRequest, engine: Engine, reason: str) -> None:
-        steering.take_limits(engine)
+        engine_actions.take_limits(engine)
 
     @operator_action(
         "Remove permanently",

@@ -16,7 +16,7 @@ from adapters.api.versions import CardObject, VersionObject
 from adapters.errors import NoCanary, NoPair
 from adapters.evidence import check_draft
 from adapters.evidence.drafts import MOST_CHARACTERS
-from adapters.models import AdapterVersion, Release, Style
+from adapters.models import MAX_NUMBER, AdapterVersion, Release, Style
 from adapters.quality.samples import StyleCard, style_card_of
 from adapters.releases import canary_analysis, diff
 from adapters.releases.canary_analysis import CanaryComparison
@@ -116,7 +116,6 @@ class DraftViewSet(StyleApiViewSet):
 
 
 FIGURES_OF = timedelta(days=1)
-MAX_NUMBER = 2**31 - 1
 
 
 class FiguresObject(serializers.Serializer[Any]):

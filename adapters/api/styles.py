@@ -25,9 +25,17 @@ from adapters.api.addresses import (
 from adapters.api.erasures import ErasureObject, present_erasures
 from adapters.catalog import queries, selection, sharing
 from adapters.catalog.queries import Card, Kind
-from adapters.catalog.style_fields import MOST_TAGS, WORDS_CHARACTERS
+from adapters.catalog.style_fields import MOST_TAGS
 from adapters.catalog.terms import MAX_PERCENT, MAX_PRICE_NANOUSD, Terms, asked_terms
-from adapters.models import Erasure, Selection, Status, Style
+from adapters.models import (
+    SLUG_CHARACTERS,
+    TAG_CHARACTERS,
+    WORDS_CHARACTERS,
+    Erasure,
+    Selection,
+    Status,
+    Style,
+)
 from adapters.releases import diff, review
 from core.rest.bodies import StrictSerializer, TextField
 from metering.models import TokenPrices
@@ -187,7 +195,7 @@ class StylesQuery(StrictSerializer):
         allow_blank=True,
         help_text="Search terms; all must occur in the name, description, sample, slug or owner.",
     )
-    tag = TextField(max_length=30, required=False, allow_blank=True, help_text="Filter by tag.")
+    tag = TextField(max_length=TAG_CHARACTERS, required=False, allow_blank=True, help_text="Filter by tag.")
     language = TextField(
         max_length=10, required=False, allow_blank=True, help_text="Filter by language code, such as `en`."
     )
@@ -220,7 +228,7 @@ class WordsBody(StrictSerializer):
     )
 
     tags = serializers.ListField(
-        child=TextField(max_length=30),
+        child=TextField(max_length=TAG_CHARACTERS),
         max_length=MOST_TAGS,
         required=False,
         help_text="What the style is for: lowercase letters, digits, hyphens. Can't change while the style "
@@ -248,7 +256,9 @@ class NewStyleBody(WordsBody):
 
     example = dict(slug="brand-voice", name="Brand voice", sample_prompt="Announce a sale.")
 
-    slug = TextField(max_length=40, help_text="The second part of `model`, after your workspace's slug.")
+    slug = TextField(
+        max_length=SLUG_CHARACTERS, help_text="The second part of `model`, after your workspace's slug."
+    )
     name = TextField(help_text=f"At most {WORDS_CHARACTERS['name']} characters.")
 
 

@@ -13,7 +13,6 @@ from adapters.catalog.price_changes import first_day_possible
 from adapters.catalog.style_fields import (
     LANGUAGES,
     SAMPLING,
-    WORDS_CHARACTERS,
     Faults,
     bound_fields,
     is_bound_by_offer,
@@ -21,7 +20,7 @@ from adapters.catalog.style_fields import (
     word_faults,
 )
 from adapters.catalog.terms import MAX_PERCENT, Terms, asked_terms
-from adapters.models import Style
+from adapters.models import WORDS_CHARACTERS, Style
 from metering.forms import PriceField
 from metering.models import TokenPrices
 

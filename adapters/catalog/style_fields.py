@@ -15,26 +15,17 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from adapters.models import Style
+from adapters.models import TAG_CHARACTERS, WORDS_CHARACTERS, Style
 from core.names import reads_as_product, validate_name, validate_text
 from tenants.models import Tenant
 
-# As wide as the columns of Style; the licence is bounded, too, though its column is a text.
-WORDS_CHARACTERS = {
-    "name": 60,
-    "author": 100,
-    "description": 300,
-    "sample_prompt": 300,
-    "sample": 500,
-    "licence": 4000,
-}
 NAME_FIELDS = ("name", "author")
 # Operators approve them with an offer, and others rely on them.
 BOUND_BY_OFFER = ("author", "licence")
 # What a list of styles is narrowed by. Others read these unreviewed, so they are bound by an offer, too.
 FACETS = ("tags", "language")
 MOST_TAGS = 8
-TAG = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
+TAG = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{TAG_CHARACTERS - 1}}}")
 LANGUAGES = {code: str(info["name"]) for code, info in LANG_INFO.items() if "name" in info}
 TAGS_FAULT = format_lazy(
     _("Use at most {count} tags. A tag has up to 30 lowercase letters, digits and hyphens."), count=MOST_TAGS

@@ -8,10 +8,24 @@ from adapters.models.notes import (
     ShareRefusal,
     UploadNote,
 )
-from adapters.models.styles import Favourite, PriceChange, Release, Selection, Share, Style
-from adapters.models.versions import AdapterVersion, EngineErasure, Erasure, Status, VersionStep
+from adapters.models.styles import (
+    SLUG_CHARACTERS,
+    TAG_CHARACTERS,
+    WORDS_CHARACTERS,
+    Favourite,
+    PriceChange,
+    Release,
+    Selection,
+    Share,
+    Style,
+)
+from adapters.models.versions import MAX_NUMBER, AdapterVersion, EngineErasure, Erasure, Status, VersionStep
 
 __all__ = [
+    "MAX_NUMBER",
+    "SLUG_CHARACTERS",
+    "TAG_CHARACTERS",
+    "WORDS_CHARACTERS",
     "AdapterVersion",
     "BaseModel",
     "BaseReading",

@@ -16,6 +16,17 @@ from core.message_fields import MessageField
 from metering.models import TokenPrices
 
 REVIEWED_WORDS = ("name", "description", "sample_prompt")
+SLUG_CHARACTERS = 40
+TAG_CHARACTERS = 30
+# The columns are as wide; that of the licence, a text, is bounded by what reads it.
+WORDS_CHARACTERS = {
+    "name": 60,
+    "author": 100,
+    "description": 300,
+    "sample_prompt": 300,
+    "sample": 500,
+    "licence": 4000,
+}
 
 
 def is_public_now(style: str = "") -> Q:
@@ -95,18 +106,24 @@ class Style(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     owner = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="styles")
-    slug = models.SlugField(max_length=40, help_text="What programs write in `model=`.")
-    name = models.CharField(max_length=60)
-    description = models.CharField(max_length=300, blank=True)
-    sample_prompt = models.CharField(max_length=300, blank=True)
-    sample = models.CharField(max_length=500, blank=True, help_text="A sample of the style's writing.")
+    slug = models.SlugField(max_length=SLUG_CHARACTERS, help_text="What programs write in `model=`.")
+    name = models.CharField(max_length=WORDS_CHARACTERS["name"])
+    description = models.CharField(max_length=WORDS_CHARACTERS["description"], blank=True)
+    sample_prompt = models.CharField(max_length=WORDS_CHARACTERS["sample_prompt"], blank=True)
+    sample = models.CharField(
+        max_length=WORDS_CHARACTERS["sample"], blank=True, help_text="A sample of the style's writing."
+    )
     base_model = models.ForeignKey("adapters.BaseModel", on_delete=models.PROTECT, related_name="styles")
-    author = models.CharField(max_length=100, blank=True, help_text="Who trained the style. Shown publicly.")
+    author = models.CharField(
+        max_length=WORDS_CHARACTERS["author"], blank=True, help_text="Who trained the style. Shown publicly."
+    )
     licence = models.TextField(
-        max_length=4000, blank=True, help_text="The terms under which others may use the style."
+        max_length=WORDS_CHARACTERS["licence"],
+        blank=True,
+        help_text="The terms under which others may use the style.",
     )
     tags = ArrayField(
-        models.CharField(max_length=30),
+        models.CharField(max_length=TAG_CHARACTERS),
         default=list,
         blank=True,
         help_text="What the style is for: lowercase letters, digits and hyphens.",
@@ -143,10 +160,10 @@ class Style(models.Model):
     approved_version = models.ForeignKey(
         "adapters.AdapterVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    approved_name = models.CharField(max_length=60, blank=True)
-    approved_description = models.CharField(max_length=300, blank=True)
-    approved_sample_prompt = models.CharField(max_length=300, blank=True)
-    approved_sample = models.CharField(max_length=500, blank=True)
+    approved_name = models.CharField(max_length=WORDS_CHARACTERS["name"], blank=True)
+    approved_description = models.CharField(max_length=WORDS_CHARACTERS["description"], blank=True)
+    approved_sample_prompt = models.CharField(max_length=WORDS_CHARACTERS["sample_prompt"], blank=True)
+    approved_sample = models.CharField(max_length=WORDS_CHARACTERS["sample"], blank=True)
     changed_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When its texts or its live version last changed."
     )

@@ -35,6 +35,7 @@ class Status(models.TextChoices):
 
 FINAL = (Status.REJECTED, Status.SERVING, Status.FAILED, Status.RETIRED)
 IN_WORK = (Status.UPLOADED, Status.VALID, Status.PUSHING)
+MAX_NUMBER = 2**31 - 1  # of a version, as its column holds it
 
 
 class FindingsField(models.JSONField):

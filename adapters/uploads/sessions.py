@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from adapters import object_store
-from adapters.catalog.style_fields import SAMPLING, WORDS_CHARACTERS
+from adapters.catalog.style_fields import SAMPLING
 from adapters.errors import (
     NoBaseModel,
     NotUploaded,
@@ -28,7 +28,7 @@ from adapters.errors import (
     UploadRefused,
     VersionMoved,
 )
-from adapters.models import AdapterVersion, BaseModel, Status, Style, VersionStep
+from adapters.models import WORDS_CHARACTERS, AdapterVersion, BaseModel, Status, Style, VersionStep
 from adapters.object_store import Upload
 from adapters.routing import publisher
 from adapters.uploads import parts

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from adapters.catalog.style_fields import Faults, word_faults
-from adapters.models import Style
+from adapters.models import SLUG_CHARACTERS, Style
 from adapters.uploads import storage_quota
 from adapters.validation.limits import (
     ARCHIVE_LIMIT,
@@ -29,7 +29,7 @@ from metering.plans import limits_of
 from tenants.models import Tenant
 
 KIB = 1024
-SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+SLUG = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{SLUG_CHARACTERS - 2}}}[a-z0-9])?")
 RESERVED_SLUGS = frozenset({"base"})
 
 TEXTS = ("name", "description", "sample_prompt", "sample")  # of a style, that an upload may give

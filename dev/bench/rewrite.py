@@ -30,7 +30,7 @@ from labs.impostors import cut_passages, find_books
 from stack.folders import ROOT
 from training.corpus import SourceDocument, build_corpus, draft_prompt
 from training.corpus.pairs import kept_share
-from training.corpus.rewrites import choose_parts, rewrite_prompts, usable_drafts
+from training.runs.rewriting import choose_parts, rewrite_prompts, usable_drafts
 from trials import own_style
 from trials.own_style import BASE, SEED, Author, answer_prompts, keep_answers, lay_job, train_style
 

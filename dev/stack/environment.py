@@ -18,6 +18,7 @@ from stack.folders import MODELS, Folders
 
 LONGEST_PATH_BYTES = 103  # macOS takes no longer path of a socket, Linux takes 107
 UNIX = "unix"
+VLLM_SOCKET = "x" * 36  # as long as a UUID
 
 
 def fits(path: Path) -> bool:
@@ -220,6 +221,9 @@ def engine_variables(folders: Folders, addresses: Addresses, credentials: Creden
         # Else vLLM binds the threads of all to the same core, where one that starts is starved.
         threads = max(1, (len(os.sched_getaffinity(0)) - 1) // (1 + further))
         defaults |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(threads)}
+    # vLLM's processes meet at sockets with UUIDs for names, and it removes none of them.
+    if folders.temporary and fits(folders.var.absolute() / VLLM_SOCKET):
+        defaults["VLLM_RPC_BASE_PATH"] = str(folders.var.absolute())
     return {
         **{name: os.environ.get(name) or default for name, default in defaults.items()},
         **engine_address(addresses, addresses.engine_port),

@@ -1,27 +1,114 @@
 """The training itself: steps, validations, checkpoints, and the adapter at the end."""
 
+import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import adapter
 import base_layers
 import torch
 from peft import get_peft_model_state_dict
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from trainer import job as jobs
-from trainer.checkpoint import read_tensors, write_checkpoint
 from trainer.errors import Diverged, OutOfMemory
 from trainer.events import EventStream
 from trainer.examples import Example
-from trainer.model import load_model, loss_per_token
+from trainer.model import LoraModel, load_model, loss_per_token
 from trainer.plan import Plan, count_tokens
-from trainer.progress import Progress
+from trainer.progress import FILE, FOLDER, Progress
 from trainer.repeats import MEMORISED_EXCESS, repeat_score
 from trainer.signals import StopRequest
-from trainer.state import collect_tensors, copy_weights, restore_tensors
+
+# `checkpoint/state.safetensors` holds the tensors, and everything else as JSON in its metadata. It is
+# replaced as a whole, so it is either the old or the new state, even if it is copied or the process is
+# killed meanwhile. Nothing in it is pickled: a file restored from the storage must not be able to run code.
+
+
+def write_checkpoint(
+    job: Path, fingerprint: str, progress: Progress, tensors: dict[str, torch.Tensor]
+) -> None:
+    """Replace a job's checkpoint. `job` is its folder."""
+    folder = job / FOLDER
+    folder.mkdir(exist_ok=True)
+    unfinished = folder / f".{FILE}"
+    state = json.dumps({"job": fingerprint, "progress": asdict(progress)})
+    save_file(tensors, unfinished, metadata={"state": state})
+    # The new name must not reach the disk before the content does.
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(unfinished, folder / FILE)
+
+
+def read_tensors(job: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a job's checkpoint; none if there is no checkpoint yet."""
+    file = job / FOLDER / FILE
+    if not file.exists():
+        return {}
+    with safe_open(file, framework="pt") as stored:
+        # Copies, because the file is replaced while they are in use.
+        return {name: stored.get_tensor(name).clone() for name in stored.keys()}  # noqa: SIM118 (not a dict)
+
+
+# Names of the tensors in a checkpoint.
+WEIGHTS = "weights/"
+BEST = "best/"
+OPTIMIZER = "optimizer/"
+RANDOM = "random/cpu"
+RANDOM_CUDA = "random/cuda"
+
+
+def collect_tensors(
+    model: LoraModel, optimizer: torch.optim.Optimizer, best: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Return everything that training needs to resume."""
+    tensors = {RANDOM: torch.get_rng_state()}
+    if model.device == "cuda":
+        tensors[RANDOM_CUDA] = torch.cuda.get_rng_state()
+    for name, weight in model.weights.items():
+        tensors[f"{WEIGHTS}{name}"] = weight.detach()
+    for name, weight in best.items():
+        tensors[f"{BEST}{name}"] = weight
+    for number, moments in optimizer.state_dict()["state"].items():
+        for name, value in moments.items():
+            tensors[f"{OPTIMIZER}{number}/{name}"] = value
+    return tensors
+
+
+def restore_tensors(
+    tensors: dict[str, torch.Tensor], model: LoraModel, optimizer: torch.optim.Optimizer
+) -> dict[str, torch.Tensor]:
+    """Restore what `collect_tensors` returned; return the best weights so far."""
+    torch.set_rng_state(tensors[RANDOM])
+    if RANDOM_CUDA in tensors and model.device == "cuda":
+        torch.cuda.set_rng_state(tensors[RANDOM_CUDA])
+    copy_weights(select_tensors(tensors, WEIGHTS), model)
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in select_tensors(tensors, OPTIMIZER).items():
+        number, moment = name.split("/")
+        moments.setdefault(int(number), {})[moment] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    return select_tensors(tensors, BEST)
+
+
+def select_tensors(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Return the tensors whose names begin with `prefix`, by the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+@torch.no_grad()
+def copy_weights(weights: dict[str, torch.Tensor], model: LoraModel) -> None:
+    """Copy weights into the adapter."""
+    for name, weight in model.weights.items():
+        weight.copy_(weights[name])
+
 
 LONGEST_GRADIENT = 1.0  # one odd example must not undo what was learned from the others
 # Epochs without a new best after which it ends: another one would only memorise.

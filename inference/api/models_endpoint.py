@@ -1,22 +1,98 @@
 """`GET /v1/models`: the styles that this key may use, never the engine's own list."""
 
 import asyncio
+from datetime import UTC, datetime
 from itertools import batched
 from typing import NamedTuple
+from urllib.parse import parse_qs
 
 from django.conf import settings
 
 from core import months
 from inference.api.endpoints import MODELS
-from inference.contract.dialects import anthropic_models
 from inference.contract.field_checks import MAX_MODEL_CHARACTERS
 from inference.contract.route import BASE_NAME, NO_STYLE, Route, StyleNames, read_style
-from inference.errors import LimitsUnavailable, UnknownModel
+from inference.errors import BadRequest, LimitsUnavailable, UnknownModel
 from inference.facts import JsonObject
 from inference.proxy.runtime import Gateway
 from inference.quota.access import LIBRARY_MARK, allows_style
 from inference.quota.admission import Caller
 from inference.wire.valkey_client import read_hash
+
+# Anthropic's form: https://platform.claude.com/docs/en/api/models-list, as its Python client reads it.
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 1000
+MAX_PARAMETERS = 20
+LIFECYCLE = "active"  # a style that is retired is in no list
+
+
+def translate_list(listed: JsonObject, query: bytes) -> JsonObject:
+    """Return one page of a list of models; the query says which. Raises BadRequest."""
+    parameters = _read_query(query)
+    models = [translate_model(model) for model in listed["data"]]
+    wanted = parameters.get("lifecycle") or parameters.get("lifecycle[]") or [LIFECYCLE]
+    if LIFECYCLE not in wanted:
+        models = []
+    limit = _read_limit(parameters)
+    if "before_id" in parameters:
+        end = _find(models, parameters, "before_id")
+        start = max(0, end - limit)
+        has_more = start > 0
+    else:
+        start = _find(models, parameters, "after_id") + 1 if "after_id" in parameters else 0
+        end = start + limit
+        has_more = end < len(models)
+    page = models[start:end]
+    return {
+        "data": page,
+        "has_more": has_more,
+        "first_id": page[0]["id"] if page else None,
+        "last_id": page[-1]["id"] if page else None,
+    }
+
+
+def translate_model(model: JsonObject) -> JsonObject:
+    """Return one model."""
+    created = datetime.fromtimestamp(model["created"], UTC).isoformat().replace("+00:00", "Z")
+    return {
+        "type": "model",
+        "id": model["id"],
+        "display_name": model["id"],
+        "created_at": created,
+        "lifecycle": LIFECYCLE,
+        "max_input_tokens": model["context_length"],
+        "max_tokens": model["context_length"],
+        "capabilities": None,
+        "deprecated_at": None,
+        "retires_at": None,
+        "line": None,
+    }
+
+
+def _read_query(query: bytes) -> dict[str, list[str]]:
+    try:
+        return parse_qs(query.decode(), max_num_fields=MAX_PARAMETERS)
+    except ValueError as error:
+        raise BadRequest("Invalid query parameters.") from error
+
+
+def _read_limit(parameters: dict[str, list[str]]) -> int:
+    text = parameters.get("limit", [str(DEFAULT_LIMIT)])[0]
+    if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_LIMIT)):
+        limit = int(text)
+        if 1 <= limit <= MAX_LIMIT:
+            return limit
+    raise BadRequest(f"`limit` must be a whole number between 1 and {MAX_LIMIT}.", param="limit")
+
+
+def _find(models: list[JsonObject], parameters: dict[str, list[str]], name: str) -> int:
+    """Return where the model is that a cursor names."""
+    wanted = parameters[name][0]
+    for index, model in enumerate(models):
+        if model["id"] == wanted:
+            return index
+    raise BadRequest(f"`{name}` must be the id of a model in this list.", param=name)
+
 
 ROWS_PER_READ = 500  # Valkey serves nobody else meanwhile
 
@@ -57,8 +133,8 @@ async def answer_models(
     if not is_anthropics:
         return answer
     if name:
-        return anthropic_models.translate_model(answer)
-    return anthropic_models.translate_list(answer, query)
+        return translate_model(answer)
+    return translate_list(answer, query)
 
 
 async def list_models(gateway: Gateway, caller: Caller, name: str = "") -> JsonObject:

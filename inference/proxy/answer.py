@@ -1,6 +1,7 @@
 """The answer of one request as the app sends it on: whole, or a stream that is still being written."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -9,7 +10,49 @@ from inference.contract import http_errors
 from inference.contract.http_errors import Headers
 from inference.contract.streams import Stream
 from inference.errors import DomainError
-from inference.proxy.silence import SilenceCheck
+
+
+class SilenceCheck:
+    """All streams of a process that wait for their first part.
+
+    One check wakes those that have waited for long, without timers.
+    """
+
+    def __init__(self, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._patience_s = patience_s
+        self._clock = clock
+        self._since_s: dict[asyncio.Future[None], float] = {}
+
+    async def wait(self, first_part: "asyncio.Future[bytes]") -> None:
+        """Return when a stream's first part is there, or once the client has waited long enough."""
+        if first_part.done():
+            return
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake(_: object) -> None:
+            _wake(waiting)
+
+        self._since_s[waiting] = self._clock()
+        first_part.add_done_callback(wake)
+        try:
+            await waiting
+        finally:
+            first_part.remove_done_callback(wake)
+            del self._since_s[waiting]
+
+    def wake_late(self) -> None:
+        """Wake those that have waited long enough."""
+        latest_s = self._clock() - self._patience_s
+        for waiting, since_s in self._since_s.items():
+            if since_s > latest_s:  # they are in the order of their arrival
+                return
+            _wake(waiting)
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
 
 # Clients skip a line that begins with a colon: https://html.spec.whatwg.org/multipage/server-sent-events.html
 COMMENT = b": waiting\n\n"

@@ -20,13 +20,13 @@ from core import months, valkey
 from inference.contract.prompt_length import longest_token
 from inference.contract.tokenizer import TokenPool
 from inference.errors import EngineBusy, LimitsUnavailable, UnknownKey
+from inference.proxy.answer import SilenceCheck
 from inference.proxy.backends import Backends
 from inference.proxy.bodies import BodyMemory
 from inference.proxy.health import HealthChecks
 from inference.proxy.metrics_flush import MetricsFlush
 from inference.proxy.route_cache import RouteCache
 from inference.proxy.settings import ProxySettings
-from inference.proxy.silence import SilenceCheck
 from inference.quota import scripts
 from inference.quota.access import KeyAccess
 from inference.quota.admission import Caller, InFlight

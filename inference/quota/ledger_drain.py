@@ -1,9 +1,9 @@
-"""The drain that moves usage events from Valkey into the ledger in PostgreSQL, once each."""
+"""The drain that moves usage events from Valkey into the ledger, once each, and what waits for it."""
 
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
@@ -218,4 +218,30 @@ def read_event(fields: dict[str, str]) -> Event:
         text_sha256=fields.get("text", ""),
         constrained=fields.get("constrained", ""),
         **read_prices(fields["prices"])._asdict(),
+    )
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Open requests, and usage events on their way to the ledger. Ages are by Valkey's own clock."""
+
+    open_holds: int
+    overdue_holds: int
+    pending_events: int
+    oldest_event_s: float
+    refused_events: int
+
+
+def read_backlog(store: Store) -> Backlog:
+    """Return what waits just now. Raises redis.RedisError."""
+    seconds, microseconds = store.time()
+    now_ms = int(seconds) * 1000 + int(microseconds) // 1000
+    oldest = store.xrange(valkey.usage_key(), count=1)
+    oldest_ms = int(oldest[0][0].split("-")[0]) if oldest else now_ms
+    return Backlog(
+        open_holds=store.zcard(valkey.leases_key()),
+        overdue_holds=store.zcount(valkey.leases_key(), 0, now_ms),
+        pending_events=store.xlen(valkey.usage_key()),
+        oldest_event_s=max(0, now_ms - oldest_ms) / 1000,
+        refused_events=store.xlen(valkey.refused_usage_key()),
     )

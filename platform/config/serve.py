@@ -16,8 +16,7 @@ from collections.abc import Sequence
 import uvloop
 
 from config.variables import HTTP_MAX_CONNECTIONS, HTTP_MAX_CONNECTIONS_PER_ADDRESS, TRUSTED_PROXIES
-from inference.server.limits import Limits
-from inference.server.server import Server, serve
+from inference.server.server import Limits, Server, serve
 
 FILE_PATHS = ("/v1/files",)
 LOOK_EVERY_S = 0.2

@@ -463,7 +463,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "EvaluationStatusEnum": "adapters.models.EvaluationStatus",
-        "ProvenanceOutcomeEnum": "provenance.api.shapes.OUTCOMES",
+        "ProvenanceOutcomeEnum": "provenance.api.views.OUTCOMES",
         "FineTuningJobStatusEnum": "training.openai_api.shapes.JobStatus",
         "ScopeEnum": "tenants.models.Scope",
         "TrainingDocumentStatusEnum": "training.models.Document.Status",

@@ -22,21 +22,8 @@ from django.utils.translation.template import templatize
 
 PROJECT_ROOT = Path(__file__).parents[2]
 LOCALE = PROJECT_ROOT / "locale"
-ROOTS = (
-    "core",
-    "tenants",
-    "events",
-    "metering",
-    "accounts",
-    "adapters",
-    "inference",
-    "keys",
-    "provenance",
-    "training",
-    "drafts",
-    "billing",
-    "platform",
-)
+# Each app is a folder at the top, and `platform` has several.
+ROOTS = (*sorted(path.parent.name for path in PROJECT_ROOT.glob("*/__init__.py")), "platform")
 # Operators and programs read these, and they stay English; migrations only repeat models.
 LEFT_OUT = ("migrations", "management", "admin", "api", "backup", "doctor")
 CONSOLE_TEMPLATES = ("templates/admin/", "templates/unfold/")

@@ -1,11 +1,17 @@
-"""docs/architecture.md names folders, layers, modules and files: all are there, and none is missing."""
+"""docs/architecture.md names folders, layers, modules and files: all are there, and none is missing.
+
+So do the lists of apps that other programs read.
+"""
 
 import re
 import subprocess
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
+from django.conf import settings
 
 from stack.folders import ROOT
 from website import catalogs
@@ -62,3 +68,27 @@ def test_a_face_is_small(app):
     """One that grows beyond 55 names shows that the two apps are cut at the wrong place."""
     face = import_module(f"{app}.public")
     assert len(face.__all__) <= 55
+
+
+def lists_of_apps() -> dict[str, set[str]]:
+    """Return each list that names all apps, by who reads it. Images are compared in tests/stack."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    targets = tool["hatch"]["build"]["targets"]
+    linter = tool["importlinter"]
+    gitlab = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text())
+    [changes] = [rule["changes"] for rule in gitlab[".programs"]["rules"] if "changes" in rule]
+    whole = [one for one in linter["contracts"] if one["type"] == "layers" and "containers" not in one]
+    return {
+        "settings": {app.partition(".")[0] for app in settings.INSTALLED_APPS} | {"core"},  # it has no models
+        "wheel": set(targets["wheel"]["packages"]),
+        "sdist": set(targets["sdist"]["only-include"]),
+        "mypy": set(tool["mypy"]["packages"]),
+        "import-linter": set(linter["root_packages"]),
+        "GitLab": set(re.findall(r"\w+", " ".join(changes))),
+        **{one["name"]: set(one["layers"]) for one in whole},
+    }
+
+
+@pytest.mark.parametrize("reader", lists_of_apps())
+def test_a_list_of_apps_has_each_one(reader):
+    assert set(FLOORS) - lists_of_apps()[reader] == set()

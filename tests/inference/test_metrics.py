@@ -5,9 +5,8 @@ import pytest
 from core import valkey as names
 from inference import metrics
 from inference.errors import LimitsUnavailable
-from inference.metrics import read_total
+from inference.metrics import prune_totals, read_total
 from inference.proxy.metrics_flush import MetricsFlush
-from inference.quota.metric_totals import prune_totals
 from labs.fake_vllm.data_side import FakeVllm
 from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat, read_answer, relay

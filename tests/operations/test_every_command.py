@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from accounts.workspaces import first_party_tenant
 from adapters.models import BaseModel, Style
-from adapters.placement import registering
+from adapters.placement import engine_actions
 from core import months
 from operations import seeding
 from operations.backup import Manifest
@@ -57,7 +57,7 @@ def publish(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 def register(patch: pytest.MonkeyPatch, folder: Path) -> None:
     model = BaseModel.objects.create(name="base", config={}, modules={})
-    patch.setattr(registering, "register_base", lambda folder, name: model)
+    patch.setattr(engine_actions, "register_base", lambda folder, name: model)
     run("registerengine")
 
 

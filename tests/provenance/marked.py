@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from provenance.watermark.philox import CONTEXT_TOKENS, draw_uniform
+from provenance.watermark.detector import CONTEXT_TOKENS, draw_uniform
 
 KEY = 0x0123456789ABCDEF
 ENDS = ("an", "el", "in", "or", "us", "ab", "ed", "ot")

@@ -23,7 +23,7 @@ FOLDERS = Folders(Path("/srv/polyscribe"))
 
 @pytest.fixture(autouse=True)
 def _own_choices(monkeypatch):
-    for name in ("ENGINE_SOCKET", "ENGINE_URL", "ENGINE_KIND"):
+    for name in ("ENGINE_SOCKET", "ENGINE_URL", "ENGINE_KIND", "VLLM_RPC_BASE_PATH"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -54,6 +54,13 @@ def test_engines_listen_at_ports_where_that_is_asked_for(monkeypatch, name, valu
     assert engine_sockets(FOLDERS, 1) == ()
     address = engine_address(addresses(()), 5)
     assert (address["ENGINE_URL"], address["ENGINE_SOCKET"]) == ("http://127.0.0.1:5", "")
+
+
+@pytest.mark.parametrize(("folder", "is_there"), [("/tmp/stack-1", True), ("/tmp/" + 100 * "a", False)])
+def test_sockets_of_vllms_processes_go_with_a_temporary_stack(tmp_path, folder, is_there):
+    folders = Folders(Path(folder), temporary=True)
+    variables = environment.engine_variables(folders, addresses(()), Credentials.of(tmp_path))
+    assert engine.for_engine(variables).get("VLLM_RPC_BASE_PATH") == (folder if is_there else None)
 
 
 @pytest.mark.parametrize("folder", ["/srv/" + 100 * "a", "/srv/with a space", "/srv/what?"])

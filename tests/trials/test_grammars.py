@@ -5,8 +5,7 @@ import json
 import pytest
 
 from trials.grammars.case import random_case
-from trials.grammars.expensive import hand_made
-from trials.grammars.trial import GrammarsVerdict, chosen_cases
+from trials.grammars.trial import GrammarsVerdict, chosen_cases, hand_made
 
 
 def test_fifty_are_made_by_hand_and_all_kinds_are_there():

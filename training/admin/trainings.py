@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.auth import get_permission_codename
 from django.db.models import CharField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Cast
 from django.http import HttpRequest
@@ -18,7 +17,7 @@ from core.console import DescribedRow, Figure, Level, OperatorAdmin, operator_ac
 from core.money import usd
 from metering import trainings as metering
 from metering.models import LedgerEntry, TrainingHold
-from tenants.console import NoDelete
+from tenants.console import NoDelete, Steered
 from training import results, summary
 from training.models import Document, Training, TrainingEvent
 from training.notes import TrainingFailure
@@ -157,7 +156,7 @@ class StuckFilter(admin.SimpleListFilter):
 
 
 @admin.register(Training)
-class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
+class TrainingAdmin(NoDelete, Steered, DescribedRow, OperatorAdmin):
     """Only workers and members change these rows. The fields contain no text."""
 
     list_display = [
@@ -221,10 +220,6 @@ class TrainingAdmin(NoDelete, DescribedRow, OperatorAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Training | None = None) -> bool:
         return False
-
-    def has_steer_permission(self, request: HttpRequest) -> bool:
-        codename = get_permission_codename("change", self.opts)
-        return request.user.has_perm(f"{self.opts.app_label}.{codename}")
 
     @admin.display(description="progress")
     def progress(self, training: Training) -> str:

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from adapters.errors import NoEvaluation, VersionNotFound
 from adapters.evidence import EvaluationObject, present_evaluation, reads_texts
-from adapters.models import AdapterVersion
+from adapters.models import MAX_NUMBER, SLUG_CHARACTERS, WORDS_CHARACTERS, AdapterVersion
 from core.money import dollars
 from core.rest.bodies import StrictSerializer, TextField, choice_query
 from core.rest.objects import MessageText, PersonField
@@ -21,8 +21,7 @@ from tenants.models import Scope
 from tenants.rest import WorkspaceViewSet, described, get, post
 from training import actions
 from training.errors import TrainingOff
-from training.models import Status, Training, TrainingEvent
-from training.models.trainings import MAX_EPOCHS
+from training.models import MAX_EPOCHS, Status, Training, TrainingEvent
 
 
 class TrainingObject(serializers.Serializer[Training]):
@@ -104,11 +103,13 @@ class NewTrainingBody(StrictSerializer):
     """A new training."""
 
     slug = TextField(
-        max_length=40,
+        max_length=SLUG_CHARACTERS,
         help_text="The style's short name, for `model`. May be an existing style.",
         initial="my-voice",
     )
-    name = TextField(max_length=60, help_text="The style's name, for people.", initial="My voice")
+    name = TextField(
+        max_length=WORDS_CHARACTERS["name"], help_text="The style's name, for people.", initial="My voice"
+    )
     epochs = serializers.IntegerField(
         required=False,
         default=MAX_EPOCHS,
@@ -133,9 +134,9 @@ class NewEvaluationBody(StrictSerializer):
     """The version to check."""
 
     style = TextField(
-        max_length=40, help_text="The short name of one of your own styles.", initial="my-voice"
+        max_length=SLUG_CHARACTERS, help_text="The short name of one of your own styles.", initial="my-voice"
     )  # type: ignore[assignment]
-    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, initial=3)
+    version = serializers.IntegerField(min_value=1, max_value=MAX_NUMBER, initial=3)
 
 
 class TrainingApiViewSet(WorkspaceViewSet):

@@ -8,24 +8,21 @@ from django.conf import settings
 from django.utils.text import slugify
 from rest_framework import serializers
 
+from adapters.models import SLUG_CHARACTERS, WORDS_CHARACTERS
 from core.rest.bodies import StrictSerializer, TextField
 from inference.public import BadRequest
 from tenants.access import Access
 from training.file_actions import JobRequest
-from training.models import File
-from training.models.trainings import MAX_EPOCHS
+from training.models import MAX_EPOCHS, File
 from training.openai_api.file_views import find_file
 from training.openai_api.forms import AUTO, HyperparametersBody, MethodBody
 from training.openai_api.shapes import NotFineTunable
 
 BASE = "base"
 MAX_SUFFIX = 64
-MAX_SLUG = 40
 MAX_SEED = 2**31 - 1
 MAX_METADATA = 16
 MAX_METADATA_KEY, MAX_METADATA_VALUE = 64, 512
-NAME_CHARACTERS = 60
-HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier")
 SLUG_ENDS = re.compile(r"^-+|-+$")
 
 
@@ -79,7 +76,7 @@ def read_job(access: Access, body: Mapping[str, Any]) -> JobRequest:
         raise BadRequest("`suffix` must contain a letter or a digit, such as my-voice.", param="suffix")
     return JobRequest(
         slug=slug,
-        name=(suffix or slug.replace("-", " ").capitalize())[:NAME_CHARACTERS],
+        name=(suffix or slug.replace("-", " ").capitalize())[: WORDS_CHARACTERS["name"]],
         training_file=training_file,
         validation_file=validation_file,
         seed=body.get("seed"),
@@ -103,11 +100,13 @@ def _hyperparameters(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return each hyperparameter as it was asked for: `method` counts before the older field."""
     supervised = (body.get("method") or {}).get("supervised") or {}
     asked = {**(body.get("hyperparameters") or {}), **(supervised.get("hyperparameters") or {})}
-    return {name: AUTO if asked.get(name) is None else asked[name] for name in HYPERPARAMETERS}
+    return {
+        name: AUTO if asked.get(name) is None else asked[name] for name in HyperparametersBody().get_fields()
+    }
 
 
 def _slug_of(text: str) -> str:
-    return SLUG_ENDS.sub("", slugify(text)[:MAX_SLUG].replace("_", "-"))
+    return SLUG_ENDS.sub("", slugify(text)[:SLUG_CHARACTERS].replace("_", "-"))
 
 
 def is_storable(text: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, NotRequired, TypedDict
 
 from django.conf import settings
 
-from training.models.trainings import MAX_EXAMPLE_TOKENS
+from training.models import MAX_EXAMPLE_TOKENS
 
 READ_BYTES = 64 * 1024
 MAX_LINE_BYTES = 64 * 1024

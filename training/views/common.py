@@ -20,14 +20,12 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from adapters.models import SLUG_CHARACTERS, WORDS_CHARACTERS
 from tenants.access import MemberRequest, member_required
 from tenants.roles import Permission, requires
-from training.models import Document, Status, Training
-from training.models.trainings import MAX_EPOCHS
+from training.models import MAX_EPOCHS, Document, Status, Training
 
 # Forms of trainings.
-
-MAX_SLUG = 40
 
 
 class NameForm(forms.Form):
@@ -35,13 +33,13 @@ class NameForm(forms.Form):
 
     name = forms.CharField(
         label=_("Name of the style"),
-        max_length=60,
+        max_length=WORDS_CHARACTERS["name"],
         widget=forms.TextInput(attrs={"placeholder": _("My voice"), "autocomplete": "off"}),
         error_messages={"required": _("Give the style a name, such as My voice.")},
     )
     slug = forms.CharField(
         label=_("Short name"),
-        max_length=MAX_SLUG,
+        max_length=SLUG_CHARACTERS,
         required=False,
         widget=forms.TextInput(
             attrs={
@@ -58,7 +56,7 @@ class NameForm(forms.Form):
         """Make the short name from the name if it is missing."""
         cleaned: dict[str, Any] = super().clean() or {}
         if not cleaned.get("slug"):
-            cleaned["slug"] = slugify(cleaned.get("name", ""))[:MAX_SLUG].strip("-")
+            cleaned["slug"] = slugify(cleaned.get("name", ""))[:SLUG_CHARACTERS].strip("-")
         return cleaned
 
 

@@ -1,10 +1,10 @@
-"""`manage.py registerengine`: see adapters/placement/registering.py."""
+"""`manage.py registerengine`: see adapters/placement/engine_actions.py."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from adapters.placement import registering
+from adapters.placement import engine_actions
 from core.errors import DomainError
 
 
@@ -14,7 +14,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            engine = registering.register_engine()
+            engine = engine_actions.register_engine()
         except DomainError as error:
             raise CommandError(error.message) from error
         self.stdout.write(f"Engine {engine.name} at {engine.url} serves {engine.base_model.name}.")

@@ -11,7 +11,7 @@ from adapters.engines import capacity
 from adapters.engines.capacity import GB, Comparison, EngineLimits, Layers
 from adapters.errors import EngineGone
 from adapters.models import Engine
-from adapters.placement import registering
+from adapters.placement import engine_actions
 from tests.adapters.builders import known, twin_of
 
 MB = 10**6
@@ -78,12 +78,12 @@ def test_a_cluster_is_registered_with_its_replicas_and_the_sums_of_their_limits(
 ):
     (tmp_path / "config.json").write_text(json.dumps(base_model.config))
     settings.BASE_MODEL_DIR, settings.ENGINE_REPLICAS, settings.ENGINE_MAX_LORAS = tmp_path, 2, 8
-    engine = registering.register_engine()
+    engine = engine_actions.register_engine()
     assert (engine.replicas, engine.max_loras) == (2, 16)
-    assert registering.register_engine() == engine
+    assert engine_actions.register_engine() == engine
     Engine.objects.update(is_gone=True)
     with pytest.raises(EngineGone, match="different name"):
-        registering.register_engine()
+        engine_actions.register_engine()
 
 
 def smollm_135m() -> Layers:

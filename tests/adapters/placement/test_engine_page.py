@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from adapters.admin.engines import state_of
 from adapters.models import Engine, EngineSample, Placement
-from adapters.placement import steering, summary
+from adapters.placement import engine_actions, summary
 from core.console import Level
 from operations.retention import delete_old
 from tenants.models import AuditEntry, User
@@ -111,7 +111,7 @@ def test_what_an_engine_lacks_is_tried_again_at_once(acme, engine):
     later = timezone.now() + timedelta(hours=1)
     Placement.objects.filter(version=waiting).update(retry_at=later)
     Placement.objects.filter(version=refused).update(is_desired=False, note="Rank too high")
-    assert steering.try_again(engine) == 2
+    assert engine_actions.try_again(engine) == 2
     assert not Placement.objects.exclude(retry_at=None).exists()
     assert not Placement.objects.exclude(note="").exists()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.contract.dialects.anthropic_messages import parse_begun
+from inference.contract.messages import parse_begun
 
 VALUES = st.recursive(
     # Of 64 bits, which orjson reads exactly.

@@ -3,7 +3,7 @@
 import pytest
 
 from inference.errors import AdapterAbsent, EngineUnavailable
-from inference.proxy import circuit as module
+from inference.proxy import backends as module
 from inference.proxy.backends import MAX_FAILURES, Backends
 from inference.proxy.settings import ProxySettings
 from inference.proxy.tickets import Ticket
@@ -16,6 +16,9 @@ class Clock:
         self.now_s = 1000.0
 
     def monotonic(self) -> float:
+        return self.now_s
+
+    def time(self) -> float:
         return self.now_s
 
 

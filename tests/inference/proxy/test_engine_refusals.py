@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from inference import errors
 from inference.contract.dialects import anthropic_messages
 from inference.contract.requests import TABLES
-from inference.proxy.engine_refusals import TEMPLATE_REFUSALS, read_refusal
-from inference.proxy.vllm import refusal
+from inference.proxy.vllm import TEMPLATE_REFUSALS, read_refusal, refusal
 from tests.inference.builders import SHORT_WAITS, place, route_of
 from tests.inference.fakes import chat, parse_chat
 from tests.profiles import examples

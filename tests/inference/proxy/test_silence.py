@@ -2,7 +2,7 @@
 
 import asyncio
 
-from inference.proxy.silence import SilenceCheck
+from inference.proxy.answer import SilenceCheck
 
 
 async def begin(silence: SilenceCheck):

@@ -85,11 +85,12 @@ class Storm:
         for _ in range(TRAININGS_OF_EACH):
             training, most = uuid4(), chance.choice(TRAINED)
             try:
-                await run_in_thread(hold_training, self.tenant, training, most, timezone.now())
+                hold = await run_in_thread(hold_training, self.tenant, training, most, timezone.now())
             except TrainingNotCovered:
                 self.refused += 1
                 continue
             self.trained += 1
+            assert self.published_nanousd() <= LIMIT - hold.nanousd, "requests may take what is held"
             self.has_trained.set()
             used = most if self.is_full else chance.randint(0, most)
             await run_in_thread(settle_training, training, used, timezone.now())
@@ -103,6 +104,15 @@ class Storm:
             )
             taken = trainings + int(spent or 0) + int(reserved or 0)
             self.most_nanousd = max(self.most_nanousd, taken)
+
+    def published_nanousd(self) -> int:
+        """Return what admission lets requests take of the budget, or of the credits."""
+        limits = names.limits_key(self.account.tenant)
+        budget, credits = self.account.store.hmget(limits, "monthly_nanousd", "credits")
+        if budget:
+            return int(budget)
+        grants = credits.split()[4:]  # after two months, and the tokens included in each
+        return sum(int(grant.partition(":")[0]) for grant in grants)
 
     def count_trainings(self) -> int:
         """Return what confirmed holds reserve, and what those that ended were charged."""

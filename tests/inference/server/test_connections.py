@@ -16,8 +16,7 @@ import uvloop
 
 from core.http import DISCONNECT
 from inference.server.connection import READ_BYTES, HttpConnection
-from inference.server.limits import Limits
-from inference.server.server import Server
+from inference.server.server import Limits, Server
 
 CHECK_EVERY_S = 0.02
 QUICK = Limits(

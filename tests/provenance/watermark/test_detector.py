@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from provenance.watermark import Verdict, detect, examine
-from provenance.watermark.detector import ENOUGH_TOKENS, gamma_survival
-from provenance.watermark.philox import CONTEXT_TOKENS, draw_uniform
+from provenance.watermark.detector import CONTEXT_TOKENS, ENOUGH_TOKENS, draw_uniform, gamma_survival
 
 KEY = 0xFEDCBA9876543210
 OTHER_KEY = 0x0123456789ABCDEF

@@ -1,28 +1,12 @@
 """`manage.py runserver`: serve pages and `/v1` with uvicorn, as on a server; restart when code changes."""
 
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-
-SOURCES = (
-    "core",
-    "tenants",
-    "events",
-    "metering",
-    "accounts",
-    "adapters",
-    "inference",
-    "keys",
-    "provenance",
-    "training",
-    "drafts",
-    "billing",
-    "platform",
-    "templates",
-)
 
 
 class Command(BaseCommand):
@@ -47,5 +31,11 @@ class Command(BaseCommand):
             proxy_headers=False,
             server_header=False,
             reload=not options["noreload"],
-            reload_dirs=[str(settings.BASE_DIR / name) for name in SOURCES],
+            reload_dirs=[str(folder) for folder in find_sources()],
         )
+
+
+def find_sources() -> list[Path]:
+    """Return the folders whose files the server reads: each app, the platform's, and the templates."""
+    apps = [file.parent for file in settings.BASE_DIR.glob("*/__init__.py")]
+    return [*apps, settings.BASE_DIR / "platform", settings.BASE_DIR / "templates"]

@@ -1,4 +1,5 @@
-"""Trainings: how a workspace's texts become a version of a style.
+"""Trainings: how a workspace's texts become a version of a style. Documents: the texts that they learn from.
+Files: what programs upload to `/v1/files`, and the tables of results that jobs store there.
 
 DRAFT → PREPARING → READY → QUEUED → RUNNING → FINISHING → SUCCEEDED
           ↘ DRAFT (with a note)      ↘ PAUSED (may be resumed)
@@ -14,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from adapters.models import AdapterVersion, Evaluation, Style
+from adapters.models import SLUG_CHARACTERS, WORDS_CHARACTERS, AdapterVersion, Evaluation, Style
 from core.lifecycle import Leased, LeasedQuerySet, StatusLogged
 from core.message_fields import MessageField
 from tenants.models import Tenant
@@ -66,8 +67,8 @@ class Training(StatusLogged, Leased):
     tenant = models.ForeignKey(
         Tenant, on_delete=models.CASCADE, related_name="trainings", verbose_name="workspace"
     )
-    slug = models.SlugField(max_length=40, help_text="The style's short name, for `model=`.")
-    name = models.CharField(max_length=60, help_text="The style's name, for people.")
+    slug = models.SlugField(max_length=SLUG_CHARACTERS, help_text="The style's short name, for `model=`.")
+    name = models.CharField(max_length=WORDS_CHARACTERS["name"], help_text="The style's name, for people.")
     style = models.ForeignKey(
         Style,
         on_delete=models.SET_NULL,
@@ -257,3 +258,115 @@ class TrainingEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.training_id} {self.status or self.step}"
+
+
+class DocumentQuerySet(models.QuerySet["Document"]):
+    def to_read(self) -> "DocumentQuerySet":
+        """Return documents that have arrived but are not read yet, oldest first."""
+        return self.filter(status=Document.Status.UPLOADED).order_by("created_at", "pk")
+
+    def learned(self) -> "DocumentQuerySet":
+        """Return documents that the training uses, in a stable order."""
+        return self.filter(status=Document.Status.READ, is_left_out=False).order_by("created_at", "pk")
+
+
+class Document(models.Model):
+    """One text of a training. The posted file is deleted once it is read; the text is kept."""
+
+    class Status(models.TextChoices):
+        UPLOADING = "uploading", _("Uploading")
+        UPLOADED = "uploaded", _("Reading")
+        READ = "read", _("Read")
+        REFUSED = "refused", _("Not usable")
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    training = models.ForeignKey(Training, on_delete=models.CASCADE, related_name="documents")
+    name = models.CharField(max_length=200)
+    size_bytes = models.BigIntegerField(help_text="As announced.")
+    status = models.CharField(max_length=10, choices=Status, default=Status.UPLOADING)
+    format = models.CharField(max_length=10, blank=True)
+    words = models.PositiveIntegerField(default=0)
+    language = models.CharField(max_length=10, blank=True, help_text="ISO 639-1. Empty: unclear.")
+    quotation_share = models.FloatField(default=0, help_text="Share of words in quotation marks, 0 to 1.")
+    removed = models.JSONField(default=dict, blank=True, help_text="What was removed, by kind: counts.")
+    first_words = models.CharField(max_length=300, blank=True, help_text="How it begins, as it was read.")
+    text_bytes = models.PositiveIntegerField(default=0, help_text="Bytes of text that are stored.")
+    refusal = MessageField(help_text="Why it can't be used.")
+    refusal_fix = MessageField(help_text="What to do about it.")
+    is_left_out = models.BooleanField(default=False, help_text="Left out of the training by a member.")
+    readings = models.PositiveSmallIntegerField(default=0, help_text="How many times its reading began.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = DocumentQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["training", "created_at"], name="documents_of_training")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FileQuerySet(models.QuerySet["File"]):
+    def kept(self, now: datetime) -> "FileQuerySet":
+        """Return files that arrived whole and are neither deleted nor expired at a moment."""
+        is_current = models.Q(expires_at=None) | models.Q(expires_at__gt=now)
+        return self.filter(is_current, arrived_at__isnull=False, deleted_at=None)
+
+    def counted(self) -> "FileQuerySet":
+        """Return files whose bytes the plan's storage counts: also those on their way."""
+        return self.filter(deleted_at=None)
+
+
+class File(models.Model):
+    """One file of a workspace. Its row outlives it while a job names it."""
+
+    class Purpose(models.TextChoices):
+        """What a file is for. Programs get these values, which are OpenAI's."""
+
+        FINE_TUNE = "fine-tune", _("Training")
+        RESULTS = "fine-tune-results", _("Training results")
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="files", verbose_name="workspace"
+    )
+    purpose = models.CharField(max_length=20, choices=Purpose)
+    name = models.CharField(max_length=200)
+    size_bytes = models.BigIntegerField(default=0, help_text="As announced, until it has arrived.")
+    job = models.OneToOneField(
+        "training.Training",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="result_file",
+        help_text="The training whose figures it holds.",
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    arrived_at = models.DateTimeField(null=True, blank=True, help_text="Empty: still on its way.")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: kept until it is deleted.")
+    deleted_at = models.DateTimeField(null=True, blank=True, help_text="Its content is gone since then.")
+
+    objects = FileQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["tenant", "-created_at", "-id"], name="files_newest_of_tenant"),
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(expires_at__isnull=False, deleted_at=None),
+                name="files_that_expire",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def public_id(self) -> str:
+        """Its id as programs see it."""
+        return f"file-{self.pk.hex}"
+
+    def is_kept(self, now: datetime) -> bool:
+        """Return whether its content can be read at a moment."""
+        is_current = self.expires_at is None or self.expires_at > now
+        return self.arrived_at is not None and self.deleted_at is None and is_current
