@@ -1,9 +1,11 @@
 """Drafts: whose they are, what two tabs do, what is kept, and what a style wrote of them."""
 
+import re
 import threading
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from drafts.models import Draft, DraftSnapshot
 from metering.models import PlanVersion
 from tenants.access import Access
 from tenants.roles import RoleNotAllowed
+from tests.tenants.builders import issue_key
 
 PASSAGE = {"request_id": "req_1", "model": "poetry", "text": "the ferry lay low in the water"}
 
@@ -155,3 +158,56 @@ def test_saving_by_the_page_answers_with_the_newest_text_where_it_refuses(draft,
     assert older.status_code == 409
     assert (older.json()["text"], older.json()["revision"]) == ("Newer.", 2)
     assert alice_client.post(address, b"[]", content_type="application/json").status_code == 400
+
+
+@pytest.mark.django_db
+def test_a_newer_text_that_is_replaced_stays_in_the_history(draft, alice_client):
+    address = reverse("drafts:save", args=[draft.pk])
+    sent = {"title": "Ferry", "text": "Newer.", "revision": 1}
+    alice_client.post(address, sent, content_type="application/json")
+    mine = {**sent, "text": "Mine.", "revision": 2, "replaces": True}
+    assert alice_client.post(address, mine, content_type="application/json").json()["revision"] == 3
+    assert draft.snapshots.get(reason="overtaken").text == "Newer."
+
+
+@pytest.mark.django_db
+def test_without_javascript_a_conflict_is_answered_with_what_was_typed_and_a_second_save_replaces(
+    draft, by_alice, alice_client
+):
+    actions.save_draft(by_alice, draft, revision=1, text="Newer.")
+    address = reverse("drafts:draft", args=[draft.pk])
+    page = alice_client.post(address, {"title": "Ferry", "text": "Mine.", "revision": 1})
+    assert page.status_code == 400
+    assert "Mine." in page.text
+    fields = dict(re.findall(r'type="hidden" name="(revision|replaces)" value="(\w+)"', page.text))
+    assert fields == {"revision": "2", "replaces": "on"}
+    alice_client.post(address, {"title": "Ferry", "text": "Mine.", **fields})
+    draft.refresh_from_db()
+    assert draft.text == "Mine."
+    assert set(draft.snapshots.values_list("text", flat=True)) == {"Mine.", "Newer."}
+
+
+@pytest.mark.django_db
+def test_an_empty_draft_is_opened_again(by_alice, alice_client):
+    opened = [alice_client.post(reverse("drafts:create"))["Location"] for _ in range(2)]
+    assert len(set(opened)) == 1
+    actions.save_draft(by_alice, Draft.objects.get(), revision=1, text="Begun.")
+    assert alice_client.post(reverse("drafts:create"))["Location"] != opened[0]
+
+
+@pytest.mark.django_db
+def test_an_owner_stops_sharing_a_colleagues_draft_and_lands_on_the_list(by_bob, alice_client):
+    draft = actions.create_draft(by_bob, text="Bob's.")
+    actions.edit_draft(by_bob, draft, is_shared=True)
+    answer = alice_client.post(reverse("drafts:edit", args=[draft.pk]), {"is_shared": "off"}, follow=True)
+    assert "Only its author can open it now." in answer.text
+
+
+@pytest.mark.django_db
+def test_a_key_that_only_writes_text_opens_no_draft(draft, acme, alice):
+    statuses = {}
+    for scope in ("inference", "drafts:write"):
+        _, secret = issue_key(acme, name=scope, by=alice, scopes=[scope])
+        answer = Client().get(f"/api/v1/drafts/{draft.pk}", headers={"Authorization": f"Bearer {secret}"})
+        statuses[scope] = answer.status_code
+    assert statuses == {"inference": 403, "drafts:write": 200}

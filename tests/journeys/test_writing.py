@@ -178,7 +178,7 @@ def test_what_is_typed_offline_is_saved_later_even_by_another_tab(draft, faults)
 
 
 def test_a_session_that_ends_in_mid_rewrite_loses_neither_text_nor_receipts(draft, faults, demo):
-    page = draft
+    page, address = draft, draft.url
     rewrite(page)
     page.context.clear_cookies()
     suggested = suggestion_of(page)
@@ -189,8 +189,7 @@ def test_a_session_that_ends_in_mid_rewrite_loses_neither_text_nor_receipts(draf
     written = f"{suggested}\n\n{SECOND} He waited."
     page.reload()  # to the log-in
     page.wait_for_url("**/accounts/login/**")
-    log_in(page, demo, "/write/")
-    page.get_by_role("link", name="The ferry").first.click()
+    log_in(page, demo, address)
     expect(page.get_by_label("Text", exact=True)).to_have_value(written)
     expect(page.locator("[data-saved]")).to_have_text("Saved")
     page.reload()
@@ -248,3 +247,49 @@ def test_keys_are_the_texts_while_a_suggestion_is_written(draft, faults):
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Accept")).to_be_visible()
     assert text_of(page).startswith(f"{FIRST}\n\n{SECOND}x")
+
+
+def test_what_is_kept_instead_of_a_newer_text_leaves_that_in_the_history(draft, faults):
+    page = draft
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.get_by_label("Text", exact=True).fill("From the newer tab.")
+    expect(other.locator("[data-saved]")).to_have_text("Saved")
+    page.get_by_label("Text", exact=True).fill("From the older tab.")
+    page.get_by_role("button", name="Keep mine").click()
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
+    page.locator("summary", has_text="History and sharing").click()
+    page.get_by_role("link", name="History", exact=True).click()
+    texts = []
+    for link in page.get_by_role("link", name="From another tab").all():
+        other.goto(link.get_attribute("href") or "")
+        texts.append(other.locator(".earlier-text").inner_text())
+    assert "From the newer tab." in texts
+    other.close()
+    faults.clear()  # the conflict
+
+
+def test_a_draft_that_is_deleted_elsewhere_says_so(draft, faults):
+    page = draft
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.locator("summary", has_text="Delete this draft").click()
+    other.get_by_role("button", name="Delete draft").click()
+    page.get_by_label("Text", exact=True).fill("Written on.")
+    expect(page.locator("[data-saved]")).to_contain_text("was deleted")
+    assert text_of(page) == "Written on."
+    assert len(faults) == 1
+    assert "404" in faults.pop()
+
+
+def test_what_was_stopped_counts_as_written_by_a_style(draft, faults):
+    page = draft
+    page.get_by_label("Text", exact=True).press("Control+End")
+    page.get_by_label("Length").select_option("half a page")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator(".suggestion-text")).to_contain_text(re.compile(r"(\S+\s+){8}"), timeout=60_000)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Accept").click()
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
+    page.reload()
+    expect(page.get_by_text("written by a style")).to_be_visible()

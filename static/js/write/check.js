@@ -11,7 +11,7 @@ export class Check {
   #list;
   #state;
 
-  constructor(form, { button, list, state, saving, onRewrite }) {
+  constructor(form, { list, state, saving, onRewrite }) {
     this.#form = form;
     this.#text = form.elements.text;
     this.#marks = form.querySelector("[data-marks]");
@@ -19,12 +19,11 @@ export class Check {
     this.#state = state;
     this.saving = saving;
     this.onRewrite = onRewrite;
-    button.addEventListener("click", () => this.#run(button));
     new ResizeObserver(() => this.#drawBars()).observe(this.#text);
     this.#text.addEventListener("input", () => this.#marks.replaceChildren()); // they would be elsewhere
   }
 
-  async #run(button) {
+  async run(button) {
     button.disabled = true;
     this.#state.textContent = gettext("Checking …");
     this.#list.replaceChildren();

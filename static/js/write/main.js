@@ -77,6 +77,7 @@ for (const link of document.querySelectorAll("[data-download]")) {
     location.assign(link.href);
   });
 }
-const check = at("check-text");
-if (check) new Check(form, { button: check, list: at("checks"), state: at("checked"), saving, onRewrite: () => suggest("rewrite") });
+const checkButton = at("check-text");
+const check = checkButton && new Check(form, { list: at("checks"), state: at("checked"), saving, onRewrite: () => suggest("rewrite") });
+checkButton?.addEventListener("click", () => check.run(checkButton));
 showActions();

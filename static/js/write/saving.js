@@ -25,8 +25,10 @@ export class Saving {
     this.#form = form;
     this.#state = state;
     this.#key = `draft-text:${form.dataset.id}:${Date.now()}-${Math.random()}`; // each tab's own
-    this.#saved = this.#now();
+    const { title, text } = form.elements;
+    this.#saved = { title: title.defaultValue, text: text.defaultValue }; // who types before this runs isn't saved
     this.#recover();
+    if (!this.isSaved) this.touch();
     form.addEventListener("input", ({ target }) => { if (target.name) this.touch(); });
     form.addEventListener("submit", (event) => { event.preventDefault(); this.flush(); });
     addEventListener("online", () => this.flush());
@@ -174,7 +176,6 @@ export class Saving {
         if (!kept.sent.some((one) => isSame(one, this.#saved))) this.#form.elements.revision.value = kept.revision;
         this.#passages = kept.passages;
         this.#remember();
-        this.touch();
         return; // another tab's comes next time
       }
     } catch { /* nothing is kept */ }
