@@ -5,10 +5,11 @@ Saving is not audited, as it happens at every pause in typing; the snapshots say
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
+from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Sum, Window
-from django.db.models.functions import Length
+from django.db.models import F, QuerySet, Sum, TextField, Window
+from django.db.models.functions import Cast, Length
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -32,6 +33,7 @@ Reason = DraftSnapshot.Reason
 MAX_SNAPSHOTS = 50  # of a draft, with text
 MAX_SNAPSHOT_CHARACTERS = 5_000_000  # of a draft's snapshots together
 MAX_ACCEPTED = 2_000  # snapshots that only say what was accepted
+MAX_ACCEPTED_CHARACTERS = 5_000_000  # of what was accepted of a draft, as it is stored
 MAX_FILE_BYTES = 10 * MIB
 SHINGLE_WORDS = 4  # so many words of a passage in a row were written by the style
 
@@ -262,15 +264,26 @@ def _keep(
 
 def _prune(draft: Draft) -> None:
     """Keep the newest snapshots of a draft within their limits; old accepted ones lose their text alone."""
-    newest = Window(Sum(Length("text")), order_by=[F("created_at").desc(), F("id").desc()])
-    rows = draft.snapshots.annotate(characters=newest).order_by("-created_at", "-id")
-    newest_rows = rows.filter(has_text=True).values_list("pk", "characters")[:MAX_SNAPSHOTS]
-    kept = [pk for pk, characters in newest_rows if characters <= MAX_SNAPSHOT_CHARACTERS]
-    old = draft.snapshots.filter(has_text=True).exclude(pk__in=kept)
+    with_text = draft.snapshots.filter(has_text=True)
+    kept = _newest_within(with_text, "text", MAX_SNAPSHOTS, MAX_SNAPSHOT_CHARACTERS)
+    old = with_text.exclude(pk__in=kept)
     old.filter(reason=Reason.ACCEPTED).update(text="", has_text=False)
     old.exclude(reason=Reason.ACCEPTED).delete()
-    beyond = draft.snapshots.filter(has_text=False).order_by("-created_at", "-id").values("pk")[MAX_ACCEPTED:]
-    draft.snapshots.filter(pk__in=list(beyond.values_list("pk", flat=True))).delete()
+    accepted = draft.snapshots.filter(has_text=False)
+    passages = Cast("passages", TextField())
+    kept = _newest_within(accepted, passages, MAX_ACCEPTED, MAX_ACCEPTED_CHARACTERS)
+    accepted.exclude(pk__in=kept).delete()
+
+
+def _newest_within(
+    snapshots: QuerySet[DraftSnapshot], column: str | Cast, most: int, most_characters: int
+) -> list[UUID]:
+    """Return the newest snapshots, at most so many, that have so many characters of a column together."""
+    newest = [F("created_at").desc(), F("id").desc()]
+    rows = snapshots.annotate(characters=Window(Sum(Length(column)), order_by=newest)).order_by(*newest)
+    return [
+        pk for pk, characters in rows.values_list("pk", "characters")[:most] if characters <= most_characters
+    ]
 
 
 def _require_own(by: Access, draft: Draft) -> None:

@@ -60,7 +60,7 @@ class DraftSnapshot(models.Model):
         """Why a snapshot was taken. Its text is the one before what the reason names."""
 
         ACCEPTED = "accepted", _("Before an accepted suggestion")
-        SAVED = "saved", _("Saved by you")
+        SAVED = "saved", _("Saved by hand")
         RESTORED = "restored", _("Before a text was restored")
         OVERTAKEN = "overtaken", _("From another tab")
 

@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("accepted", "Before an accepted suggestion"),
-                            ("saved", "Saved by you"),
+                            ("saved", "Saved by hand"),
                             ("restored", "Before a text was restored"),
                             ("overtaken", "From another tab"),
                         ],

@@ -185,6 +185,7 @@ class Migration(migrations.Migration):
                                 ("usage:read", "View usage and the request log"),
                                 ("billing:read", "View the plan, prices and spending"),
                                 ("members:write", "View and manage members"),
+                                ("drafts:write", "View, edit and delete your drafts"),
                                 ("webhooks:write", "View and manage webhooks and their secrets"),
                                 ("admin", "All of the above, and manage the workspace"),
                             ],

@@ -104,6 +104,10 @@ def test_old_snapshots_make_room_and_what_was_accepted_stays_known(draft, by_ali
     assert [one.text for one in with_text] == ["Text 2.", "Text 3.", "Text 4."]
     assert len(actions.list_passages(draft)) == 6
     assert DraftSnapshot.objects.filter(has_text=False).exclude(text="").count() == 0
+    monkeypatch.setattr(actions, "MAX_ACCEPTED_CHARACTERS", 0)
+    draft.refresh_from_db()
+    actions.take_snapshot(by_alice, draft)
+    assert len(actions.list_passages(draft)) == 2  # those with a text
 
 
 @pytest.mark.django_db

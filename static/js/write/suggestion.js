@@ -247,6 +247,7 @@ export class Suggestion {
     this.#at("texts").replaceChildren();
     this.#busy(false);
     this.#at("accept").hidden = true;
+    this.#at("with-changes").hidden = !this.#request.original;
     this.#markAsked();
     this.#node.scrollIntoView({ block: "nearest" });
   }
