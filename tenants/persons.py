@@ -121,6 +121,8 @@ def end_memberships(memberships: QuerySet[Membership]) -> None:
 def keep_former_members(memberships: QuerySet[Membership]) -> None:
     """Note whose memberships end: authors' shares of that month ask, and the free plan does."""
     rows = memberships.select_related("user")
+    for row in rows:
+        keep_person(row.user)
     FormerMember.objects.bulk_create(
         [
             FormerMember(

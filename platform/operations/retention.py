@@ -14,8 +14,8 @@ from typing import Any
 from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
-from django.db.models import Exists, OuterRef, QuerySet
-from django.db.models.functions import TruncHour
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Greatest, TruncHour
 
 from accounts.models import Founding
 from adapters.models import BlindVote, EngineSample
@@ -131,6 +131,15 @@ def _later_in_the_hour(samples: QuerySet[Any], **same: Any) -> QuerySet[Any]:
     return later
 
 
+def _private_drafts_of_nobody() -> QuerySet[Any]:
+    """Return the drafts that nobody can open: since they were changed last, or since their author left."""
+    members = Membership.objects.filter(tenant=OuterRef("tenant"), user=OuterRef("author"))
+    former = FormerMember.objects.filter(tenant=OuterRef("tenant"), person=OuterRef("author__person"))
+    left_at = Subquery(former.order_by("-left_at").values("left_at")[:1])
+    drafts: QuerySet[Any] = Draft.objects.filter(~Exists(members), is_shared=False)
+    return drafts.annotate(since=Greatest("changed_at", left_at))
+
+
 def _prune_failures(_: datetime) -> int:
     newest = FailedTask.objects.order_by("-last_at").values("pk")[:MAX_FAILURES]
     return delete_in_batches(FailedTask.objects.exclude(pk__in=newest))
@@ -179,11 +188,9 @@ POSTGRESQL = (
     ),
     Row(
         "Draft, DraftSnapshot",
-        "until it is deleted, a private one whose author's account is gone for {0}; of a draft's snapshots "
-        "the newest 50, with 5 million characters together",
-        delete=(
-            OlderThan(Draft.objects.filter(author=None, is_shared=False), "changed_at", timedelta(days=30)),
-        ),
+        "until it is deleted, a private one whose author has left for {0}; of a draft's snapshots the newest "
+        "50, with 5 million characters together",
+        delete=(OlderThan(_private_drafts_of_nobody(), "since", timedelta(days=30)),),
         every=DAY,
     ),
     Row("WebhookDelivery", "as long as the event", "with `OutboxEvent`"),

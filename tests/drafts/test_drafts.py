@@ -2,21 +2,26 @@
 
 import re
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.members import remove_member
 from drafts import actions
 from drafts.errors import DraftChanged, FileUnreadable, TooManyDrafts
 from drafts.models import Draft, DraftSnapshot
 from metering.models import PlanVersion
+from operations.retention import TABLE
 from tenants.access import Access
+from tenants.models import Membership
 from tenants.roles import RoleNotAllowed
-from tests.tenants.builders import issue_key
+from tests.tenants.builders import issue_key, owner_of
 
 PASSAGE = {"request_id": "req_1", "model": "poetry", "text": "the ferry lay low in the water"}
 
@@ -215,3 +220,16 @@ def test_a_key_that_only_writes_text_opens_no_draft(draft, acme, alice):
         answer = Client().get(f"/api/v1/drafts/{draft.pk}", headers={"Authorization": f"Bearer {secret}"})
         statuses[scope] = answer.status_code
     assert statuses == {"inference": 403, "drafts:write": 200}
+
+
+@pytest.mark.django_db
+def test_private_drafts_go_30_days_after_their_author_has_left(acme, alice, bob, by_bob):
+    draft = actions.create_draft(by_bob, text="Bob's.")
+    shared = actions.edit_draft(by_bob, actions.create_draft(by_bob), is_shared=True)
+    Draft.objects.update(changed_at=timezone.now() - timedelta(days=300))
+    [sweep] = next(row for row in TABLE if row.name == "Draft").delete
+    assert sweep(timezone.now()) == 0
+    remove_member(Membership.objects.get(user=bob), by=owner_of(acme, alice))
+    assert sweep(timezone.now() + timedelta(days=29)) == 0
+    assert sweep(timezone.now() + timedelta(days=31)) == 1
+    assert Draft.objects.get() == shared != draft
