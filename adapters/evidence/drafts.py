@@ -116,6 +116,7 @@ def _open_verifier(style: Style, text: str, *, most_characters: int) -> tuple[Ev
 
 # A whole text, paragraph by paragraph: which of them sound least like the author, and why.
 
+MOST_SHOWN = 30  # paragraphs: nobody looks through more at once
 LEAST_PARAGRAPH_WORDS = 25  # from fewer, nothing can be said
 MOST_CHECKED_CHARACTERS = 500_000
 LONGER, SHORTER = 1.6, 0.6  # times the author's sentences: a difference that a reader notices
@@ -154,8 +155,9 @@ def find_checkable(tenant: Tenant, model: str) -> Style | None:
 def check_paragraphs(style: Style, text: str) -> list[ParagraphCheck]:
     """Return the paragraphs of a text that sound least like a style's author, in order.
 
-    With percentages, these are the ones that score below three quarters of new texts by the author; without,
-    the five that score lowest. Raises NoVerifier, DraftTooLong, DraftTooShort, ParagraphsTooShort.
+    With percentages, these are the ones that score below three quarters of new texts by the author, the 30
+    lowest; without, the five that score lowest. Raises NoVerifier, DraftTooLong, DraftTooShort and
+    ParagraphsTooShort.
     """
     _, voice, verifier = _open_verifier(style, text, most_characters=MOST_CHECKED_CHARACTERS)
     paragraph = BLOCK if PARAGRAPH_GAP.search(text.strip()) else LINE
@@ -168,7 +170,8 @@ def check_paragraphs(style: Style, text: str) -> list[ParagraphCheck]:
     if not long_enough:
         raise ParagraphsTooShort(least=LEAST_PARAGRAPH_WORDS)
     unlike = _list_unlike(verifier, text, long_enough)
-    return [_explain_paragraph(verifier, text, one, voice.sentence_words) for one in unlike]
+    lowest = sorted(unlike, key=lambda one: one.score)[:MOST_SHOWN]
+    return [_explain_paragraph(verifier, text, one, voice.sentence_words) for one in unlike if one in lowest]
 
 
 def _list_unlike(verifier: Verifier, text: str, scores: list[SentenceScore]) -> list[SentenceScore]:

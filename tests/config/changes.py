@@ -324,7 +324,7 @@ FORMS = {
     "hide_steps": Change(unaudited="Which steps a person wants to see is that person's own matter."),
     "try_styles": Change(audits="style.selected", prepare=public_style),
     "choose_style": Change({"prompt": "Describe the rain."}, "style.selected", prepare=public_style),
-    "drafts:create": Change(audits="draft.created", each_time="Each is a draft of its own."),
+    "drafts:create": Change(audits="draft.created"),
     "drafts:import": Change(
         {"file": SentFile()},
         "draft.created",

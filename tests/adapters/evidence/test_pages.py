@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 
 from adapters.catalog import sharing
+from adapters.errors import ParagraphsTooShort
 from adapters.evidence import drafts, train_verifier
 from adapters.models import AdapterVersion, EvaluationFailure, EvaluationNote, EvaluationStatus, Style
 from adapters.verifier.features import measure_passages
@@ -217,3 +218,22 @@ def test_a_draft_by_the_author_is_nearer_than_one_by_another(alice_client, versi
     assert own.percent > other.percent
     assert len(other.farthest) == drafts.FARTHEST
     assert own.farthest[0].percent <= own.farthest[-1].percent
+
+
+def test_paragraphs_by_another_are_found_and_short_ones_say_nothing(version, monkeypatch):
+    others = [
+        measure_author(measure_passages(write_passages(seed, count=40), "en")) for seed in range(10, 18)
+    ]
+    verifier = train_verifier(write_passages(1, count=40), "en", impostors=join_authors(others))
+    lay_evaluation(version, verifier=verifier.to_bytes())
+    own, foreign = (write_passages(writer, count=3, words=120) for writer in (1, 2))
+    mixed = "\n\n".join([own[0], foreign[0], "Too short.", own[1], foreign[1], own[2], foreign[2]])
+    found = {mixed[one.start : one.end] for one in drafts.check_paragraphs(version.style, mixed)}
+    assert found
+    assert found <= set(foreign)
+    monkeypatch.setattr(drafts, "MOST_SHOWN", 2)
+    shown = drafts.check_paragraphs(version.style, "\n\n".join(write_passages(2, count=6, words=120)))
+    assert len(shown) == 2
+    assert shown[0].start < shown[1].start
+    with pytest.raises(ParagraphsTooShort):
+        drafts.check_paragraphs(version.style, "The river rose in the night.\n\n" * 20)
