@@ -21,7 +21,6 @@ from tests.config.addresses import ALL, API, SEEN_BY_ALL, address_of
 from tests.pages.builders import is_whole_page
 from tests.pages.walking import (
     AFTER_TWO_FRAMES,
-    MAX_LAYOUT_SHIFT,
     WATCH_SHIFTS,
     Walk,
     assert_no_faults,
@@ -67,6 +66,7 @@ FIRST_PAINT = """new Promise((done) => {
 SLOWLY = ("/keys/", "/usage/", "/usage/requests/", "/docs/settings/")
 SLOW_BYTES_PER_S = 50_000
 PARTS = 3  # of the walk through every page: each ends within its time on a busy machine, too
+LEAST_VISIBLE_SHIFT = 0.02  # of the layout; browsers call a tenth good, and a column moves by some pixels
 GUIDES = ("writing-with-the-api", "styles", "settings")
 GERMAN_GUIDES = ("team", "probing", "reporting-a-vulnerability")  # the last one is shown in English
 
@@ -143,7 +143,7 @@ def test_nothing_moves_when_the_fonts_come_late(members):
                 held.pop().continue_()
         page.evaluate(AFTER_TWO_FRAMES)
         shifts = page.evaluate("shifts")
-        assert sum(shift["value"] for shift in shifts) <= MAX_LAYOUT_SHIFT, shifts
+        assert sum(shift["value"] for shift in shifts) < LEAST_VISIBLE_SHIFT, shifts
 
 
 @pytest.mark.usefixtures("valkey", "busy_acme")
@@ -159,7 +159,7 @@ def test_nothing_moves_while_a_page_arrives_slowly(members):
         page.goto(address, wait_until="load")
         page.evaluate(AFTER_TWO_FRAMES)
         shifts += [(address, shift) for shift in page.evaluate("shifts")]
-    assert sum(shift["value"] for _, shift in shifts) <= MAX_LAYOUT_SHIFT, shifts
+    assert sum(shift["value"] for _, shift in shifts) < LEAST_VISIBLE_SHIFT, shifts
 
 
 @pytest.mark.usefixtures("valkey", "acme")

@@ -36,8 +36,7 @@ SLOWEST_MS = 90_000  # a long page with everything open is drawn slowly beside a
 MAX_OPENED = 5  # of one page, and no menu that an earlier page had: a list has the same dialog in each row
 MAX_RESULT = 600  # characters of one fault
 MAX_FIRST_LOAD_BYTES = 150_000  # of a page with all that it loads, compressed
-# Of the layout: a line of text that moves is that and more; a late font or a column moves some pixels.
-MAX_LAYOUT_SHIFT = 0.02
+MAX_LAYOUT_SHIFT = 0.009  # of the layout: a line that moves by a third of the screen is 0.01 and more
 COMPRESSED_ALREADY = (".woff2", ".png", ".jpg")
 PRIMARY_BUTTONS = """
     [...document.querySelectorAll("main .button-primary")]
