@@ -136,8 +136,9 @@ def _private_drafts_of_nobody() -> QuerySet[Any]:
     members = Membership.objects.filter(tenant=OuterRef("tenant"), user=OuterRef("author"))
     former = FormerMember.objects.filter(tenant=OuterRef("tenant"), person=OuterRef("author__person"))
     left_at = Subquery(former.order_by("-left_at").values("left_at")[:1])
-    drafts: QuerySet[Any] = Draft.objects.filter(~Exists(members), is_shared=False)
-    return drafts.annotate(since=Greatest("changed_at", left_at))
+    drafts = Draft.objects.filter(~Exists(members), is_shared=False)
+    ownerless: QuerySet[Any] = drafts.annotate(since=Greatest("changed_at", left_at))
+    return ownerless
 
 
 def _prune_failures(_: datetime) -> int:
