@@ -99,7 +99,7 @@ export class Saving {
       return this.#later(gettext("Not saved yet: we can’t reach Polyscribe. Your text is kept in this browser."));
     }
     const answer = await response.json().catch(() => ({}));
-    if (response.status < 500) this.#sent = [];
+    if (response.ok || response.status === 409) this.#sent = [];
     if (response.ok) {
       this.#form.elements.revision.value = answer.revision;
       this.#saved = { title, text };
@@ -134,7 +134,7 @@ export class Saving {
   async #post(body) {
     const send = () => {
       const headers = { "Content-Type": "application/json", "X-CSRFToken": this.#form.elements.csrfmiddlewaretoken.value, Accept: "application/json" };
-      const keepalive = body.length < MOST_KEPT_ALIVE;
+      const keepalive = document.hidden && new Blob([body]).size < MOST_KEPT_ALIVE; // with more, it isn't sent at all
       return fetch(this.#form.dataset.save, { method: "POST", headers, body, redirect: "manual", keepalive, signal: AbortSignal.timeout(MOST_WAIT_MS) });
     };
     const response = await send();
