@@ -243,8 +243,11 @@ def _set_text(draft: Draft, text: str) -> None:
 
 def _not_kept_yet(draft: Draft, passages: Sequence[Passage]) -> list[Passage]:
     """Return the passages that the last acceptance didn't have: who got no answer sends the same again."""
-    last = draft.snapshots.filter(reason=Reason.ACCEPTED).order_by("-created_at", "-id").first()
-    known = {passage["request_id"] for passage in last.passages} if last and passages else set()
+    if not passages:
+        return []
+    accepted = draft.snapshots.filter(reason=Reason.ACCEPTED).order_by("-created_at", "-id")
+    last = accepted.values_list("passages", flat=True).first() or []
+    known = {passage["request_id"] for passage in last}
     return [passage for passage in passages if passage["request_id"] not in known]
 
 

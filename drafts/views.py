@@ -68,10 +68,10 @@ def _show_list(request: MemberRequest, form: ImportForm | None) -> HttpResponse:
 
 @action_view(Permission.WRITE_TEXT, to="drafts:drafts")
 def create(request: MemberRequest) -> HttpResponse:
-    """Create an empty draft and open it."""
+    """Open an empty draft: the one that there is, or a new one."""
     model = request.POST.get("model", "")[:MAX_MODEL] or _first_model(request)
     empty = Draft.objects.filter(tenant=request.tenant, author=request.user, title="", text="", revision=1)
-    draft = empty.first()  # who opens several and writes in one has one
+    draft = empty.first()
     if draft is None:
         draft = actions.create_draft(access_of(request), model=model)
     elif draft.model != model:

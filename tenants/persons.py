@@ -127,7 +127,7 @@ def keep_former_members(memberships: QuerySet[Membership]) -> None:
         [
             FormerMember(
                 tenant_id=row.tenant_id,
-                person=person_of(row.user),
+                person=row.user.person,
                 was_owner=row.role == Membership.Role.OWNER,
             )
             for row in rows

@@ -169,9 +169,8 @@ def check_paragraphs(style: Style, text: str) -> list[ParagraphCheck]:
     ]
     if not long_enough:
         raise ParagraphsTooShort(least=LEAST_PARAGRAPH_WORDS)
-    unlike = _list_unlike(verifier, text, long_enough)
-    lowest = sorted(unlike, key=lambda one: one.score)[:MOST_SHOWN]
-    return [_explain_paragraph(verifier, text, one, voice.sentence_words) for one in unlike if one in lowest]
+    unlike = _list_lowest(_list_unlike(verifier, text, long_enough), MOST_SHOWN)
+    return [_explain_paragraph(verifier, text, one, voice.sentence_words) for one in unlike]
 
 
 def _list_unlike(verifier: Verifier, text: str, scores: list[SentenceScore]) -> list[SentenceScore]:
@@ -179,11 +178,16 @@ def _list_unlike(verifier: Verifier, text: str, scores: list[SentenceScore]) -> 
     for one in scores:
         typical = verifier.typical_of(len(text[one.start : one.end].split()))
         if typical is None or one.probability is None:
-            lowest = sorted(scores, key=lambda score: score.score)[:FARTHEST]
-            return [score for score in scores if score in lowest and len(scores) > 1]
+            return _list_lowest(scores, FARTHEST) if len(scores) > 1 else []
         if one.probability < typical.own[0]:
             unlike.append(one)
     return unlike
+
+
+def _list_lowest(scores: list[SentenceScore], most: int) -> list[SentenceScore]:
+    """Return those that score lowest, at most so many, in the order of the text."""
+    lowest = sorted(scores, key=lambda one: one.score)[:most]
+    return sorted(lowest, key=lambda one: one.start)
 
 
 def _explain_paragraph(

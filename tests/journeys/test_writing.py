@@ -56,6 +56,21 @@ def suggestion_of(page: Page) -> str:
     return page.locator(".suggestion-text").evaluate(left).strip()
 
 
+def overtake(page: Page) -> Page:
+    """Return a newer tab of a draft that has saved another text; the older one has been typed in since."""
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.get_by_label("Text", exact=True).fill("From the newer tab.")
+    expect(other.locator("[data-saved]")).to_have_text("Saved")
+    page.get_by_label("Text", exact=True).fill("From the older tab.")
+    return other
+
+
+def open_history(page: Page) -> None:
+    page.locator("summary", has_text="History and sharing").click()
+    page.get_by_role("link", name="History", exact=True).click()
+
+
 def rewrite(page: Page) -> None:
     select(page, FIRST)
     page.get_by_role("button", name="Rewrite in my style").click()
@@ -93,8 +108,7 @@ def test_a_pasted_page_becomes_an_accepted_rewrite_a_word_file_and_receipts(draf
     assert paragraphs[0] == "The ferry"
     assert any(SECOND in one for one in paragraphs)
     assert "Receipts" in paragraphs
-    page.locator("summary", has_text="History and sharing").click()
-    page.get_by_role("link", name="History", exact=True).click()
+    open_history(page)
     page.get_by_role("link", name="Before an accepted suggestion").first.click()
     page.get_by_role("button", name="Restore this text").click()
     expect(page.get_by_label("Text", exact=True)).to_have_value(f"{FIRST}\n\n{SECOND}")  # a page that loads
@@ -141,16 +155,11 @@ def test_stopping_keeps_what_came(draft, faults):
 
 def test_the_older_of_two_tabs_loses_nothing(draft, faults):
     page = draft
-    other = page.context.new_page()
-    other.goto(page.url)
-    other.get_by_label("Text", exact=True).fill("From the newer tab.")
-    expect(other.locator("[data-saved]")).to_have_text("Saved")
-    page.get_by_label("Text", exact=True).fill("From the older tab.")
+    other = overtake(page)
     expect(page.get_by_role("alert").filter(has_text="changed in another tab")).to_be_visible()
     page.get_by_role("button", name="Open the newest text").click()
     assert text_of(page) == "From the newer tab."
-    page.locator("summary", has_text="History and sharing").click()
-    page.get_by_role("link", name="History", exact=True).click()
+    open_history(page)
     page.get_by_role("link", name="From another tab").click()
     expect(page.get_by_text("From the older tab.")).to_be_visible()
     other.close()
@@ -251,15 +260,10 @@ def test_keys_are_the_texts_while_a_suggestion_is_written(draft, faults):
 
 def test_what_is_kept_instead_of_a_newer_text_leaves_that_in_the_history(draft, faults):
     page = draft
-    other = page.context.new_page()
-    other.goto(page.url)
-    other.get_by_label("Text", exact=True).fill("From the newer tab.")
-    expect(other.locator("[data-saved]")).to_have_text("Saved")
-    page.get_by_label("Text", exact=True).fill("From the older tab.")
+    other = overtake(page)
     page.get_by_role("button", name="Keep mine").click()
     expect(page.locator("[data-saved]")).to_have_text("Saved")
-    page.locator("summary", has_text="History and sharing").click()
-    page.get_by_role("link", name="History", exact=True).click()
+    open_history(page)
     texts = []
     for link in page.get_by_role("link", name="From another tab").all():
         other.goto(link.get_attribute("href") or "")

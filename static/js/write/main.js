@@ -15,7 +15,7 @@ const suggestion = new Suggestion(at("suggestion"), text, {
   asking: document.getElementById("ask"),
   settings,
   model,
-  asked: at("asked"),
+  highlight: at("highlight"),
   onAccepted: (passages) => saving.flush(passages),
 });
 let counting = 0;

@@ -32,7 +32,7 @@ function languageOf(text) {
 export class Suggestion {
   #node;
   #text;
-  #asked; // lies under the text and marks what a suggestion is for
+  #highlight; // lies under the text and marks what a suggestion is for
   #asking;
   #settings;
   #model;
@@ -40,9 +40,9 @@ export class Suggestion {
   #request = null; // {action, start, end, original, wish, words}
   #choices = []; // {text, passages, node}
 
-  constructor(node, text, { asking, settings, model, asked, onAccepted }) {
+  constructor(node, text, { asking, settings, model, highlight, onAccepted }) {
     this.#node = node;
-    this.#asked = asked;
+    this.#highlight = highlight;
     this.#text = text;
     this.#asking = asking;
     this.#settings = settings;
@@ -53,7 +53,7 @@ export class Suggestion {
     this.#at("again").addEventListener("click", () => this.#run());
     this.#at("discard").addEventListener("click", () => this.discard());
     node.addEventListener("keydown", (event) => this.#onKey(event));
-    text.addEventListener("input", () => asked.replaceChildren()); // it would be elsewhere
+    text.addEventListener("input", () => highlight.replaceChildren()); // it would be elsewhere
   }
 
   // Ask for a suggestion: of a selection, or from the cursor on.
@@ -248,22 +248,22 @@ export class Suggestion {
     this.#busy(false);
     this.#at("accept").hidden = true;
     this.#at("with-changes").hidden = !this.#request.original;
-    this.#markAsked();
+    this.#highlightPassage();
     this.#node.scrollIntoView({ block: "nearest" });
   }
 
   #close() {
     this.#node.hidden = true;
-    this.#asked.replaceChildren();
+    this.#highlight.replaceChildren();
   }
 
   // The text loses its selection with the focus.
-  #markAsked() {
+  #highlightPassage() {
     const { start, end, original } = this.#request;
     if (this.#text.value.slice(start, end) !== original) return;
     const mark = document.createElement("mark");
     mark.textContent = original;
-    this.#asked.replaceChildren(this.#text.value.slice(0, start), mark);
+    this.#highlight.replaceChildren(this.#text.value.slice(0, start), mark);
   }
 
   #busy(isBusy) {
