@@ -186,6 +186,20 @@ def test_what_is_typed_offline_is_saved_later_even_by_another_tab(draft, faults)
     faults.clear()
 
 
+def test_what_is_typed_before_the_script_runs_is_called_saved_only_once_it_is(draft, faults):
+    page = draft
+    held: list[Route] = []
+    page.route("**/saving*.js", lambda route: held.append(route), times=1)  # noqa: PLW0108 -- Playwright marks what it calls
+    page.goto(page.url, wait_until="commit")
+    page.get_by_label("Text", exact=True).fill("Typed early.")
+    eventually(lambda: page.wait_for_timeout(10) or held)
+    expect(page.locator("[data-saved]")).to_be_empty()
+    held.pop().continue_()
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
+    page.reload()
+    assert text_of(page) == "Typed early."
+
+
 def test_a_session_that_ends_in_mid_rewrite_loses_neither_text_nor_receipts(draft, faults, demo):
     page, address = draft, draft.url
     rewrite(page)

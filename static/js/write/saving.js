@@ -28,7 +28,8 @@ export class Saving {
     const { title, text } = form.elements;
     this.#saved = { title: title.defaultValue, text: text.defaultValue }; // who types before this runs isn't saved
     this.#recover();
-    if (!this.isSaved) this.touch();
+    if (this.isSaved) this.#state.textContent = SAVED;
+    else this.touch();
     form.addEventListener("input", ({ target }) => { if (target.name) this.touch(); });
     form.addEventListener("submit", (event) => { event.preventDefault(); this.flush(); });
     addEventListener("online", () => this.flush());
