@@ -106,7 +106,8 @@ def request_written(record: RequestRecord) -> None:
         metrics.STAGES.observe(record.first_byte_s - record.sent_s, "engine")
         metrics.FIRST_BYTE.observe(record.first_byte_s, record.adapter)
     metrics.TOKENS.add("prompt", by=record.prompt_tokens)
-    metrics.TOKENS.add("cached", by=record.cached_tokens)
+    if record.cached_tokens:
+        metrics.TOKENS.add("cached", by=record.cached_tokens)
     metrics.TOKENS.add("completion", by=record.completion_tokens)
 
 

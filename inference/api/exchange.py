@@ -213,6 +213,6 @@ class Exchange:
             (b"request-id", request_id),  # Anthropic's clients read this one
             (b"openai-processing-ms", b"%d" % elapsed_ms),
         ]
-        if origin := self.header(b"origin"):
-            common += cors.origin_headers(origin)
+        if b"origin" in self._headers:
+            common += cors.origin_headers(self.header(b"origin"))
         return headers + common

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inference.contract import base_model, grammars
-from inference.contract.field_reader import SHOWN_CHARACTERS, Check, refuse_unknown_keys, require
+from inference.contract.field_reader import SHOWN_CHARACTERS, Check, place_error, refuse_unknown_keys, require
 from inference.errors import BadRequest
 
 MAX_STOPS = 16  # OpenAI has 4; editors send a list of their own, Continue 8 and more
@@ -35,8 +35,10 @@ def number(low: float, high: float, *, whole: bool = False) -> Check:
         is_number = isinstance(value, kinds) and not isinstance(value, bool)  # a bool is an int to Python
         # orjson reads a whole number beyond 64 bits as a float.
         is_beyond = isinstance(value, float) and abs(value) > MAX_INT64
-        require(is_number or is_beyond, name, noun)
-        require(low <= value <= high and not is_beyond, name, limits)
+        if not (is_number or is_beyond):
+            raise place_error(name, noun)
+        if is_beyond or not low <= value <= high:
+            raise place_error(name, limits)
 
     return check
 
@@ -58,8 +60,8 @@ check_list = of_type(list, "a list")
 
 
 def check_model(name: str, value: Any) -> None:
-    is_name = isinstance(value, str) and 0 < len(value) <= MAX_MODEL_CHARACTERS
-    require(is_name, name, "must be the name of a style, such as `poetry`")
+    if not (isinstance(value, str) and 0 < len(value) <= MAX_MODEL_CHARACTERS):
+        raise place_error(name, "must be the name of a style, such as `poetry`")
 
 
 def check_stop(name: str, value: Any) -> None:

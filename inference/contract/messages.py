@@ -11,7 +11,7 @@ import orjson
 from django.conf import settings
 
 from inference.contract import base_model, grammars
-from inference.contract.field_reader import name_set, refuse_unknown_keys, require
+from inference.contract.field_reader import name_set, place_error, refuse_unknown_keys, require
 from inference.errors import BadRequest
 from inference.facts import JsonObject
 
@@ -217,7 +217,7 @@ RESULT_ROLES = ("tool", "function")
 
 def has_tool_messages(messages: list[JsonObject]) -> bool:
     """Return whether a conversation has tool calls or results."""
-    return any(message["role"] in RESULT_ROLES or "tool_calls" in message for message in messages)
+    return any([message["role"] in RESULT_ROLES or "tool_calls" in message for message in messages])  # noqa: C419 (a generator costs a call for each)
 
 
 def write_as_texts(messages: list[JsonObject]) -> list[JsonObject]:
@@ -276,16 +276,16 @@ IGNORED_MESSAGE_KEYS = name_set(
 
 def rebuild_messages(value: Any) -> list[JsonObject]:
     """Return the messages for the engine, with text parts joined as vLLM does it. Raises BadRequest."""
-    require(isinstance(value, list) and value, "messages", "must be a list with at least one message")
-    require(len(value) <= MAX_MESSAGES, "messages", TOO_MANY_MESSAGES)
+    if not (isinstance(value, list) and value):
+        raise place_error("messages", "must be a list with at least one message")
+    if len(value) > MAX_MESSAGES:
+        raise place_error("messages", TOO_MANY_MESSAGES)
     rebuilt = [_rebuild_message(message, index) for index, message in enumerate(value)]
-    arguments_length = sum(map(_arguments_length, rebuilt))
-    require(arguments_length <= MAX_ARGUMENTS_CHARACTERS, "messages", TOO_LONG_ARGUMENTS)
+    calls = [call for message in rebuilt for call in message.get("tool_calls", ())]
+    if calls:
+        arguments_length = sum(len(call["function"]["arguments"]) for call in calls)
+        require(arguments_length <= MAX_ARGUMENTS_CHARACTERS, "messages", TOO_LONG_ARGUMENTS)
     return rebuilt
-
-
-def _arguments_length(message: JsonObject) -> int:
-    return sum(len(call["function"]["arguments"]) for call in message.get("tool_calls", ()))
 
 
 def _rebuild_message(message: Any, index: int) -> JsonObject:

@@ -12,7 +12,7 @@ import orjson
 
 from inference.contract import base_model, fields, messages, watermark
 from inference.contract.field_checks import JSON_SCHEMA_KEYS, check_token_ids
-from inference.contract.field_reader import Table, read_fields, require
+from inference.contract.field_reader import Table, place_error, read_fields, require
 from inference.contract.messages import rebuild_messages, rebuild_tools
 from inference.contract.watermark import Unmarkable
 from inference.errors import BadRequest
@@ -136,7 +136,8 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     includes_usage = served.pop("usage", {}).get("include")
     max_completion_tokens = served.pop("max_completion_tokens", 0)
     watermarking = served.pop("watermarking", None)
-    require(stream or not has_stream_options, "stream_options", "requires `stream`")
+    if has_stream_options and not stream:
+        raise place_error("stream_options", "requires `stream`")
     sends_tools = bool(served.get("tools"))
     body_bytes = len(body)
     has_grammar = _check_chat(served) if kind == "chat" else _check_text(served)
@@ -148,8 +149,8 @@ def parse_request(kind: Kind, body: bytes) -> ParsedRequest:
     output_tokens = max_completion_tokens or served.get("max_tokens", 0)
     if not output_tokens and kind == "text":
         output_tokens = DEFAULT_COMPLETION_TOKENS
-    allows_minimum = not output_tokens or served.get("min_tokens", 0) <= output_tokens
-    require(allows_minimum, "min_tokens", "must not be above `max_tokens`")
+    if output_tokens and served.get("min_tokens", 0) > output_tokens:
+        raise place_error("min_tokens", "must not be above `max_tokens`")
     parsed = ParsedRequest(
         kind=kind,
         model=model,
@@ -199,8 +200,8 @@ def _check_chat(served: JsonObject) -> bool:
     served["messages"] = rebuild_messages(served.get("messages"))
     has_tool_fields = not served.keys().isdisjoint(TOOL_FIELDS)
     tool_constraint = rebuild_tools(served) if has_tool_fields else []
-    has_logprobs = served.get("logprobs") or not served.get("top_logprobs")
-    require(has_logprobs, "top_logprobs", "needs `logprobs`")
+    if served.get("top_logprobs") and not served.get("logprobs"):
+        raise place_error("top_logprobs", "needs `logprobs`")
     return _rebuild_constraint(served, tool_constraint)
 
 

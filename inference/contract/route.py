@@ -7,7 +7,7 @@ from typing import NamedTuple, TypedDict
 
 from django.conf import settings
 
-from inference.facts import AdapterTier, JsonObject, value
+from inference.facts import AdapterTier, JsonObject
 
 # How an answer is drawn: by the request's own `temperature` and `top_p`, else by those of its style.
 #
@@ -123,17 +123,6 @@ class Route:
     created: int = 0  # when the version was made, in Unix seconds
 
 
-@value
-class EngineChoice:
-    """Where a request runs: its version's route, the engine's name ("" before one is chosen), and how near
-    the adapter was there.
-    """
-
-    route: Route
-    engine: str = ""
-    tier: AdapterTier | None = None
-
-
 class Target(NamedTuple):
     """What a name leads to: a style (or NO_STYLE), a version (or BASE_NAME), and what the list says of it."""
 
@@ -202,6 +191,7 @@ class RouteTables:
         self._versions: dict[str, str] = {}
         self._engines: dict[str, EngineFacts] = {}
         self._routes: dict[str, Route] = {}
+        self.base_context = 0  # for how many tokens the base model is served; 0 while no engine serves it
 
     def __contains__(self, version_id: str) -> bool:
         return version_id == BASE_NAME or version_id in self._versions
@@ -210,7 +200,7 @@ class RouteTables:
         """Take all rows in place of those that are here."""
         self._versions = dict(versions)
         self._engines = {name: json.loads(row) for name, row in engines.items()}
-        self._routes.clear()
+        self._forget_routes()
 
     def update_versions(self, rows: Mapping[str, str | None]) -> None:
         """Take some versions' rows; None: it is gone."""
@@ -229,7 +219,7 @@ class RouteTables:
             else:
                 self._engines[name] = json.loads(row)
         if rows:
-            self._routes.clear()
+            self._forget_routes()
 
     def route(self, version_id: str) -> Route:
         """Return the route of a version, or of BASE_NAME; an unknown version's has no name, no placement."""
@@ -240,10 +230,9 @@ class RouteTables:
                 self._routes[version_id] = route
         return route
 
-    @property
-    def base_context(self) -> int:
-        """For how long a context the base model is served, in tokens; 0 while no engine serves it."""
-        return self.route(BASE_NAME).max_model_len
+    def _forget_routes(self) -> None:
+        self._routes.clear()
+        self.base_context = self.route(BASE_NAME).max_model_len
 
     def _make_route(self, version_id: str) -> Route:
         if version_id == BASE_NAME:

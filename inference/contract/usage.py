@@ -72,6 +72,21 @@ class Usage:
         self.cache_written = min(written, self.prompt - self.cached)
         self.completion = reported.get("completion_tokens") or 0
 
+    def describe(self, reported: JsonObject) -> JsonObject:
+        """Keep those counts; return them in OpenAI's form, without what only vLLM has."""
+        self.read_reported(reported)
+        described: JsonObject = {
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.completion,
+            "total_tokens": self.prompt + self.completion,
+        }
+        if reported.get("prompt_tokens_details"):
+            described["prompt_tokens_details"] = {
+                "cached_tokens": self.cached,
+                "cache_write_tokens": self.cache_written,
+            }
+        return described
+
     def reset(self) -> None:
         """Reset all counts: the engine failed before the first token."""
         self.prompt = self.cached = self.completion = self.cache_written = 0
@@ -92,20 +107,3 @@ class Usage:
     def serialize(self) -> str:
         """Return the counts as a hold stores them."""
         return f"{self.prompt} {self.cached} {self.completion}"
-
-
-def describe_usage(reported: JsonObject) -> JsonObject:
-    """Return a `usage` object of the engine in OpenAI's form, without what only vLLM has."""
-    usage = Usage()
-    usage.read_reported(reported)
-    described: JsonObject = {
-        "prompt_tokens": usage.prompt,
-        "completion_tokens": usage.completion,
-        "total_tokens": usage.tokens,
-    }
-    if reported.get("prompt_tokens_details"):
-        described["prompt_tokens_details"] = {
-            "cached_tokens": usage.cached,
-            "cache_write_tokens": usage.cache_written,
-        }
-    return described

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Collection
 
-from inference.contract.route import BASE_NAME, EngineChoice, Placement, Route
+from inference.contract.route import BASE_NAME, Placement, Route
 from inference.errors import (
     AdapterAbsent,
     DomainError,
@@ -68,7 +68,7 @@ class Failover:
         self._failed_engines.add(placement.engine)
         self._last_failure = error
         if isinstance(error, AdapterAbsent):
-            self._mark_loading()
+            self._request.tier = "loading"
             self._gateway.loading.request_placement(self._route.version_id)
         if isinstance(error, EngineBroke):
             self._count_break()
@@ -91,10 +91,9 @@ class Failover:
 
         That is where its engine is no longer healthy and another one is, by the memory of this process.
         """
-        choice = self._request.choice
-        engine = choice.engine
+        engine = self._request.engine
         tables = self._gateway.routes.tables
-        version_id = choice.route.version_id or BASE_NAME
+        version_id = self._request.route.version_id or BASE_NAME
         route = tables.route(version_id)
         if _is_well_chosen(route, engine, ticket):
             return False
@@ -103,10 +102,6 @@ class Failover:
             return True
         self._gateway.loading.request_placement(route.version_id)
         return False
-
-    def _mark_loading(self) -> None:
-        choice = self._request.choice
-        self._request.choice = EngineChoice(choice.route, choice.engine, "loading")
 
     def _best(self) -> tuple[Placement, Backend] | None:
         return self._gateway.backends.best(self._route, without=self._failed_engines)
@@ -146,12 +141,12 @@ class Failover:
         if route is None:
             route = self._find_known_route()
         self._route = route
-        choice = self._request.choice
+        earlier = self._request.route
         if not route.placements:
-            self._mark_loading()
-        elif route is not choice.route:
-            self._request.choice = EngineChoice(route, choice.engine, choice.tier)
-            if route.version_id != choice.route.version_id:  # the hold tells which version it is on
+            self._request.tier = "loading"
+        elif route is not earlier:
+            self._request.route = route
+            if route.version_id != earlier.version_id:  # the hold tells which version it is on
                 await self._gateway.heartbeat(self._grant.request_id)
 
     async def _find_route(self) -> Route | None:

@@ -118,19 +118,16 @@ class FairQueue:
             self._entrants -= 1
             share.entrants -= 1
         else:
-            self._release_places(ticket, share)
+            self._capacity.running -= ticket.places
+            share.running -= ticket.places
+            if ticket.overtook and ticket.overtook == self._holds:
+                self._overtaking -= ticket.places
+            if ticket.style:
+                self._slots.leave(ticket.style)
+            if self.waiting:
+                self._start_waiting()
         if self.waiting:
             self._enter_waiting()
-
-    def _release_places(self, ticket: Ticket, share: TenantShare) -> None:
-        self._capacity.running -= ticket.places
-        share.running -= ticket.places
-        if ticket.overtook and ticket.overtook == self._holds:
-            self._overtaking -= ticket.places
-        if ticket.style:
-            self._slots.leave(ticket.style)
-        if self.waiting:
-            self._start_waiting()
 
     # Arriving and leaving
 

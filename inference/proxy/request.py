@@ -17,7 +17,7 @@ from django.conf import settings
 from inference import metrics, telemetry, tracing
 from inference.contract.http_errors import Headers, tier_header
 from inference.contract.requests import ParsedRequest
-from inference.contract.route import EngineChoice, Placement
+from inference.contract.route import Placement
 from inference.contract.usage import Usage
 from inference.contract.watermark import correct_short, is_marked
 from inference.errors import (
@@ -290,10 +290,10 @@ class ProxyRequest:
         assert request
         best = None if self._failover else self._gateway.backends.best(request.grant.route)
         placement, backend = best or await self._use_failover().choose_engine()
-        choice = request.choice
+        request.engine = placement.engine
         # A request that waited for its style says so to its end: that is why its first byte was late.
-        tier = "loading" if choice.tier == "loading" else backend.tier(placement.adapter)
-        request.choice = EngineChoice(choice.route, placement.engine, tier)
+        if request.tier != "loading":
+            request.tier = backend.tier(placement.adapter)
         self._placement = placement
         self._backend = backend
         self._ticket = Ticket(
@@ -340,7 +340,7 @@ class ProxyRequest:
                 self._take_back_move(sending)
         backend.mark_answered(placement.adapter)
         assert self._in_flight
-        route = self._in_flight.choice.route
+        route = self._in_flight.route
         if self._parsed.stream:
             self._reader = EventStream(self._parsed, route, placement, self._usage)
         else:
@@ -357,7 +357,7 @@ class ProxyRequest:
         self._record.sent_s = time.monotonic() - self._started_s
         traceparent = ""
         if self._trace:
-            traceparent = self._trace.begin_engine(self._in_flight.choice.route.base_model)
+            traceparent = self._trace.begin_engine(self._in_flight.route.base_model)
         return vllm.send_request(
             self._gateway.upstream,
             self._parsed,
@@ -532,16 +532,15 @@ class ProxyRequest:
         if request is None:
             return tier_header("loading") + headers
         headers = headers + response_headers.rate_headers(request.grant.rates)
-        choice = request.choice
-        tier = choice.tier or "loading"
+        tier = request.tier or "loading"
         if not has_begun:
             return tier_header(tier) + headers
         word = self._usage.watermark
         if is_marked(word) and not self._is_over:
             word = ""  # how long a stream gets, only its end shows: its last chunk says it
-        drawn_with = choice.route.sampling.describe(self._parsed.fields)
+        drawn_with = request.route.sampling.describe(self._parsed.fields)
         headers.append((b"x-polyscribe-sampling", drawn_with.encode()))
-        return headers + response_headers.provenance(choice.route.provenance, choice.engine, tier, word)
+        return headers + response_headers.provenance(request.route.provenance, request.engine, tier, word)
 
     def _leave_engine(self) -> None:
         """Give back all that the attempt has, and hang up on an answer that has not ended."""
@@ -563,7 +562,7 @@ class ProxyRequest:
             return "upstream_error"
         self._usage.reset()  # what was counted never reached the client
         if isinstance(error, Overloaded) and self._in_flight:
-            error.tier = self._in_flight.choice.tier or "loading"
+            error.tier = self._in_flight.tier or "loading"
         return "upstream_error" if isinstance(error, EngineUnavailable) else "refused"
 
     def _record_end(self, outcome: Outcome) -> None:
@@ -575,12 +574,11 @@ class ProxyRequest:
         record.prompt_tokens = self._usage.prompt
         record.cached_tokens = self._usage.cached
         record.completion_tokens = self._usage.completion
-        if self._in_flight:
-            choice = self._in_flight.choice
-            record.style = choice.route.style or ""
-            record.version = choice.route.version_id
-            record.engine = choice.engine
-            record.adapter = choice.tier or ""
+        if request := self._in_flight:
+            record.style = request.route.style or ""
+            record.version = request.route.version_id
+            record.engine = request.engine
+            record.adapter = request.tier or ""
         telemetry.request_written(record)
         if self._trace:
             self._trace.end(record)
@@ -597,7 +595,7 @@ class ProxyRequest:
                 request=self._request_id,
                 tenant=self._caller.names.tenant,
                 waited_s=waited_s,
-                engine=self._in_flight.choice.engine if self._in_flight else "",
+                engine=self._in_flight.engine if self._in_flight else "",
                 state=self.state,
                 outcome=outcome,
             )

@@ -17,7 +17,7 @@ import orjson
 
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import Placement, Route
-from inference.contract.usage import StreamedText, Usage, describe_usage
+from inference.contract.usage import StreamedText, Usage
 from inference.contract.watermark import correct_short, mark_faint
 from inference.errors import DomainError, EngineBroke
 from inference.facts import JsonObject
@@ -307,7 +307,7 @@ def _with_public_usage(after: bytes) -> bytes:
     if not after.startswith(b"{"):
         return USAGE + after
     end = _usage_end(after)
-    return USAGE + orjson.dumps(describe_usage(orjson.loads(after[:end]))) + after[end:]
+    return USAGE + orjson.dumps(Usage().describe(orjson.loads(after[:end]))) + after[end:]
 
 
 def _read_usage(after: bytes) -> JsonObject:

@@ -12,7 +12,7 @@ from django.conf import settings
 from inference.contract import watermark
 from inference.contract.requests import TABLES, ParsedRequest
 from inference.contract.route import Placement, Route
-from inference.contract.usage import Usage, describe_usage, digest_text, text_of
+from inference.contract.usage import Usage, digest_text, text_of
 from inference.errors import (
     AdapterAbsent,
     BadRequest,
@@ -161,7 +161,7 @@ async def send_request(
         "priority": rank,
         # For our scheduler (decision 48); any other ignores them.
         "vllm_xargs": {"pool": salt, "weight": grant.weight},
-        **request.choice.route.sampling.missing_in(parsed.fields),
+        **request.route.sampling.missing_in(parsed.fields),
     }
     unmarked_reason = watermark.unmarked_reason(
         parsed.watermarking,
@@ -192,7 +192,7 @@ async def send_request(
         response.close()
         raise NoWatermark  # at another engine it would be generated once more, and perhaps in vain
     try:
-        raise refusal(response.status, await response.read(), parsed, request.choice.route)
+        raise refusal(response.status, await response.read(), parsed, request.route)
     finally:
         response.close()
 
@@ -297,7 +297,7 @@ class UnaryAnswer:
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise RequestFailed from error
         reported = answer.get("usage") or {}
-        self._usage.read_reported(reported)
+        usage = self._usage.describe(reported)
         choices = answer["choices"]
         for choice in choices:
             if choice.get("stop_reason"):
@@ -309,7 +309,7 @@ class UnaryAnswer:
         answer["system_fingerprint"] = _system_fingerprint(self._route.base_model, self._route.sha256)
         if not self._parsed.is_translated:
             answer["choices"] = [_public_choice(choice) for choice in choices]
-            answer["usage"] = describe_usage(reported)
+            answer["usage"] = usage
         return orjson.dumps({name: answer[name] for name in PUBLIC_FIELDS if name in answer})
 
 

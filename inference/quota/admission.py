@@ -15,7 +15,7 @@ from core import months, valkey
 from core.messages import MessageCode
 from core.money import usd
 from inference import errors
-from inference.contract.route import BASE_NAME, EngineChoice, Route, RouteTables
+from inference.contract.route import BASE_NAME, Route, RouteTables
 from inference.contract.usage import Usage
 from inference.facts import AdapterTier, Rates, value
 from inference.wire.valkey_client import Script
@@ -87,7 +87,7 @@ class Grant:
     """What admission granted: the hold, the prices that count, and the route that the name led to then.
 
     `field` is the full name whose route it has, also if a short one was asked for, or that of its canary.
-    Where the request runs now is an `EngineChoice`: it may move to another engine or version.
+    Where the request runs now its `InFlight` says: it may move to another engine or version.
     """
 
     request_id: str
@@ -108,16 +108,21 @@ class Grant:
 
 @dataclass(eq=False, slots=True)
 class InFlight:
-    """An admitted request until it is settled: its grant, where it runs now, and what it has used."""
+    """An admitted request until it is settled: its grant, what it has used, and where it runs now.
+
+    That is its version's route, the engine's name ("" before one is chosen), and how near the adapter was.
+    """
 
     grant: Grant
     usage: Usage
-    choice: EngineChoice
+    route: Route
+    engine: str
+    tier: AdapterTier | None
 
     @classmethod
     def begin(cls, grant: Grant, usage: Usage, tier: AdapterTier | None = None) -> "InFlight":
         """Return a request that no engine has yet."""
-        return cls(grant, usage, EngineChoice(grant.route, "", tier))
+        return cls(grant, usage, grant.route, "", tier)
 
 
 # What the script returns: the verdict, then what belongs to it.

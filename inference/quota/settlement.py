@@ -60,8 +60,8 @@ class Settlement:
             cost,
             usage.finish_reason,
             outcome,
-            request.choice.route.provenance,
-            request.choice.engine,
+            request.route.provenance,
+            request.engine,
             "",
             usage.watermark,
             usage.text_sha256,
@@ -137,8 +137,8 @@ class Settlement:
             "key": names.key,
             "period": grant.period,
             "admitted_ms": grant.admitted_ms,
-            "route": request.choice.route.provenance,
-            "engine": request.choice.engine,
+            "route": request.route.provenance,
+            "engine": request.engine,
             "prices": _serialize_prices(grant),
             "prompt": usage.prompt,
             "cached": usage.cached,
@@ -156,15 +156,14 @@ class Settlement:
 
 def _heartbeat(request: InFlight) -> tuple[str | int, ...]:
     """Return what a heartbeat tells: how far a request is, and where."""
-    choice = request.choice
     return (
         request.grant.request_id,
         request.grant.caller.names.tenant,
         LEASE_MS,
         request.usage.serialize(),
-        choice.route.provenance,
-        choice.route.version_id,
-        choice.engine,
+        request.route.provenance,
+        request.route.version_id,
+        request.engine,
         request.usage.watermark,
     )
 

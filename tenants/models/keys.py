@@ -240,5 +240,6 @@ def digest_key(secret: str, pepper_number: int | None = None) -> str:
 
 def digest_by_peppers(secret: str) -> list[str]:
     """Return a secret's digests under every pepper, newest first: a key may be older than the newest one."""
-    numbers = sorted(settings.API_KEY_PEPPERS, reverse=True)
-    return [digest_key(secret, number) for number in numbers]
+    peppers = settings.API_KEY_PEPPERS
+    numbers = sorted(peppers, reverse=True)
+    return [hmac.digest(peppers[number], secret.encode(), "sha256").hex() for number in numbers]
