@@ -114,35 +114,28 @@ class EventStream:
         """Return events for the client, those by the template that are like it."""
         parts = []
         last_exchanged = b""  # its count is that of all before it
+        template = self._template
         for event in events:
-            public = self._exchange(event)
-            if public:
-                last_exchanged = event
-            else:
-                self._count_text(last_exchanged)
-                last_exchanged = b""
-                public = self._translate(event + b"\n\n")
-                self._learn(event, public)
+            if template and event.startswith(template.before):
+                begin = len(template.before)
+                end = event.find(b'"', begin)
+                # An escaped quote ends the text too early; what follows it is not what follows a text.
+                is_alike = event.startswith(template.after, end) and event.endswith(b"}}")
+                if is_alike and event.find(b"{", end + len(template.after)) < 0:  # else a count with details
+                    text = event[begin:end]
+                    if self._text:
+                        self._text.add_escaped(text)
+                    parts += (template.public_before, text, template.public_after)
+                    last_exchanged = event
+                    continue
+            self._count_text(last_exchanged)
+            last_exchanged = b""
+            public = self._translate(event + b"\n\n")
+            self._learn(event, public)
+            template = self._template
             parts.append(public)
         self._count_text(last_exchanged)
         return b"".join(parts)
-
-    def _exchange(self, event: bytes) -> bytes:
-        """Return an event for the client if it is like the template, else b""."""
-        template = self._template
-        if template is None or not event.startswith(template.before):
-            return b""
-        begin = len(template.before)
-        end = event.find(b'"', begin)
-        # An escaped quote ends the text too early; what follows it is not what follows a text.
-        if not event.startswith(template.after, end) or not event.endswith(b"}}"):
-            return b""
-        if event.find(b"{", end + len(template.after)) >= 0:  # a count with details
-            return b""
-        text = event[begin:end]
-        if self._text:
-            self._text.add_escaped(text)
-        return template.public_before + text + template.public_after
 
     def _learn(self, event: bytes, public: bytes) -> None:
         """Keep the template that an event gives, with what the client got for it, if it gives one."""
