@@ -11,7 +11,6 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, BinaryIO
 
 import orjson
-import structlog
 
 TEXT = "text"
 JSON = "json"
@@ -54,6 +53,8 @@ def _serialize(facts: Facts, **_: object) -> str:
 
 def formatter() -> logging.Formatter:
     """Return what turns a record of the `logging` module into one line of JSON."""
+    import structlog  # noqa: PLC0415  only where lines are JSON: it takes 6 MiB
+
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_log_level,
@@ -112,6 +113,8 @@ class _LineWriter:
         self.is_on = log_format == JSON
         if not self.is_on:
             return
+        import structlog  # noqa: PLC0415  as above
+
         self._logger = structlog.wrap_logger(
             structlog.BytesLogger(stream or _standard_error()),
             processors=[

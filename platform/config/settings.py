@@ -379,8 +379,9 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        log_lines.TEXT: {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
-        log_lines.JSON: {"()": "core.log_lines.formatter"},
+        LOG_FORMAT: {"()": "core.log_lines.formatter"}
+        if LOG_FORMAT == log_lines.JSON
+        else {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
     "filters": {"routes": {"()": "core.log_lines.HideAddresses"}},
     "handlers": {
