@@ -30,7 +30,7 @@ from drafts.errors import DraftChanged
 from drafts.forms import MAX_PASSAGES, ImportForm, PassageForm, TextForm
 from drafts.models import MAX_CHARACTERS, MAX_MODEL, MAX_TITLE, Draft
 from drafts.prompts import PROMPTS
-from inference.public import DOCX, write_docx
+from inference.public import DOCX, DocumentTooLong, write_typed_docx
 from metering.plans import limits_of
 from tenants.access import Access, MemberRequest, access_of, member_required
 from tenants.action_view import action_view
@@ -221,10 +221,16 @@ def restore(request: MemberRequest, draft_id: UUID, snapshot_id: UUID) -> HttpRe
 def download(request: MemberRequest, draft_id: UUID, suffix: str) -> HttpResponseBase:
     """Send a draft as a file; `?receipts=1` adds what was generated, with its receipts."""
     draft = _own_draft(request, draft_id)
-    text = f"# {draft.title}\n\n{draft.text}\n" if draft.title and suffix != "txt" else f"{draft.text}\n"
-    if request.GET.get("receipts"):
-        text += _describe_receipts(draft)
-    content = write_docx(text) if suffix == "docx" else text.encode()
+    receipts = _describe_receipts(draft) if request.GET.get("receipts") else ""
+    if suffix == "docx":
+        try:
+            content = write_typed_docx(draft.title, draft.text, receipts)
+        except DocumentTooLong as error:
+            messages.error(request, error.message)
+            return redirect("drafts:draft", draft_id)
+    else:
+        heading = f"# {draft.title}\n\n" if draft.title and suffix == "md" else ""
+        content = f"{heading}{draft.text}\n{receipts}".encode()
     answer = HttpResponse(content, content_type=CONTENT_TYPES[suffix])
     name = slugify(draft.title) or "draft"
     answer["Content-Disposition"] = f'attachment; filename="{name}.{suffix}"'

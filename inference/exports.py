@@ -6,6 +6,7 @@ from functools import cache
 
 import docx
 from django.template.loader import render_to_string
+from docx.document import Document
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.text.paragraph import Paragraph
 from markdown_it import MarkdownIt
@@ -21,6 +22,7 @@ FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 STYLES = {"bullet_list": "List Bullet", "ordered_list": "List", "blockquote": "Quote"}
 SCENE_BREAK = "* * *"
 MAX_PARTS = 10_000  # paragraphs, bold words and the like; python-docx takes a millisecond for each
+MAX_LINES = 50_000  # of what was typed: 0.4 to 1.3 s
 
 
 class DocumentTooLong(Invalid):
@@ -30,17 +32,46 @@ class DocumentTooLong(Invalid):
 def write_docx(markdown: str) -> bytes:
     """Return a Word document of a text in Markdown: headings, lists, quotes, scene breaks, bold and italics.
 
-    It ends with an empty paragraph: inserting before one takes no longer in a long document, appending does.
+    Raises DocumentTooLong.
+    """
+    document, end = _begin_docx()
+    _write_markdown(document, end, markdown)
+    return _to_bytes(document)
+
+
+def write_typed_docx(title: str, text: str, notes: str = "") -> bytes:
+    """Return a Word document of what somebody typed, and of notes in Markdown after it.
+
+    A blank line is between two paragraphs, any other line end is one within a paragraph. Nothing is Markdown.
 
     Raises DocumentTooLong.
     """
-    tokens = MarkdownIt().parse(FORBIDDEN.sub("", markdown))
-    if sum(1 + len(token.children or []) for token in tokens) > MAX_PARTS:
+    if text.count("\n") > MAX_LINES:
         raise DocumentTooLong
+    document, end = _begin_docx()
+    if title:
+        end.insert_paragraph_before(FORBIDDEN.sub("", title), document.styles["Heading 1"])
+    for paragraph in FORBIDDEN.sub("", text).split("\n\n"):
+        end.insert_paragraph_before(paragraph)
+    _write_markdown(document, end, notes)
+    return _to_bytes(document)
+
+
+def _begin_docx() -> tuple[Document, Paragraph]:
+    """Return a document and its last paragraph, which is empty.
+
+    Inserting before that one takes no longer in a long document, appending does.
+    """
     document = docx.Document()
     document.core_properties.author = ""
     document.core_properties.comments = ""
-    end = document.add_paragraph()
+    return document, document.add_paragraph()
+
+
+def _write_markdown(document: Document, end: Paragraph, markdown: str) -> None:
+    tokens = MarkdownIt().parse(FORBIDDEN.sub("", markdown))
+    if sum(1 + len(token.children or []) for token in tokens) > MAX_PARTS:
+        raise DocumentTooLong
     find_style = cache(document.styles.__getitem__)  # else it is searched for by name, paragraph by paragraph
     heading = number = ""
     styles: list[str] = []  # of what the text is within, the innermost last
@@ -64,6 +95,9 @@ def write_docx(markdown: str) -> bytes:
             _write_words(paragraph, token.children or [])
         elif token.content:  # code, and HTML, as it is
             end.insert_paragraph_before(token.content.rstrip("\n"))
+
+
+def _to_bytes(document: Document) -> bytes:
     file = io.BytesIO()
     document.save(file)
     return file.getvalue()

@@ -15,7 +15,7 @@ from inference.errors import (
     UnknownPath,
     WrongMethod,
 )
-from inference.exports import DOCX, DocumentTooLong, write_docx
+from inference.exports import DOCX, DocumentTooLong, write_typed_docx
 from inference.metrics import ALL as ALL_METRICS
 from inference.metrics import FIRST_BYTE, REFUSALS, REQUESTS, SUM, TOKENS, Histogram, prune_totals, read_total
 from inference.openai_views.base import answer_page
@@ -62,5 +62,5 @@ __all__ = [
     "read_backlog",
     "read_total",
     "refuses_chat",
-    "write_docx",
+    "write_typed_docx",
 ]

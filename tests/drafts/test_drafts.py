@@ -1,9 +1,11 @@
 """Drafts: whose they are, what two tabs do, what is kept, and what a style wrote of them."""
 
+import io
 import re
 import threading
 from datetime import timedelta
 
+import docx
 import pytest
 from django.db import connection
 from django.test import Client
@@ -16,6 +18,7 @@ from accounts.members import remove_member
 from drafts import actions
 from drafts.errors import DraftChanged, FileUnreadable, TooManyDrafts
 from drafts.models import Draft, DraftSnapshot
+from inference import exports
 from metering.models import PlanVersion
 from operations.retention import TABLE
 from tenants.access import Access
@@ -220,6 +223,21 @@ def test_a_key_that_only_writes_text_opens_no_draft(draft, acme, alice):
         answer = Client().get(f"/api/v1/drafts/{draft.pk}", headers={"Authorization": f"Bearer {secret}"})
         statuses[scope] = answer.status_code
     assert statuses == {"inference": 403, "drafts:write": 200}
+
+
+@pytest.mark.django_db
+def test_a_draft_leaves_as_it_was_typed_and_one_that_word_cannot_take_says_so(
+    draft, by_alice, alice_client, monkeypatch
+):
+    typed = "1. May\n# no heading\n\n*not* bold"
+    actions.save_draft(by_alice, draft, revision=1, text=typed)
+    word = reverse("drafts:download_docx", args=[draft.pk])
+    title, *paragraphs, _end = docx.Document(io.BytesIO(alice_client.get(word).content)).paragraphs
+    assert (title.text, "\n\n".join(one.text for one in paragraphs)) == ("Ferry", typed)
+    assert alice_client.get(reverse("drafts:download_md", args=[draft.pk])).text == f"# Ferry\n\n{typed}\n"
+    assert alice_client.get(reverse("drafts:download_txt", args=[draft.pk])).text == f"{typed}\n"
+    monkeypatch.setattr(exports, "MAX_LINES", 2)
+    assert "Save it as text instead" in alice_client.get(word, follow=True).text
 
 
 @pytest.mark.django_db

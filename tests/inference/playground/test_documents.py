@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from inference import exports
-from inference.exports import write_docx, write_html
+from inference.exports import write_docx, write_html, write_typed_docx
 
 ANSWER = """# Poetry
 
@@ -49,9 +49,21 @@ def test_headings_lists_quotes_and_lines_stay_what_they_are():
     assert [run.text for run in paragraphs[1].runs if run.italic] == ["deaf"]
 
 
+def test_what_was_typed_is_no_markdown_and_comes_out_as_typed():
+    typed = "1. May\n   *not* a list\n\n# no heading\n\n\n\n<b>\tand `code`\n---\n> none  \n"
+    heading, *paragraphs, noted = read(write_typed_docx("3. *A*", typed, "## Receipts"))
+    assert [(one.style.name, one.text) for one in (heading, noted)] == [
+        ("Heading 1", "3. *A*"),
+        ("Heading 2", "Receipts"),
+    ]
+    assert {one.style.name for one in paragraphs} == {"Normal"}
+    assert "\n\n".join(one.text for one in paragraphs) == typed
+
+
 @pytest.mark.parametrize("text", ["", "a\x00b\x0bc", "\ud800", "\U0001f600 ٱلسَّلَامُ", "<b>&amp;</b>"])
 def test_whatever_a_model_writes_is_a_document(text):
     read(write_docx(text))
+    read(write_typed_docx(text, text))
     assert b"<b>" not in write_html(text)
 
 
