@@ -20,7 +20,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from adapters.evidence import find_checkable
+from adapters.evidence import LEAST_PARAGRAPH_WORDS, find_checkable
 from adapters.public import ModelChoice, model_choices, name_default_style
 from core.errors import DomainError
 from core.rest.problems import status_of
@@ -107,6 +107,7 @@ def _show_draft(request: MemberRequest, form: TextForm | None, draft_id: UUID) -
         "choices": choices,
         "is_model_known": any(choice.model == draft.model for choice in choices),
         "can_check": find_checkable(request.tenant, draft.model) is not None,
+        "checked_words": LEAST_PARAGRAPH_WORDS,
         "can_share": is_author or access_of(request).may(Permission.EDIT_WORKSPACE),
         "generated_words": actions.count_generated(draft.text, passages),
         "receipts": sum(bool(passage.get("receipt")) for passage in passages),

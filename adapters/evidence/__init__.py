@@ -7,6 +7,7 @@ from adapters.errors import NoVerifier
 from adapters.evidence.answers import Models, find_models, is_loaded
 from adapters.evidence.cards import EvidenceCard, EvidenceRow, card_of, evidence_card_of, percent_text
 from adapters.evidence.drafts import (
+    LEAST_PARAGRAPH_WORDS,
     DraftCheck,
     GuessingRound,
     ParagraphCheck,
@@ -41,6 +42,7 @@ from adapters.verifier import (
 )
 
 __all__ = [
+    "LEAST_PARAGRAPH_WORDS",
     "Briefs",
     "CeilingTooLow",
     "DraftCheck",

@@ -40,7 +40,7 @@ export class Check {
   #show(paragraphs) {
     this.#state.textContent = paragraphs.length
       ? gettext("These paragraphs sound least like the author:")
-      : gettext("No paragraph of 25 words or more stands out.");
+      : interpolate(gettext("No paragraph of {count} words or more stands out."), { count: this.#form.dataset.checkedWords });
     const text = Array.from(this.#text.value); // positions count characters, as Python does
     const found = paragraphs.map((one) => {
       const start = text.slice(0, one.start).join("").length;
