@@ -6,6 +6,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 NANO = 1_000_000_000
+CENT = NANO // 100
 COLUMN_DECIMALS = 6  # at most, of amounts in a column: a request costs some millionths of a dollar
 
 
@@ -25,6 +26,16 @@ def usd_rounded(nanousd: int, decimals: int = 2) -> str:
     return _write(nanousd < 0, whole, f"{rest:0{decimals}d}")
 
 
+def usd_at_most(nanousd: int) -> str:
+    """Return an amount in whole cents, rounded up: it is shown as a maximum."""
+    return usd(-(-nanousd // CENT) * CENT)
+
+
+def usd_at_least(nanousd: int) -> str:
+    """Return an amount in whole cents, rounded down: so much is left."""
+    return usd(nanousd // CENT * CENT)
+
+
 def decimals_of(nanousd: int) -> int:
     """Return how many decimals an exact amount has as `usd` writes it: 2 to 9."""
     return len(_parts(nanousd)[1])
@@ -32,10 +43,9 @@ def decimals_of(nanousd: int) -> int:
 
 def usd_about(nanousd: int) -> str:
     """Return an amount at a glance: whole cents, or "< $0.01" for less than one."""
-    cent = NANO // 100
-    if 0 < nanousd < cent:
-        return f"< {usd_rounded(cent)}"
-    return usd_rounded(0 if -cent // 2 < nanousd < 0 else nanousd)  # never -$0.00
+    if 0 < nanousd < CENT:
+        return f"< {usd_rounded(CENT)}"
+    return usd_rounded(0 if -CENT // 2 < nanousd < 0 else nanousd)  # never -$0.00
 
 
 def usd_at_a_glance(nanousd: int) -> SafeString:

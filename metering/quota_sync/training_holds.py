@@ -29,7 +29,7 @@ from django.utils.translation import gettext_noop as _
 from core import months, valkey
 from core.errors import Conflict, Unavailable
 from core.messages import Message, MessageCode
-from core.money import usd
+from core.money import usd, usd_at_least, usd_at_most
 from metering import plans, trainings
 from metering.credits import lock_tenant
 from metering.ledger import usage_of
@@ -66,8 +66,8 @@ class TrainingNotCovered(Conflict):
         """Return the error for a hold that needs more than is left, with both amounts as facts."""
         left = max(0, left_nanousd)
         return cls(
-            needed=usd(hold.nanousd),
-            left=usd(left),
+            needed=usd_at_most(hold.nanousd),
+            left=usd_at_least(left),
             needed_nanousd=hold.nanousd,
             left_nanousd=left,
             **facts,

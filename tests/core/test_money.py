@@ -3,7 +3,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.money import NANO, usd, usd_about
+from core.money import CENT, NANO, usd, usd_about, usd_at_least, usd_at_most
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
@@ -20,6 +20,17 @@ def test_less_than_a_cent_is_said_at_a_glance_and_never_minus_nothing():
         "$0.00",
         "-$1.00",
     ]
+
+
+@given(st.integers(0, 10**13), st.integers(1, 10**13))
+def test_what_is_needed_and_what_is_left_are_whole_cents_that_still_say_that_it_lacks(left, lacking):
+    needed = left + lacking
+    most, least = (
+        Fraction(one(amount).replace("$", "").replace(",", "")) * NANO
+        for one, amount in ((usd_at_most, needed), (usd_at_least, left))
+    )
+    assert least <= left < needed <= most
+    assert most % CENT == least % CENT == 0
 
 
 def test_amounts_read_like_money():

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from core.errors import DomainError, FieldsRefused
-from core.money import NANO, usd
+from core.money import usd, usd_at_most
 from metering.plans import limits_of
 from metering.trainings import price_at
 from tenants.access import MemberRequest, access_of
@@ -18,7 +18,6 @@ from training.models import Status, Training
 from training.runs.runner import count_ahead
 from training.views.common import StartForm, own_training, page_of, page_steps, training_form, training_page
 
-CENT = NANO // 100
 # The page that resolves what prevents a start, by the error's code.
 REMEDIES = {
     "training_over_budget": "billing:usage",
@@ -84,7 +83,7 @@ def _show(
         "training": training,
         "form": form,
         "steps": page_steps(training, "cost"),
-        "most": usd(_round_up(most_nanousd)),
+        "most": usd_at_most(most_nanousd),
         "most_exactly": usd(most_nanousd),
         "is_free": not most_nanousd,
         "minutes": max(1, -(-training.estimated_s // 60)),
@@ -97,8 +96,3 @@ def _show(
         "remedy": remedy,
     }
     return render(request, "training/cost.html", context, status=status)
-
-
-def _round_up(nanousd: int) -> int:
-    """Return an amount in whole cents, rounded up: it is shown as a maximum."""
-    return -(-nanousd // CENT) * CENT
