@@ -96,8 +96,8 @@ def save_draft(
 ) -> Draft:
     """Save what was typed or, with passages, an accepted suggestion; return the draft as it is now.
 
-    `revision`: what the caller read; None for one who has compared already. A refused text is kept in a
-    snapshot; so is the text that was there, if the caller knowingly `replaces` a newer one. Raises
+    `revision`: what the caller read, or None for one who can't say. A refused text is kept in a snapshot; so
+    is the text that was there, if the caller can't have read it or knowingly `replaces` a newer one. Raises
     DraftChanged and DraftTooLarge.
     """
     by.require_permission(Permission.WRITE_TEXT)
@@ -112,7 +112,7 @@ def save_draft(
         if is_older:
             _keep(now, by, Reason.OVERTAKEN, new_text)
         elif not is_same:
-            if replaces:
+            if (replaces or revision is None) and now.text not in ("", new_text):
                 _keep(now, by, Reason.OVERTAKEN, now.text)
             if passages:
                 _keep(now, by, Reason.ACCEPTED, now.text, passages=passages)

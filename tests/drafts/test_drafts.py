@@ -241,6 +241,26 @@ def test_a_draft_leaves_as_it_was_typed_and_one_that_word_cannot_take_says_so(
 
 
 @pytest.mark.django_db
+def test_a_program_that_has_not_said_what_it_read_loses_nothing_of_the_text_before(draft, acme, alice):
+    _, secret = issue_key(acme, name="editor", by=alice, scopes=["drafts:write"])
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+    address = f"/api/v1/drafts/{draft.pk}"
+
+    def patch(headers=None, **body):
+        return client.patch(address, body, content_type="application/json", headers=headers)
+
+    read = patch(title="River")
+    assert not draft.snapshots.exists(), "the text is the same"
+    assert patch({"If-Match": read["ETag"]}, text="Read before.").status_code == 200
+    assert not draft.snapshots.exists()
+    assert patch({"If-Match": read["ETag"]}, text="Too late.").status_code == 412
+    assert patch(text="Unread.").json()["text"] == "Unread."
+    assert patch({"If-Match": "*"}, text="Unread, too.").status_code == 200
+    kept = draft.snapshots.order_by("created_at").values_list("reason", "text")
+    assert list(kept) == [("overtaken", "Read before."), ("overtaken", "Unread.")]
+
+
+@pytest.mark.django_db
 def test_private_drafts_go_30_days_after_their_author_has_left(acme, alice, bob, by_bob):
     draft = actions.create_draft(by_bob, text="Bob's.")
     shared = actions.edit_draft(by_bob, actions.create_draft(by_bob), is_shared=True)
