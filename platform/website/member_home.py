@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET
 from accounts.onboarding import Onboarding, hide_steps, onboarding_of
 from adapters.public import engine_readiness, newest_uploads, styles_in_use
 from billing.public import latest_requests, monthly_report
+from drafts.models import Draft
 from keys import snippets
 from keys.snippets import FIRST_PROMPT
 from metering.request_log import RefusedLately
@@ -94,7 +95,8 @@ def show_home(request: MemberRequest) -> HttpResponse:
     styles = styles_in_use(request.tenant, report["most_used"])
     uploads = newest_uploads(request.tenant)
     beginnings = onboarding_of(request.user, request.tenant)
-    steps = _next_steps(beginnings, has_upload=bool(uploads))
+    has_draft = Draft.objects.filter(tenant=request.tenant, words__gt=0).exists()
+    steps = _next_steps(beginnings, has_upload=bool(uploads), has_draft=has_draft)
     quick = styles[0] if styles else None
     context = {
         **report,
@@ -141,15 +143,21 @@ def hide_next_steps(request: MemberRequest) -> HttpResponse:
     return redirect("member_home")
 
 
-def _next_steps(done: Onboarding, *, has_upload: bool) -> list[Step]:
-    """Return what a writer does first: her own style, then the others."""
+def _next_steps(done: Onboarding, *, has_upload: bool, has_draft: bool) -> list[Step]:
+    """Return what a writer does first: her own style, the others, then a text of hers."""
     listening = Step(
         gettext("Try the styles"),
         gettext("See one prompt in several styles and pick one."),
         reverse("welcome"),
         done.has_written,
     )
-    return [_own_style_step(has_upload=has_upload), listening]
+    writing = Step(
+        gettext("Write a draft"),
+        gettext("Paste a text and select a passage. Your style rewrites it beside your words."),
+        reverse("drafts:drafts"),
+        has_draft,
+    )
+    return [_own_style_step(has_upload=has_upload), listening, writing]
 
 
 def _own_style_step(*, has_upload: bool) -> Step:

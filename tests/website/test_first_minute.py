@@ -19,6 +19,7 @@ from adapters.catalog import home_styles, sharing
 from adapters.engines import readiness
 from adapters.models import AdapterVersion, Engine, Selection, Status, Style
 from adapters.public import found_workspace
+from drafts.models import Draft
 from keys import snippets
 from metering.models import Invoice
 from metering.plans import newest_plan_version
@@ -213,10 +214,12 @@ def test_the_next_steps_are_read_from_rows_and_can_be_hidden(alice_client, bob_c
         page = alice_client.get(reverse("home_developers"))
         return [step.is_done for step in page.context["steps"]]
 
-    assert done() == [False, False]
+    assert done() == [False, False, False]
     Selection.objects.create(tenant=acme, style=poetry)
     used(acme, "poetry")
-    assert done() == [False, True]
+    assert done() == [False, True, False]
+    Draft.objects.create(tenant=acme, text="Begun.", words=1)
+    assert done() == [False, True, True]
     assert done_by_developers() == [False, False]
     key, _ = issue_key(acme, name="laptop", by=alice)
     used(acme, "base", key=key)
