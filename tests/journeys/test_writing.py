@@ -222,6 +222,69 @@ def test_a_session_that_ends_in_mid_rewrite_loses_neither_text_nor_receipts(draf
     faults.clear()
 
 
+def test_a_style_chosen_after_the_session_has_ended_waits_for_a_log_in_in_another_tab(draft, faults, demo):
+    page, address = draft, draft.url
+    page.context.clear_cookies()
+    page.get_by_label("Text", exact=True).press("Control+End")
+    page.keyboard.type(" He waited.")
+    page.get_by_label("Style").select_option("poetry")
+    expect(page.locator("[data-saved]")).to_contain_text("Log in in another tab")
+    assert page.url == address
+    other = page.context.new_page()
+    log_in(other, demo, "/write/")
+    eventually(lambda: page.evaluate("document.querySelector('[data-model] [selected]').value") == "poetry")
+    assert text_of(page) == f"{FIRST}\n\n{SECOND} He waited."
+    other.close()
+    faults.clear()  # what was refused while nobody was logged in
+
+
+def test_a_conflict_with_the_same_text_is_none(draft, faults):
+    page = draft
+    area = page.get_by_label("Text", exact=True)
+
+    def overtake_with_the_same(route: Route) -> None:
+        sent = route.request.post_data_json
+        newest = {"title": sent["title"], "text": sent["text"], "revision": sent["revision"] + 1}
+        route.fetch(post_data={**sent, "passages": []})
+        route.fulfill(status=409, json={**newest, "errors": {"__all__": ["Changed."]}})
+
+    page.route("**/save/", overtake_with_the_same, times=1)
+    area.fill("The same in both.")
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    area.fill("And on.")
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
+    page.reload()
+    expect(area).to_have_value("And on.")
+    assert len(faults) == 1
+    assert "409" in faults.pop()
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_sent_and_by_the_server_with_a_page(
+    demo, page, faults
+):
+    page.set_viewport_size(PHONE)
+    log_in(page, demo, "/write/")
+    summary = page.locator("summary", has_text="Import a file")
+    look(page, "write-list-phone")
+    if page.get_by_role("table").count():
+        assert summary.bounding_box()["y"] < page.get_by_role("table").bounding_box()["y"]
+        summary.click()
+    large = {"name": "novel.txt", "mimeType": "text/plain", "buffer": b"x" * 20_000_000}
+    picker = page.get_by_label("File")
+    picker.set_input_files(large)
+    expect(page.get_by_role("alert")).to_contain_text("20.0 MB, and the limit is 4.0 MB")
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(picker).to_be_focused()
+    look(page, "write-import-too-large")
+    picker.evaluate("(input) => delete input.dataset.maxBytes")  # as without JavaScript
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_role("heading", name="That was too large to send")).to_be_visible()
+    look(page, "write-413")
+    assert {fault for fault in faults if "413" not in fault} == set()
+    faults.clear()
+
+
 @pytest.mark.alone
 def test_a_gateway_that_is_killed_in_mid_suggestion_costs_nothing_that_was_typed(draft, faults):
     page = draft

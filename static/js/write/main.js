@@ -65,7 +65,7 @@ text.addEventListener("input", () => {
   counting = setTimeout(showCount, COUNT_AFTER_MS);
 });
 model.addEventListener("change", async () => {
-  await saving.flush();
+  await saving.untilLoggedIn();
   model.form.submit(); // what can be checked depends on the style
 });
 // A file has what stands here, not what was saved before.

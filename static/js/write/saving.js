@@ -6,6 +6,8 @@ const RETRY_MS = 4000;
 const MOST_WAIT_MS = 20_000; // for an answer
 const MOST_KEPT_ALIVE = 60_000; // bytes that a browser still sends once its page is gone
 const SAVED = gettext("Saved");
+const AWAY = gettext("Not saved yet: we can’t reach Polyscribe. Your text is kept in this browser.");
+const LOGGED_OUT = gettext("You were logged out. Log in in another tab, and saving goes on by itself. Your text is kept in this browser.");
 
 const isSame = (one, other) => one?.title === other?.title && one?.text === other?.text;
 
@@ -79,6 +81,17 @@ export class Saving {
     this.#state.textContent = SAVED;
   }
 
+  // Wait until another form of this page can be sent: as saving does, for a connection and a log-in.
+  async untilLoggedIn() {
+    await this.flush();
+    const problem = () => this.#renewTokens().then((isLoggedIn) => (isLoggedIn ? "" : LOGGED_OUT), () => AWAY);
+    for (let sentence = await problem(); sentence; sentence = await problem()) {
+      this.#state.textContent = sentence;
+      await new Promise((done) => { setTimeout(done, RETRY_MS); });
+    }
+    await this.flush();
+  }
+
   #now() {
     const { title, text } = this.#form.elements;
     return { title: title.value, text: text.value };
@@ -97,7 +110,7 @@ export class Saving {
     try {
       response = await this.#post(body);
     } catch {
-      return this.#later(gettext("Not saved yet: we can’t reach Polyscribe. Your text is kept in this browser."));
+      return this.#later(AWAY);
     }
     const answer = await response.json().catch(() => ({}));
     if (response.ok || response.status === 409) this.#sent = [];
@@ -112,7 +125,7 @@ export class Saving {
       } else this.touch();
       return undefined;
     }
-    if (response.status === 409 && unanswered.some((one) => isSame(one, answer))) { // it is this page's own
+    if (response.status === 409 && [...unanswered, { title, text }].some((one) => isSame(one, answer))) { // it is this page's own
       this.#form.elements.revision.value = answer.revision;
       return this.#save();
     }
@@ -140,11 +153,17 @@ export class Saving {
     };
     const response = await send();
     if (response.status !== 403 && response.type !== "opaqueredirect") return response;
+    if (await this.#renewTokens()) return send();
+    return new Response(JSON.stringify({ errors: { __all__: [LOGGED_OUT] } }), { status: 401 });
+  }
+
+  // Return whether somebody is logged in.
+  async #renewTokens() {
     const page = await fetch(location.pathname, { redirect: "manual" });
-    if (!page.ok) return new Response(JSON.stringify({ errors: { __all__: [gettext("You were logged out. Log in in another tab, and saving goes on by itself. Your text is kept in this browser.")] } }), { status: 401 });
+    if (!page.ok) return false;
     const token = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("[name=csrfmiddlewaretoken]");
     for (const field of document.querySelectorAll("[name=csrfmiddlewaretoken]")) field.value = token?.value ?? "";
-    return send();
+    return true;
   }
 
   #later(sentence) {
