@@ -168,8 +168,8 @@ class DraftsViewSet(WorkspaceViewSet):
         return actions.create_draft(self.access, **body)
 
     def partial_update(self, draft: Draft, body: dict[str, Any]) -> Draft:
-        """Change a draft. Without `If-Match`, the text until now is kept in a snapshot. Pages that are open notice
-        it, and keep what was typed in them."""
+        """Change a draft. Without `If-Match`, the text until now is kept in a snapshot. Pages that are open
+        notice the change, and keep what was typed in them."""
         if "title" in body or "text" in body:
             title, text = body.get("title"), body.get("text")
             revision = draft.revision if self.request.headers.get("If-Match", "*") != "*" else None
