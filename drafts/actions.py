@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from adapters.evidence import NoVerifier, ParagraphCheck, check_paragraphs, find_checkable
-from core.sizes import MIB
 from drafts.errors import DraftChanged, DraftTooLarge, FileUnreadable, TooManyDrafts
 from drafts.models import MAX_CHARACTERS, MAX_TITLE, Draft, DraftSnapshot
 from metering.plans import limits_of
@@ -34,7 +33,7 @@ MAX_SNAPSHOTS = 50  # of a draft, with text
 MAX_SNAPSHOT_CHARACTERS = 5_000_000  # of a draft's snapshots together
 MAX_ACCEPTED = 2_000  # snapshots that only say what was accepted
 MAX_ACCEPTED_CHARACTERS = 5_000_000  # of what was accepted of a draft, as it is stored
-MAX_FILE_BYTES = 10 * MIB
+MAX_FILE_BYTES = 4_000_000  # a proxy in front takes bodies of 4 MiB, as docs/running.md sets it
 SHINGLE_WORDS = 4  # so many words of a passage in a row were written by the style
 
 

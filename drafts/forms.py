@@ -40,5 +40,7 @@ class ImportForm(forms.Form):
         """Refuse a file that is larger than a text could be."""
         file = self.cleaned_data["file"]
         if file.size > MAX_FILE_BYTES:
-            raise forms.ValidationError(_("A file can have at most 10 MB."))
+            raise forms.ValidationError(
+                _("A file can have at most 4 MB. Save it without pictures, or divide it.")
+            )
         return file

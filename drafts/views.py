@@ -61,6 +61,7 @@ def _show_list(request: MemberRequest, form: ImportForm | None) -> HttpResponse:
         "rows": [(draft, names.get(draft.model, draft.model)) for draft in page],
         "form": form or ImportForm(),
         "formats": ",".join(ENDINGS),
+        "max_file_bytes": actions.MAX_FILE_BYTES,
         "model": request.GET.get("style", "")[:MAX_MODEL],  # what a new one begins with
     }
     return render(request, "drafts/list.html", context)

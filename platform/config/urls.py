@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 
 from website import api_schema, guides, js_catalog, mailbox, member_home, pages, welcome
 
+handler400 = "website.pages.bad_request"
 handler404 = "website.programs.not_found"
 handler500 = "website.pages.server_error"
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -24,9 +25,11 @@ from redis import RedisError
 
 from adapters.public import list_answers, public_styles
 from core.draining import STATUS, is_draining
+from core.rest.problems import CONTENT_TYPE, answer_failure
 from operations import retention
 from operations.monitoring import health
 from operations.monitoring.findings import Finding
+from website.middleware import PROGRAMS
 
 # The public page about the service's state, in customers' words. It names no workspace.
 #
@@ -261,6 +264,22 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if is_unavailable:
         return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})
     return HttpResponse(render_to_string("500.html"), status=500)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 413 where more was sent than a page takes, else 400."""
+    if isinstance(exception, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
+        return answer_large_body(request)
+    return HttpResponse(render_to_string("400.html"), status=400)
+
+
+def answer_large_body(request: HttpRequest) -> HttpResponse:
+    """Say that a body is too large: with a page to people, with a problem document to programs."""
+    if not request.path.startswith(PROGRAMS):
+        return HttpResponse(render_to_string("413.html"), status=413)
+    answer = answer_failure(RequestDataTooBig(), {})
+    assert answer is not None
+    return JsonResponse(answer.data, status=413, content_type=CONTENT_TYPE)
 
 
 def healthz(request: HttpRequest) -> JsonResponse:

@@ -2,8 +2,8 @@
 // server's: it is renewed when something arrived, and by itself while texts are being read.
 import { droppedFiles } from "./folder.js";
 import { post } from "./post.js";
-import { size, store } from "./store.js";
-import { gettext, interpolate, withCode } from "./words.js";
+import { store } from "./store.js";
+import { gettext, interpolate, size, withCode } from "./words.js";
 
 const form = document.querySelector("[data-documents]");
 const AT_ONCE = 3;

@@ -1,4 +1,4 @@
-import { gettext, interpolate } from "./words.js";
+import { gettext, interpolate, size } from "./words.js";
 
 // A field that was wrong is no longer marked once it is filled in anew: the answer of the server says whether it is right.
 document.addEventListener("input", ({ target }) => {
@@ -16,6 +16,39 @@ document.addEventListener("input", ({ target }) => {
   const isFull = input.value.length >= input.maxLength;
   line.textContent = isFull ? interpolate(gettext("Maximum reached: {count} characters."), { count: input.maxLength }) : "";
 });
+
+// What is larger than the server takes is said before it is sent, so that nothing that was filled in is lost.
+document.addEventListener("change", ({ target }) => { if (target.dataset?.maxBytes) fits(target); });
+document.addEventListener("submit", (event) => {
+  const large = [...event.target.querySelectorAll("[data-max-bytes]")].filter((input) => !fits(input));
+  if (!large.length) return;
+  event.preventDefault();
+  large[0].focus();
+});
+
+function fits(input) {
+  const parts = input.files ? [...input.files] : [input.value];
+  const bytes = new Blob(parts).size;
+  const limit = Number(input.dataset.maxBytes);
+  const line = input.closest(".field").querySelector("[data-too-large]") ?? addError(input.closest(".field"));
+  line.hidden = bytes <= limit;
+  if (line.hidden) return true;
+  const sentence = input.files
+    ? gettext("This file is {size}, and the limit is {limit}. Save it without pictures, or divide it.")
+    : gettext("This text is {size}, and the limit is {limit}. Add it in parts, or as a file.");
+  line.textContent = interpolate(sentence, { size: size(bytes), limit: size(limit) });
+  input.setAttribute("aria-invalid", "true");
+  return false;
+}
+
+function addError(field) {
+  const line = document.createElement("p");
+  line.className = "field-error";
+  line.role = "alert";
+  line.dataset.tooLarge = "";
+  field.append(line);
+  return line;
+}
 
 function addLine(field) {
   const line = document.createElement("p");

@@ -1,9 +1,5 @@
 // Posts one file straight to storage by its presigned fields. XHR, because fetch does not report progress.
-import { gettext, interpolate, language } from "./words.js";
-export function size(bytes) {
-  if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
-  return `${(bytes / 1e6).toLocaleString(language, { minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false })} MB`;
-}
+import { gettext, interpolate, size } from "./words.js";
 
 class Refusal extends Error {
   constructor(message, expired = false) {

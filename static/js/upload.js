@@ -6,9 +6,9 @@ import { adapterFiles, droppedFiles } from "./folder.js";
 import { Rate, Stopped, ask, duration, sendParts } from "./parts.js";
 import { post } from "./post.js";
 import { precheck } from "./precheck.js";
-import { size, store } from "./store.js";
+import { store } from "./store.js";
 import { describeUpload, drop as dropUnfinished, isSame, recall, remember } from "./unfinished.js";
-import { gettext, interpolate, joinAnd, joinOr, withCode } from "./words.js";
+import { gettext, interpolate, joinAnd, joinOr, size, withCode } from "./words.js";
 
 const form = document.querySelector("[data-upload]");
 const picker = form.querySelector("#files");

@@ -24,6 +24,12 @@ export function countWords(text) {
   return text.match(/\S+/g)?.length ?? 0;
 }
 
+// Says how large a file is.
+export function size(bytes) {
+  if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
+  return `${(bytes / 1e6).toLocaleString(language, { minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false })} MB`;
+}
+
 // Joins names as people do.
 export function joinAnd(names) {
   return new Intl.ListFormat(language, { type: "conjunction" }).format(names);

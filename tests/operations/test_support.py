@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 ADDRESS = "help@example.org"
 LINK = f'href="mailto:{ADDRESS}"'
 PAGES = ("billing:plan", "billing:prices", "billing:credits")
-BARE = ("400.html", "500.html", "503.html")
+BARE = ("400.html", "413.html", "500.html", "503.html")
 
 
 def test_pages_about_money_the_footer_and_error_pages_name_it(settings, alice_client, acme):

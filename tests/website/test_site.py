@@ -1,6 +1,8 @@
 """What holds for every page: the policy of what a browser may load, and who sees what."""
 
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any
 
 import pytest
 from django.db import OperationalError
@@ -25,6 +27,37 @@ def test_a_part_that_is_away_is_told_from_a_fault_of_ours(client, monkeypatch, f
     answer = client.get("/")
     assert answer.status_code == status
     assert answer.headers.get("Retry-After") == ("5" if status == 503 else None)
+
+
+def test_a_form_that_is_too_large_is_answered_with_what_to_do(client):
+    for language, said in (("en", "choose a smaller file"), ("de", "kleinere Datei")):
+        text = {"text": "x" * 3_000_000}
+        answer = client.post(reverse("account_login"), text, headers={"Accept-Language": language})
+        assert (answer.status_code, said in answer.text) == (413, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "said"),
+    [
+        ("/write/import/", "text/html; charset=utf-8", "choose a smaller file"),
+        ("/api/v1/drafts", "application/problem+json", '"code": "too_large"'),
+    ],
+)
+async def test_a_body_that_the_server_would_cut_off_is_answered_before_it_is_read(path, kind, said):
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        pytest.fail("the body is read")
+
+    headers = [(b"host", b"testserver"), (b"content-length", b"9000000")]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+    await import_module("config.asgi").site(scope, receive, send)
+    answer = dict(sent[0]["headers"])
+    assert (sent[0]["status"], answer[b"Content-Type"]) == (413, kind.encode())
+    assert said in b"".join(message.get("body", b"") for message in sent).decode()
 
 
 def test_security_txt_says_where_to_report(client, settings):

@@ -225,6 +225,7 @@ def _show(
         "name_form": name_form,
         "formats": ",".join(ENDINGS),
         "max_file_mb": documents.MAX_DOCUMENT_BYTES // MIB,
+        "max_pasted_bytes": documents.MAX_PASTED_BYTES,
         "max_pasted_mb": documents.MAX_PASTED_BYTES // MIB,
     }
     return render(request, "training/texts.html", context, status=status)
