@@ -227,12 +227,12 @@ def test_a_style_chosen_after_the_session_has_ended_waits_for_a_log_in_in_anothe
     page.context.clear_cookies()
     page.get_by_label("Text", exact=True).press("Control+End")
     page.keyboard.type(" He waited.")
-    page.get_by_label("Style").select_option("poetry")
+    page.get_by_label("Style", exact=True).select_option("poetry")
     expect(page.locator("[data-saved]")).to_contain_text("Log in in another tab")
     assert page.url == address
     other = page.context.new_page()
     log_in(other, demo, "/write/")
-    eventually(lambda: page.evaluate("document.querySelector('[data-model] [selected]').value") == "poetry")
+    expect(page.locator("[data-model] [selected]")).to_have_attribute("value", "poetry")  # the server's
     assert text_of(page) == f"{FIRST}\n\n{SECOND} He waited."
     other.close()
     faults.clear()  # what was refused while nobody was logged in
