@@ -10,12 +10,13 @@ from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
+from django.db.models.functions import Left
 from django.http import HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.text import slugify
+from django.utils.text import Truncator, slugify
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -39,6 +40,7 @@ from training.reading import ENDINGS
 from training.runs.rewriting import SAMPLING
 
 PAGE_SIZE = 50
+NAMING_CHARACTERS, NAMING_WORDS = 80, 8  # of the text of an untitled draft
 TEXT = "text/plain; charset=utf-8"
 MARKDOWN = "text/markdown; charset=utf-8"
 CONTENT_TYPES = {"docx": DOCX, "md": MARKDOWN, "txt": TEXT}
@@ -53,18 +55,28 @@ def list_drafts(request: MemberRequest) -> HttpResponse:
 
 
 def _show_list(request: MemberRequest, form: ImportForm | None) -> HttpResponse:
-    drafts = _visible(access_of(request)).defer("text").select_related("author")
+    visible = _visible(access_of(request)).defer("text").select_related("author")
+    drafts = visible.annotate(beginning=Left("text", NAMING_CHARACTERS))
     page = Paginator(drafts.order_by("-changed_at", "-id"), PAGE_SIZE).get_page(request.GET.get("page", 1))
     names = {choice.model: choice.name for choice in _choices(request, [draft.model for draft in page])}
+    rows = []
+    for draft in page:
+        shown = draft.title or _shorten(draft.beginning)  # type: ignore[attr-defined]
+        rows.append((draft, shown, names.get(draft.model, draft.model)))
     context = {
         "page": page,
-        "rows": [(draft, names.get(draft.model, draft.model)) for draft in page],
+        "rows": rows,
         "form": form or ImportForm(),
         "formats": ",".join(ENDINGS),
         "max_file_bytes": actions.MAX_FILE_BYTES,
         "model": request.GET.get("style", "")[:MAX_MODEL],  # what a new one begins with
     }
     return render(request, "drafts/list.html", context)
+
+
+def _shorten(beginning: str) -> str:
+    """Return what tells untitled drafts apart: their first words."""
+    return Truncator(" ".join(beginning.split())).words(NAMING_WORDS) or gettext("Untitled")
 
 
 @action_view(Permission.WRITE_TEXT, to="drafts:drafts")

@@ -200,6 +200,15 @@ def test_without_javascript_a_conflict_is_answered_with_what_was_typed_and_a_sec
 
 
 @pytest.mark.django_db
+def test_drafts_without_a_title_are_told_apart_by_their_first_words(by_alice, alice_client):
+    actions.create_draft(by_alice, text="\n The river   had risen\nin the night, and <b> was wet.")
+    actions.create_draft(by_alice)
+    page = alice_client.get(reverse("drafts:drafts")).text
+    assert ">The river had risen in the night, and…</a>" in page
+    assert ">Untitled</a>" in page
+
+
+@pytest.mark.django_db
 def test_an_empty_draft_is_opened_again(by_alice, alice_client):
     opened = [alice_client.post(reverse("drafts:create"))["Location"] for _ in range(2)]
     assert len(set(opened)) == 1

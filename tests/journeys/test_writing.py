@@ -142,6 +142,17 @@ def test_a_text_goes_on_where_the_cursor_is_and_can_be_undone(draft, faults):
     assert text_of(page) == f"{FIRST}\n\n{SECOND}"
 
 
+def test_what_is_around_a_selection_stays(draft, faults):
+    page = draft
+    area = page.get_by_label("Text", exact=True)
+    area.click(click_count=3, position={"x": 80, "y": 20})  # a paragraph with its line end
+    page.get_by_role("button", name="Rewrite in my style").click()
+    expect(page.get_by_role("button", name="Accept")).to_be_focused(timeout=120_000)
+    suggested = suggestion_of(page)
+    page.keyboard.press("Enter")
+    assert text_of(page) == f"{suggested}\n\n{SECOND}"
+
+
 def test_stopping_keeps_what_came(draft, faults):
     page = draft
     page.get_by_label("Text", exact=True).press("Control+End")

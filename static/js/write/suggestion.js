@@ -56,12 +56,16 @@ export class Suggestion {
     text.addEventListener("input", () => highlight.replaceChildren()); // it would be elsewhere
   }
 
-  // Ask for a suggestion: of a selection, or from the cursor on.
+  // Ask for a suggestion: of a selection, or from the cursor on. The space around a selection isn't replaced: a triple
+  // click selects the line end, too.
   async begin(action, { wish = "", words = 100 } = {}) {
-    const { selectionStart: start, selectionEnd: end, value } = this.#text;
+    const { selectionStart, selectionEnd, value } = this.#text;
     this.#stopper?.abort();
     this.#stopper = null;
-    this.#request = { action, start, end: action === "continue" ? start : end, original: action === "continue" ? "" : value.slice(start, end), wish, words };
+    const selected = action === "continue" ? "" : value.slice(selectionStart, selectionEnd);
+    const original = selected.trim();
+    const start = selectionStart + selected.indexOf(original);
+    this.#request = { action, start, end: start + original.length, original, wish, words };
     await this.#run();
   }
 
