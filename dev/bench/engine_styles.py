@@ -1,17 +1,16 @@
-"""`bench engine styles`: what styles cost an engine, beside vLLM as it comes, llama.cpp and PEFT.
+"""`bench engine styles`: what styles cost an engine, beside vLLM as it comes and PEFT.
 
-Engines run side by side and are asked in turn: ours, the same vLLM with its own LoRA wrapper
-(`ENGINE_LORA=vllm`), both by `vllm bench serve`, and llama.cpp's server where LLAMA_CPP names one
-(llama_cpp.py): no request of vLLM's bench can name its adapters. The last is a loop of transformers and PEFT
-(labs/engine/peft_loop.py), which answers one request after the other. Writes bench/results/engine.json and
-its table in docs/performance.md.
+Two engines run side by side and are asked in turn by `vllm bench serve`: ours, and the same vLLM with its own
+LoRA wrapper (`ENGINE_LORA=vllm`). The last is a loop of transformers and PEFT (labs/engine/peft_loop.py),
+which answers one request after the other. Writes bench/results/engine.json and its table in
+docs/performance.md.
 """
 
 import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from adapters.engines.capacity import EngineLimits
-from bench import llama_cpp, report
+from bench import report
 from bench.bench_serve import BenchServe, Size
 from bench.memory import post_json, random_adapters, running
 from labs import machine
@@ -99,21 +98,11 @@ def engines(adapters: Path, scratch: Path) -> Iterator[Mapping[str, Callable[[Ca
                 )
             machine.await_idle_engine(url)
             ways[name] = partial(_measure_vllm, asked, url)
-        if os.environ.get("LLAMA_CPP"):
-            sources = Path(os.environ["LLAMA_CPP"])
-            base, converted = llama_cpp.convert(sources, paths, scratch)
-            url = stack.enter_context(llama_cpp.serving(sources, base, converted, clients=STYLES))
-            ways["llama_cpp"] = partial(_measure_llama, url)
         yield ways
 
 
 def _measure_vllm(asked: BenchServe, url: str, case: Case) -> Found:
     return shorten(asked.measure(url, case.models(), case.size()))
-
-
-def _measure_llama(url: str, case: Case) -> Found:
-    styles: Sequence[int | None] = range(case.styles) or [None]
-    return shorten(llama_cpp.measure(url, styles, case.size()))
 
 
 def measure_peft(adapters: Path) -> dict[Case, Found]:
@@ -171,7 +160,7 @@ def write(found: Mapping[str, Mapping[Case, Found]], rounds: int) -> None:
     about |= {"rank": str(RANK), "slots": str(STYLES), "rounds": str(rounds)}
     cases = [asdict(case) | {way: found[way][case] for way in found} for case in CASES]
     (report.RESULTS / "engine.json").write_text(json.dumps({"about": about, "cases": cases}, indent=1) + "\n")
-    named = {"ours": "ours", "vllm": "vLLM's own", "llama_cpp": "llama.cpp", "peft": "PEFT"}
+    named = {"ours": "ours", "vllm": "vLLM's own", "peft": "PEFT"}
     ways = [way for way in named if way in found]
     rows = [["prompt", "clients", "asked", *(f"{named[way]}: tokens/s" for way in ways)]]
     rows[0] += [f"{named[way]}: first token" for way in ways[:-1]]

@@ -4,11 +4,9 @@ NOVELS is a folder with three books of each author; labs/impostors.py says how t
 
 - `verifier` learns so many words of two books of an author and judges the third beside the third books of
   others, at three lengths. Its impostors are made of the others' first two books, never of the author's.
-- `svm` does the same with a linear SVM.
 - `calibration` fits the percentages on half of the authors and judges them on the other half.
 - `new-book` lists what a third book scores, as the product says it.
 - `check` times a draft.
-- `gate` (bench/evidence_gate.py) trains thirty styles, which takes hours: it is only run by its name.
 
 Writes bench/results/evidence.json and the tables of docs/evidence.md.
 """
@@ -37,8 +35,7 @@ from adapters.verifier.impostors import (
     measure_author,
 )
 from adapters.verifier.verifier import Verifier, learn_passages, train_verifier
-from bench import evidence_gate, report
-from bench.linear_svm import train_svm
+from bench import report
 from labs import calibration, machine
 from labs.impostors import PASSAGE_WORDS, cut_passages, find_books
 from stack.folders import ROOT
@@ -49,7 +46,6 @@ LEAST_FOR_HALVES = 5  # authors: two impostors, whom cross-validation leaves out
 BOUNDS = {100: 0.85, 300: 0.92, 1_000: 0.96}
 MOST_CHECK_MS = 300
 CHECKS = 30
-SEED = 29
 SKIPPED_WORDS = 3_000  # of a book: titles, prefaces
 LEARNED_WORDS = (15_000, 40_000, 75_000)  # the books have 40,000 words at most
 LEAST_AUC_OF_DRAFT = 0.88  # at 300 words, by 15,000
@@ -85,9 +81,6 @@ class Split:
     author: Author
     impostors: list[Author]
     judged: list[Author]
-
-
-type Learn = Callable[[Split, str], Score]
 
 
 def read_author(name: str, books: list[Path], language: str) -> Author:
@@ -134,38 +127,11 @@ def learn_verifier(split: Split, language: str) -> Score:
     return lambda features: (features @ weights).astype(np.float64) + verifier.bias
 
 
-class LinearSvm:
-    """The peer: it learns from every passage of the impostors, which the product does not have."""
-
-    def __init__(self, authors: list[Author]) -> None:
-        self.rows = {author.name: normalise(author.passages) for author in authors}
-        every = np.concatenate(list(self.rows.values()))
-        self.products = (every @ every.T).astype(np.float64) + 1
-        sizes = [len(rows) for rows in self.rows.values()]
-        ends = np.cumsum(sizes)
-        spans = zip(self.rows, ends - sizes, ends, strict=True)
-        self.numbers = {name: np.arange(start, end) for name, start, end in spans}
-
-    def learn(self, split: Split, _language: str) -> Score:
-        """Return how an SVM of this split scores features."""
-        learned = split.author.first_passages(split.words)
-        impostors = [author.name for author in split.impostors]
-        own = self.numbers[split.author.name][learned]
-        numbers = np.concatenate([own, *(self.numbers[name] for name in impostors)])
-        is_own = np.arange(len(numbers)) < len(own)
-        coefficients = train_svm(self.products[np.ix_(numbers, numbers)], is_own, seed=SEED)
-        rows = np.concatenate(
-            [self.rows[split.author.name][learned], *(self.rows[name] for name in impostors)]
-        )
-        weights = coefficients.astype(np.float32) @ rows
-        return lambda features: normalise(features) @ weights
-
-
-def judge(splits: Iterator[Split], learn: Learn, language: str) -> Figures:
+def judge(splits: Iterator[Split], language: str) -> Figures:
     """Return the mean of the authors' AUC at each length, and that of the author with the lowest."""
     found: dict[int, dict[str, list[float]]] = {words: defaultdict(list) for words in LENGTHS_WORDS}
     for split in splits:
-        score = learn(split, language)
+        score = learn_verifier(split, language)
         for words, by_author in found.items():
             own = score(split.author.judged[words])
             for other in split.judged:
@@ -186,21 +152,10 @@ def area_under_curve(own: NDArray[np.float64], others: NDArray[np.float64]) -> f
 
 def measure_verifier(novels: Path) -> dict[str, Figures]:
     """Return the figures of the verifier, for each language and protocol."""
-    return judge_languages(novels, lambda _authors: learn_verifier)
-
-
-def measure_svm(novels: Path) -> dict[str, Figures]:
-    """Return the figures of a plain SVM on the same texts."""
-    return judge_languages(novels, lambda authors: LinearSvm(authors).learn)
-
-
-def judge_languages(novels: Path, prepare: Callable[[list[Author]], Learn]) -> dict[str, Figures]:
-    """Return the figures of one way to learn, for each language and protocol."""
     found = {}
     for language in SUPPORTED_LANGUAGES:
         books = find_books(novels, language)
         authors = [read_author(name, three, language) for name, three in books.items() if len(three) == 3]
-        learn = prepare(authors)
         for words in LEARNED_WORDS:
             splits = {"known": known_splits(authors, words)}
             if len(authors) >= LEAST_FOR_HALVES:
@@ -208,7 +163,7 @@ def judge_languages(novels: Path, prepare: Callable[[list[Author]], Learn]) -> d
             for name, each in splits.items():
                 row = f"{language}, {name}, {words:,} words learned"
                 sizes = {"authors": len(authors), "learned_words": words}
-                found[row] = {**judge(each, learn, language), **sizes}
+                found[row] = {**judge(each, language), **sizes}
                 print(f"  {row}: {found[row]}", flush=True)
     return found
 
@@ -357,25 +312,22 @@ def table_of_check(found: dict[str, Figures]) -> str:
 # What is measured, and the table that is made of it. A further figure of the card is a further line.
 PARTS: dict[str, tuple[Callable[[Path], Any], Callable[[Any], str]]] = {
     "verifier": (measure_verifier, table_of_verifier),
-    "svm": (measure_svm, table_of_verifier),
     "calibration": (measure_calibration, table_of_calibration),
     "new-book": (measure_new_book, table_of_new_book),
     "check": (measure_check, table_of_check),
-    "gate": (evidence_gate.measure_gate, evidence_gate.table_of_gate),
 }
-BY_NAME = {"gate"}
 
 
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)} (default: all but gate)")
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
     options = parser.parse_args()
     novels = Path(os.environ.get("NOVELS", ""))
     if not find_books(novels, "en"):
         raise SystemExit(f"✗ {novels} has no novels: NOVELS names the folder.")
     found = report.read_results("evidence")
-    for name in options.parts or [part for part in PARTS if part not in BY_NAME]:
+    for name in options.parts or PARTS:
         measure, describe = PARTS[name]
         found[name] = measure(novels)
         table = describe(found[name])
@@ -383,12 +335,6 @@ def main() -> int:
         report.between_marks(name, table, DOC)
         report.write_results("evidence", found | {"cores": os.cpu_count(), "machine": machine.model()})
     return 0
-
-
-def normalise(rows: Features) -> Features:
-    """Return rows of length 1. The row of a text too short for any feature stays 0."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
 
 
 if __name__ == "__main__":

@@ -61,11 +61,10 @@ class Report:
 class Client(asyncio.Protocol):
     """One connection. It fails on everything but a complete answer with status 200."""
 
-    def __init__(self, request: bytes, tally: Tally, *, stream: bool, takes_any_answer: bool = False) -> None:
+    def __init__(self, request: bytes, tally: Tally, *, stream: bool) -> None:
         self.request = request
         self.tally = tally
         self.stream = stream
-        self.takes_any_answer = takes_any_answer
         self.parser = httptools.HttpResponseParser(self)
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -109,8 +108,6 @@ class Client(asyncio.Protocol):
         return self.ask()
 
     def _is_whole(self, body: bytes) -> bool:
-        if self.takes_any_answer:
-            return True
         return is_whole_stream(body) if self.stream else is_whole(body)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -186,7 +183,6 @@ async def closed_loop(
     most: int,
     stream: bool,
     spread_s: float,
-    takes_any_answer: bool = False,
 ) -> Report:
     """Keep `parallel` requests open until the time or the number is over; return the figures.
 
@@ -194,9 +190,7 @@ async def closed_loop(
     """
     began_s = time.perf_counter()
     tally = Tally(began_s + seconds, most)
-    clients = await connected(
-        url, request, tally, parallel=parallel, stream=stream, takes_any_answer=takes_any_answer
-    )
+    clients = await connected(url, request, tally, parallel=parallel, stream=stream)
     for client in clients:
         client.ask()
         if spread_s:
@@ -222,14 +216,13 @@ async def connected(
     *,
     parallel: int,
     stream: bool,
-    takes_any_answer: bool = False,
 ) -> list[Client]:
     """Return open connections that have asked nothing yet."""
     at = urlsplit(url)
     loop = asyncio.get_running_loop()
     host = at.hostname or ""
     port = at.port or 80
-    connect = partial(Client, request, tally, stream=stream, takes_any_answer=takes_any_answer)
+    connect = partial(Client, request, tally, stream=stream)
     made = [await loop.create_connection(connect, host, port) for _ in range(parallel)]
     return [client for _, client in made]
 
@@ -264,7 +257,6 @@ def main() -> None:
     parser.add_argument("--spread", type=float, default=0)
     parser.add_argument("--prompt-bytes", type=int, default=0)
     parser.add_argument("--stream", action="store_true")
-    parser.add_argument("--any-answer", action="store_true", help="accept every answer with status 200")
     parser.add_argument("--hold", action="store_true")
     options = parser.parse_args()
     gc.disable()  # a pause here would be counted as the gateway's
@@ -288,7 +280,6 @@ def main() -> None:
             most=options.requests,
             stream=options.stream,
             spread_s=options.spread,
-            takes_any_answer=options.any_answer,
         )
     )
     print(json.dumps(asdict(report)))

@@ -31,13 +31,15 @@ from bench import report, workspace  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from core import months  # noqa: E402
 from keys.actions import create_key  # noqa: E402
-from metering.models import PlanVersion  # noqa: E402
+from metering.models import PlanVersion, UsageEvent  # noqa: E402
 from tenants.access import access_of_person  # noqa: E402
 from tenants.models import User  # noqa: E402
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 REQUESTS = 20  # of each address
 PAGES = 10  # of a list of the API: its cursors are followed so far
+CONSOLE_TENANTS = 1000
+CONSOLE_EVENTS = int(os.environ.get("EVENTS", "10000000"))
 PROMISED_P95_MS = {"pages": 100, "api": 60, "console": 200}
 STYLE_TABS = ("style", "style_versions", "style_usage", "style_sharing", "style_settings", "compare")
 NO_PAGES = ("api:", "admin:", "export", "mail", "account_", "mfa_", "socialaccount")
@@ -102,6 +104,8 @@ def walk(client: Client, query: str) -> Iterator[str]:
 
 def prepare_console() -> Work:
     """Return every list of the console, and searches and filters of the large ones."""
+    if not UsageEvent.objects.exists():
+        workspace.create_tables(CONSOLE_TENANTS, CONSOLE_EVENTS)
     operator, _ = User.objects.get_or_create(
         email="bench@example.org", defaults={"is_staff": True, "is_superuser": True}
     )

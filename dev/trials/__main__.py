@@ -24,7 +24,6 @@ TRIALS = {
     ),
     "requests": ("requests.trial:requests", "every field of a request, alone and in pairs"),
     "restart": ("restart:restart", "kill vLLM while 200 styles are asked for"),
-    "scale": ("scale:scale", "2,000 styles on one engine: pages, passes, memory"),
     "soak": ("soak:soak", "mixed load and uploads for half an hour: no fault, flat memory, exact books"),
     "own-style": ("own_style:own_style", "styles of twelve authors, each judged on each author's third book"),
     "provenance": (

@@ -20,7 +20,6 @@ from stack.errors import StackError
 from stack.folders import ROOT
 from training.corpus import (
     MOST_ANSWER_TOKENS,
-    Corpus,
     CorpusReport,
     SourceDocument,
     Task,
@@ -31,7 +30,6 @@ from training.corpus import (
     plan_examples,
     writer_prompts,
 )
-from training.corpus.names import NameIndex
 from training.reading import read_document
 
 type Losses = dict[str, dict[str, float]]
@@ -131,10 +129,7 @@ def answer_prompts(
 def write_examples(
     documents: list[SourceDocument], folder: Path, *, base: Path, language: str
 ) -> CorpusReport:
-    """Write learn.jsonl and validate.jsonl as the product makes them; return the report of the corpus.
-
-    names.json lists the names that the examples don't have any more.
-    """
+    """Write learn.jsonl and validate.jsonl as the product makes them; return the report of the corpus."""
     corpus = build_corpus(documents, seed=SEED)
     instructions = choose_instructions(language, examples=len(corpus.learned), seed=SEED)
     prompts = {instruction.id: instruction.prompt for instruction in instructions}
@@ -149,17 +144,7 @@ def write_examples(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "learn.jsonl").write_bytes(as_jsonl(examples.learned))
     (folder / "validate.jsonl").write_bytes(as_jsonl(examples.validation))
-    (folder / "names.json").write_text(json.dumps(list_names(corpus), ensure_ascii=False))
     return corpus.report
-
-
-def list_names(corpus: Corpus) -> list[str]:
-    """Return the people and places that what is learned of a corpus often mentions."""
-    names = NameIndex((*corpus.learned, *corpus.held_out))
-    found: set[str] = set()
-    for passage in corpus.learned:
-        found.update(passage.text[first:end] for first, end in names.find(passage.text, passage.language))
-    return sorted(found)
 
 
 def lay_job(author: Author, folder: Path, *, words: int, recipe: dict[str, object], threads: int) -> None:
