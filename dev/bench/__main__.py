@@ -82,7 +82,6 @@ BENCHES = {
         variables={"OPENBLAS_NUM_THREADS": "1"},
         needs=ENGINE,
     ),
-    "provenance": Bench("the tables of the last `make trial NAME=provenance`", "bench.provenance"),
     "pages": Bench(
         "pages in a workspace with 10,000 styles and many requests",
         "bench.pages pages",

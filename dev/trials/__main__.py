@@ -28,7 +28,7 @@ TRIALS = {
     "own-style": ("own_style:own_style", "styles of twelve authors, each judged on each author's third book"),
     "provenance": (
         "provenance.trial:provenance",
-        "the watermark: found, false alarms, its cost, what it survives",
+        "the watermark: found, false alarms, its cost",
     ),
     "control": ("control:train_control", "train the control that a style is compared with; see NOVELS"),
     "training-kills": (
@@ -86,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     own_style.add_argument("--recipe", default="{}", help="differences from the default, as JSON")
     own_style.add_argument("--threads", type=int, default=2, help="of the trainer (default: 2)")
     provenance = trials["provenance"]
-    provenance.add_argument("parts", nargs="*", help="speed, quality, power, … (default: all)")
+    provenance.add_argument("parts", nargs="*", help="speed, power, … (default: all)")
     provenance.add_argument("--answers", type=int, default=1000, help="of each kind (default: 1,000)")
     provenance.add_argument("--rounds", type=int, default=10, help="of the speed's comparison (default: 10)")
     control = trials["control"]
