@@ -65,12 +65,6 @@ BENCHES = {
         needs=ENGINE,
     ),
     "memory": Bench("the calculated memory beside a running vLLM's (CPU)", "bench.memory", needs=ENGINE),
-    "training": Bench(
-        "a training of 20,000 words, reading, and serving beside it; ARGS='way --words 3000'",
-        "bench.training",
-        WHOLE,
-        needs=ENGINE,
-    ),
     "evidence": Bench(
         "what the evidence card's figures tell, on the novels in NOVELS; ARGS=verifier",
         "bench.evidence",

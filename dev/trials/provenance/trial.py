@@ -446,11 +446,13 @@ def describe_part(name: str, part: Mapping[str, Any]) -> str:
         lines += [[title, *(describe(row) for describe in columns.values())] for title, row in rows.items()]
     else:
         lines = [["", "found", "bound"]]
-        lines += [
-            [bound.title, f"{bound.read(rows):.2g}", bound.describe()]
-            for bound in texts.BOUNDS
-            if bound.part == name
-        ]
-    size = f"{part['answers']:,} answers of each kind. " if name == "power" else ""
-    load = f"The machine's load was {part['machine_load']:.0f}; the engine alone makes about 2."
-    return f"{report.aligned(lines)}\n\n{size}{load}"
+        for bound in [bound for bound in texts.BOUNDS if bound.part == name]:
+            lines.append([bound.title, report.shown(bound.read(rows)), bound.describe()])
+    said = f"The machine's load was {part['machine_load']:.0f}; the engine alone makes about 2."
+    if name == "power":
+        usual = rows["temperature 0.7"]
+        areas = (
+            f"AUC at 0.7: {usual['auc_30']:.4f} from 30 tokens, {usual['auc_60']:.4f} from 60."
+        )
+        said = f"{areas}\n\n{part['answers']:,} answers of each kind. {said}"
+    return f"{report.aligned(lines)}\n\n{said}"
