@@ -48,7 +48,7 @@ BENCHES = {
     "gateway": Bench(
         "the gateway's overhead, compared to nginx, LiteLLM, Portkey and TensorZero", "bench.gateway"
     ),
-    "peers": Bench("install LiteLLM, TensorZero and Portkey for `gateway`", "bench.install"),
+    "peers": Bench("install LiteLLM, TensorZero and Portkey for `gateway`", "bench.targets"),
     "request-cost": Bench("processor time or instructions of one request", "bench.request_cost"),
     # 16 places, so that one tenant has eight at once: no tenant alone takes the last quarter.
     "engine": Bench(

@@ -7,17 +7,20 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import aiohttp
 import psycopg
 import redis
 
+from labs import machine
 from labs.site import run_in_site
 from stack import environment, services
 from stack.errors import Interrupted
@@ -28,7 +31,57 @@ from stack.services import Stack
 from stack.steps import Steps
 from stack.whole import bring_up
 from trials.usage_records import UsageRecords
-from trials.verdict import Say, Verdict
+
+# How every trial ends: one line with its verdict, and a file with all details.
+
+RESULTS = ROOT / "dev" / "bench" / "results"
+
+type Say = Callable[[str], None]
+
+
+class Verdict(ABC):
+    """What a trial found; each trial's own verdict is a dataclass of this kind."""
+
+    title: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def is_good(self) -> bool:
+        """True if nothing was found, and enough was tried to find something."""
+
+    def figures(self) -> Mapping[str, object]:
+        """Return what the last line names: every number that was found."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, int | float)}
+
+    def line(self) -> str:
+        """Return the last line that the trial prints."""
+        figures = [f"{name}={value}" for name, value in self.figures().items()]
+        return " ".join([self.title, "OK" if self.is_good else "FAILED", *figures])
+
+    def details(self) -> dict[str, object]:
+        """Return everything that was found, for a file."""
+        return {"verdict": self.line(), **vars(self)}
+
+    def write(self, notes: Path, **more: object) -> Path:
+        """Write all details, and more, beside the trial's notes; return the file."""
+        file = notes / "verdict.json"
+        file.write_text(json.dumps(self.details() | more, indent=2))
+        return file
+
+    def published(self) -> dict[str, object]:
+        """Return what is found in `bench/results` of it."""
+        return self.details()
+
+    def publish(self, name: str, **more: object) -> None:
+        """Write what is published, and more, into a file that the documents may name."""
+        write_result(name, {**more, **self.published()})
+
+
+def write_result(name: str, facts: Mapping[str, object]) -> None:
+    """Write a file into bench/results, with the machine that it is of."""
+    about = {"cores": os.cpu_count(), "machine": machine.model()}
+    (RESULTS / name).write_text(json.dumps(about | dict(facts), indent=1) + "\n")
+
 
 SAMPLE_EVERY_S = 0.2
 PRICED = "genz"  # a shipped style that has a price of its own during a trial

@@ -26,7 +26,7 @@ from stack.folders import ROOT
 from stack.run import folder
 from stack.services import Stack
 from stack.steps import Steps
-from trials.verdict import RESULTS
+from trials.harness import RESULTS
 
 QUOTA = "tests/inference/quota"
 # A core: the files that are broken, and the tests that must notice.

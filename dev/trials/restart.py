@@ -16,8 +16,7 @@ from stack.environment import engine_count
 from stack.errors import Miss
 from stack.folders import shown
 from trials import styles
-from trials.harness import Context, Tenant, create_tenants, pause, run_on_own_stack
-from trials.verdict import Verdict
+from trials.harness import Context, Tenant, Verdict, create_tenants, pause, run_on_own_stack
 
 STYLES = 200
 RANK = 4

@@ -27,11 +27,10 @@ from stack.errors import Miss
 from stack.folders import shown
 from trials.chaos.trial import Killer
 from trials.chaos.verdict import count_names
-from trials.harness import Context, await_quiet, create_tenants, pause, run_on_own_stack
+from trials.harness import Context, Verdict, await_quiet, create_tenants, pause, run_on_own_stack
 from trials.soak import run_checks
 from trials.texts import take_paragraphs
 from trials.usage_records import UsageRecords
-from trials.verdict import Verdict
 
 CHILD = "training child"
 PARTS = (CHILD, "worker-training", "engine", "valkey", "postgres")

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from labs.chat_client import Outcome
 from trials.chaos.load import Seen
-from trials.harness import Tenant, Watch
+from trials.harness import Tenant, Verdict, Watch
 from trials.usage_records import Event, UsageRecords
-from trials.verdict import Verdict
 
 ANSWERS_A_KILL = 3  # fewer complete answers than this, and the trial has shown nothing
 ENGINE_SETTLES_S = 10.0  # so long after its return its adapters may still be on their way

@@ -24,7 +24,7 @@ from trials.compose import images, mail
 from trials.compose.incidents import IMAGE, VERSION
 from trials.compose.project import COMPOSE, NAME, build_override, serving_podman
 from trials.compose.trial import MODEL, PROGRAMS
-from trials.verdict import write_result
+from trials.harness import write_result
 
 FOLDER = ROOT / "var" / "install"
 RELEASE = FOLDER / "polyscribe"

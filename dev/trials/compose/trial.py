@@ -35,7 +35,7 @@ from trials.compose.incidents import (
 )
 from trials.compose.project import COMPOSE, HOST_ADDRESS, Project
 from trials.debian import succeeds
-from trials.verdict import write_result
+from trials.harness import write_result
 
 # The TLS proxy of deploy/Caddyfile in front of the services: with certificates of Caddy's own authority.
 #

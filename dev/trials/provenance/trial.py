@@ -32,10 +32,9 @@ from stack.environment import base_model_folder
 from stack.folders import ROOT
 from stack.services import Stack
 from stack.whole import start_engine
-from trials.harness import Context, open_engine, run_on_own_stack
+from trials.harness import Context, Verdict, open_engine, run_on_own_stack
 from trials.provenance import texts
 from trials.provenance.texts import area_under_curve, find_missed, share
-from trials.verdict import Verdict
 
 # The first marks here, the others are those of earlier epochs.
 KEYS = {3: 0x9D3C1F0A7B5E2468, 1: 0x0123456789ABCDEF, 2: 0xFEDCBA9876543210}
@@ -451,8 +450,6 @@ def describe_part(name: str, part: Mapping[str, Any]) -> str:
     said = f"The machine's load was {part['machine_load']:.0f}; the engine alone makes about 2."
     if name == "power":
         usual = rows["temperature 0.7"]
-        areas = (
-            f"AUC at 0.7: {usual['auc_30']:.4f} from 30 tokens, {usual['auc_60']:.4f} from 60."
-        )
+        areas = f"AUC at 0.7: {usual['auc_30']:.4f} from 30 tokens, {usual['auc_60']:.4f} from 60."
         said = f"{areas}\n\n{part['answers']:,} answers of each kind. {said}"
     return f"{report.aligned(lines)}\n\n{said}"

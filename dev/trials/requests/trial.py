@@ -14,9 +14,8 @@ from labs.chat_client import CHAT, ChatClient, Outcome, open_client, run_concurr
 from stack.errors import Miss
 from stack.folders import Folders, shown
 from stack.processes import TAG
-from trials.harness import Context, Tenant, create_tenants, run_on_own_stack
+from trials.harness import Context, Tenant, Verdict, create_tenants, run_on_own_stack
 from trials.requests.cases import Case, draw_cases, without_values
-from trials.verdict import Verdict
 
 MAX_PARALLEL = 6
 CAP_TOKENS = 10**12

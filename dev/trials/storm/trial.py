@@ -15,6 +15,7 @@ from trials.harness import (
     PRICED,
     Context,
     Tenant,
+    Verdict,
     Watch,
     await_quiet,
     create_tenants,
@@ -26,7 +27,6 @@ from trials.harness import (
 )
 from trials.storm.volley import Answer, Volley, fire_volley
 from trials.usage_records import UsageRecords
-from trials.verdict import Verdict
 
 PROCESSES = 4
 FIT = 20  # holds at once under the cap
