@@ -59,7 +59,7 @@ BENCHES = {
         ENGINE,
     ),
     "neighbours": Bench(
-        "what a neighbour notices while others attack, and what they pay; ARGS='seed sequences'",
+        "what a neighbour notices while others attack, and what they pay; ARGS='sequences uploads'",
         "bench.neighbours",
         WHOLE,
         needs=ENGINE,

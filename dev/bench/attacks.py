@@ -106,31 +106,6 @@ def schema(of: dict[str, Any]) -> dict[str, Any]:
     return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": of}}}
 
 
-async def seed(scene: Scene) -> None:
-    """Item 0: seeded prompts that are longer than a step."""
-    text = "Write about the sea and the wind and the rain. " * 14  # longer than a step
-    await scene.send_all(chat(text, seed=number, temperature=1, max_tokens=2) for number in range(12))
-
-
-async def request_500(scene: Scene) -> None:
-    """Item 1: what vLLM answers with a 500 of its own."""
-    schemas: list[dict[str, Any]] = [
-        {"type": "integer", "minimum": 10**18, "maximum": 10**19},
-        {"$ref": "#"},
-        {"type": "string", "pattern": "a\x00b"},
-    ]
-    deep = "[" * 900 + "]" * 900
-    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": deep}}
-    called = [
-        {"role": "user", "content": "Go."},
-        {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": "c", "content": "Done."},
-    ]
-    deep_call = CHAT, {"model": THEIRS, "messages": called, "max_tokens": 8}
-    bodies = [chat("Rain?", **schema(one)) for one in schemas]
-    await scene.send_all([*bodies, deep_call] * 4)
-
-
 async def sequences(scene: Scene) -> None:
     """Item 2: many sequences in one request: more than are allowed, and as many as are."""
     prompts = ["Write a long text about the sea. "] * 8
@@ -316,8 +291,6 @@ class Attack:
 
 
 ATTACKS = {
-    "seed": Attack(0, seed),
-    "request_500": Attack(1, request_500),
     "sequences": Attack(2, sequences),
     "one_token": Attack(11, one_token, attackers=OTHERS),
     "long_sequences": Attack(12, long_sequences, attackers=OTHERS),

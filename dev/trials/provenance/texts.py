@@ -38,10 +38,6 @@ class Bound:
     least: float = -math.inf
     most: float = math.inf
 
-    def describe(self) -> str:
-        """Return the bound in a table."""
-        return f"≥ {self.least:g}" if self.least > -math.inf else f"≤ {self.most:g}"
-
     def is_met(self, value: float | None) -> bool:
         """Return whether something was found, within the bound."""
         return value is not None and self.least <= value <= self.most
@@ -61,16 +57,6 @@ BOUNDS = (
     Bound("defaults", "found at defaults", lambda it: min(each["found"] for each in it.values()), least=0.99),
     Bound("speed", "tokens/s", lambda it: min(each["ratio"] for each in it.values()), least=0.97),
     Bound("false_alarms", "alarms of a key", lambda it: max(alarms_of_keys(it)), most=2),
-    Bound("agreement", "texts compared with vLLM's detector", lambda it: it["texts"], least=1000),
-    Bound(
-        "agreement",
-        "relative difference of p-values",
-        lambda it: it["relative_difference"],
-        most=1e-9,
-    ),
-    Bound("agreement", "texts with another number of scored tokens", lambda it: it["other_counts"], most=0),
-    # By processor time: what else runs on the machine isn't the detector's.
-    Bound("detector", "2,000 tokens, 3 keys: processor time, median, ms", lambda it: it["cpu_ms"], most=50),
 )
 
 

@@ -6,10 +6,8 @@ fixed; the keys are the trial's own. Writes bench/results/provenance.json and ta
 """
 
 import asyncio
-import json
 import os
 import random
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,9 +23,8 @@ from tokenizers import Tokenizer
 
 from bench import report
 from labs import machine
-from provenance.watermark import detect, examine
+from provenance.watermark import detect
 from provenance.watermark.detector import CountedTokens, count_tokens, gamma_survival
-from stack.engine import PYTHON
 from stack.environment import base_model_folder
 from stack.folders import ROOT
 from stack.services import Stack
@@ -45,7 +42,6 @@ LENGTHS = (30, 60, 100, 200)
 PASSAGES = 10_000
 TEMPLATE_TEXTS = 1_000
 RANDOM_KEYS = 50
-COMPARED_TEXTS = 1_000
 SPEED_TOKENS = 64
 # What the gateway sends for a request that sends neither (docs/api.md), and how long answers to it are here.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -185,8 +181,6 @@ class Trial:
             "power": self._measure_power,
             "defaults": self._measure_defaults,
             "false_alarms": self._count_false_alarms,
-            "agreement": self._compare_with_vllm,
-            "detector": self._time_detector,
         }
         verdict = self._verdict
         for name in only or parts:
@@ -328,40 +322,6 @@ class Trial:
             found[f"{name}, {RANDOM_KEYS} random keys"] = count_alarms(counted, keys)
         return found
 
-    def _compare_with_vllm(self) -> Table:
-        """Return how far p-values are from those of vLLM's own detector, at most."""
-        human = texts.read_passages(self._novels, COMPARED_TEXTS)
-        every = [answer.tokens for answer in (*self._answers[0], *self._answers[1])][: COMPARED_TEXTS // 2]
-        every += [self._tokenize(text) for text in human[: COMPARED_TEXTS - len(every)]]
-        asked = json.dumps([[self._key, tokens] for tokens in every])
-        script = str(ROOT / "dev" / "labs" / "engine" / "detect.py")
-        done = subprocess.run([str(PYTHON), script], input=asked, capture_output=True, text=True, check=True)
-        farthest = 0.0
-        wrong = 0
-        for tokens, (_, p_value, scored) in zip(every, json.loads(done.stdout), strict=True):
-            own = detect(tokens, self._key)
-            wrong += own.scored_tokens != scored
-            farthest = max(farthest, abs(own.p_value - p_value) / p_value if p_value else own.p_value)
-        return {"texts": len(every), "relative_difference": farthest, "other_counts": wrong}
-
-    def _time_detector(self) -> Table:
-        """Return how long 2,000 tokens in 20 paragraphs take under all keys."""
-        tokens = [token for answer in self._answers[1] for token in answer.tokens][:2000]
-        spans = [(start, start + 100) for start in range(0, len(tokens), 100)]
-        taken_ms, cpu_ms = [], []
-        for _ in range(50):
-            started_s, cpu_started_s = time.perf_counter(), time.thread_time()
-            examine(tokens, KEYS, spans=spans)
-            taken_ms.append(1000 * (time.perf_counter() - started_s))
-            cpu_ms.append(1000 * (time.thread_time() - cpu_started_s))
-        return {
-            "tokens": len(tokens),
-            "keys": len(KEYS),
-            "cpu_ms": median(cpu_ms),
-            "median_ms": median(taken_ms),
-            "worst_ms": max(taken_ms),
-        }
-
 
 def count_alarms(counted: Sequence[CountedTokens], keys: Sequence[int]) -> Table:
     """Return how many texts have small p-values, with each of the keys."""
@@ -439,14 +399,9 @@ COLUMNS: dict[str, tuple[str, dict[str, Callable[[Table], str]]]] = {
 def describe_part(name: str, part: Mapping[str, Any]) -> str:
     """Return a part's table, how large the run was, and what else the machine had to do."""
     rows = part["rows"]
-    if name in COLUMNS:
-        first, columns = COLUMNS[name]
-        lines = [[first, *columns]]
-        lines += [[title, *(describe(row) for describe in columns.values())] for title, row in rows.items()]
-    else:
-        lines = [["", "found", "bound"]]
-        for bound in [bound for bound in texts.BOUNDS if bound.part == name]:
-            lines.append([bound.title, report.shown(bound.read(rows)), bound.describe()])
+    first, columns = COLUMNS[name]
+    lines = [[first, *columns]]
+    lines += [[title, *(describe(row) for describe in columns.values())] for title, row in rows.items()]
     said = f"The machine's load was {part['machine_load']:.0f}; the engine alone makes about 2."
     if name == "power":
         usual = rows["temperature 0.7"]
