@@ -30,7 +30,7 @@ TRIALS = {
         "provenance.trial:provenance",
         "the watermark: found, false alarms, its cost",
     ),
-    "control": ("control:train_control", "train the control that a style is compared with; see NOVELS"),
+    "control": ("own_style:train_control", "train the control that a style is compared with; see NOVELS"),
     "training-kills": (
         "training_kills:training_kills",
         "kill child, worker, engine, Valkey and PostgreSQL during trainings: the same losses, one charge",

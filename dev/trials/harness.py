@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import aiohttp
 import psycopg
 import redis
 
+from bench import report
 from labs import machine
 from labs.site import run_in_site
 from stack import environment, services
@@ -34,24 +34,30 @@ from trials.usage_records import UsageRecords
 
 # How every trial ends: one line with its verdict, and a file with all details.
 
-RESULTS = ROOT / "dev" / "bench" / "results"
 
 type Say = Callable[[str], None]
 
 
-class Verdict(ABC):
+class Verdict:
     """What a trial found; each trial's own verdict is a dataclass of this kind."""
 
     title: ClassVar[str]
+    faults: ClassVar[tuple[str, ...]] = ()  # the fields that must be 0 or empty
 
     @property
-    @abstractmethod
     def is_good(self) -> bool:
         """True if nothing was found, and enough was tried to find something."""
+        return not any(getattr(self, name) for name in self.faults)
 
     def figures(self) -> Mapping[str, object]:
-        """Return what the last line names: every number that was found."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, int | float)}
+        """Return what the last line names: every number that was found, and how many of each list."""
+        found: dict[str, object] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, int | float):
+                found[name] = value
+            elif isinstance(value, list | tuple):
+                found[name] = len(value)
+        return found
 
     def line(self) -> str:
         """Return the last line that the trial prints."""
@@ -79,8 +85,7 @@ class Verdict(ABC):
 
 def write_result(name: str, facts: Mapping[str, object]) -> None:
     """Write a file into bench/results, with the machine that it is of."""
-    about = {"cores": os.cpu_count(), "machine": machine.model()}
-    (RESULTS / name).write_text(json.dumps(about | dict(facts), indent=1) + "\n")
+    report.write_results(name, {"cores": os.cpu_count(), "machine": machine.model(), **facts})
 
 
 SAMPLE_EVERY_S = 0.2

@@ -89,7 +89,7 @@ def trial(context: Context) -> RestartVerdict:
     requests = [asdict(one) for one in seen.requests]
     file = verdict.write(context.notes, before=seen.before, requests=requests)
     context.say(f"  every request: {shown(file)}")
-    result = "restart.json" if verdict.engines == 1 else f"restart-{verdict.engines}-engines.json"
+    result = "restart" if verdict.engines == 1 else f"restart-{verdict.engines}-engines"
     verdict.publish(result, device=variables["ENGINE_DEVICE"])
     return verdict
 

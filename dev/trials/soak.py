@@ -98,9 +98,10 @@ class Uploads:
 
 @dataclass(frozen=True)
 class SoakVerdict(Verdict):
-    """What happened, and what must not have: the fields from `undocumented` on must be empty."""
+    """What happened, and what must not have."""
 
     title = "SOAK"
+    faults = ("undocumented", "lost", "doubled", "leaked", "grown", "wanting")
 
     seconds: float
     requests: int
@@ -114,25 +115,6 @@ class SoakVerdict(Verdict):
     leaked: Sequence[str]
     grown: Sequence[str]
     wanting: Sequence[str]
-
-    @property
-    def is_good(self) -> bool:
-        """True if nothing was found, and enough was tried to find something."""
-        found = (self.undocumented, self.lost, self.doubled, self.leaked, self.grown, self.wanting)
-        return not any(found)
-
-    def figures(self) -> dict[str, object]:
-        """Return what the last line names."""
-        return {
-            "seconds": round(self.seconds),
-            "requests": self.requests,
-            "uploads": self.uploads,
-            "undocumented": len(self.undocumented),
-            "lost": len(self.lost),
-            "doubled": len(self.doubled),
-            "leaked_holds": len(self.leaked),
-            "grown": len(self.grown),
-        }
 
     def details(self) -> dict[str, object]:
         """Return everything that was found, for a file."""
@@ -167,7 +149,7 @@ def trial(context: Context, *, seconds: float) -> SoakVerdict:
     seen = read_seen(context.notes)
     verdict = judge(records, tenants, seen, memory, seconds=seconds, uploads=writer.uploads, wanting=wanting)
     verdict.write(context.notes)
-    verdict.publish("soak.json", judges_memory=seconds >= SETTLED_S)
+    verdict.publish("soak", judges_memory=seconds >= SETTLED_S)
     report(verdict, context.say)
     return verdict
 
@@ -256,7 +238,7 @@ def judge(
     growths = memory.growths()
     grown = [f"{name} by {one.mib_until_end} MiB" for name, one in growths.items() if not one.is_flat]
     return SoakVerdict(
-        seconds=seconds,
+        seconds=round(seconds),
         requests=len(seen) + len(uploads.seen),
         outcomes=count_names(request.outcome for request in seen),
         refusals=count_names(f"{request.status} {request.code}" for request in refused),

@@ -56,34 +56,19 @@ class TrainingKill:
 
 @dataclass(frozen=True)
 class TrainingKillsVerdict(Verdict):
-    """What happened, and what must not have: the fields from `different` on must be empty."""
+    """What happened, and what must not have."""
 
     title = "TRAINING-KILLS"
+    faults = ("different", "wrongly_charged", "leaked", "wanting")
 
     kills: Sequence[TrainingKill]
-    seconds: Sequence[float]  # of each training, the undisturbed one first
+    trainings_s: Sequence[float]  # the undisturbed one first
     losses: int  # of a training
     succeeded: int
     different: Sequence[str]
     wrongly_charged: Sequence[str]
     leaked: Sequence[str]
     wanting: Sequence[str]
-
-    @property
-    def is_good(self) -> bool:
-        """True if nothing was found, and enough was tried to find something."""
-        return not (self.different or self.wrongly_charged or self.leaked or self.wanting)
-
-    def figures(self) -> dict[str, object]:
-        """Return what the last line names."""
-        return {
-            "kills": len(self.kills),
-            "trainings": len(self.seconds) - 1,
-            "succeeded": self.succeeded,
-            "different": len(self.different),
-            "wrongly_charged": len(self.wrongly_charged),
-            "leaked": len(self.leaked),
-        }
 
     def details(self) -> dict[str, object]:
         """Return everything that was found, for a file."""
@@ -116,7 +101,7 @@ def trial(context: Context, *, kills: int, seed: int | None = None) -> TrainingK
     ids = [tenant.id for tenant in tenants]
     verdict = TrainingKillsVerdict(
         kills=disturbance.kills,
-        seconds=disturbance.seconds,
+        trainings_s=disturbance.seconds,
         losses=len(found[0]["losses"]),
         succeeded=sum(training["status"] == "succeeded" for training in found),
         different=find_differences(found),
@@ -253,8 +238,8 @@ def find_wrong_charges(found: Sequence[Mapping[str, Any]]) -> list[str]:
 def report(verdict: TrainingKillsVerdict, context: Context, found: Sequence[Mapping[str, Any]]) -> None:
     """Print what happened, and write it into files."""
     verdict.write(context.notes, trainings=found)
-    verdict.publish("training-kills.json")
-    undisturbed_s, *disturbed_s = verdict.seconds
+    verdict.publish("training-kills")
+    undisturbed_s, *disturbed_s = verdict.trainings_s
     lines = {
         "kills": count_names(kill.part for kill in verdict.kills),
         "while": count_names(kill.status for kill in verdict.kills),

@@ -76,9 +76,7 @@ def install() -> int:
                 with steps.step(title):
                     found[title] = _run_installer(ports, *options)
                 steps.say(f"    {found[title]}")
-                write_result(
-                    "install.json", {"is_whole": title == "delete", "load": os.getloadavg()[1], **found}
-                )
+                write_result("install", {"is_whole": title == "delete", "load": os.getloadavg()[1], **found})
         finally:
             command = [str(FOLDER / "bin" / "compose"), "down", "--volumes", "--timeout=5"]
             subprocess.run(command, cwd=RELEASE, env=_environment(ports), capture_output=True)

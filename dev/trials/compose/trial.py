@@ -165,7 +165,7 @@ def _walk(project: Project, steps: Steps, site: str, mailbox: mail.Mailbox) -> M
 
 def _keep(found: Mapping[str, Any], *, is_whole: bool = False) -> None:
     """Write what was found until now."""
-    write_result("compose.json", {"is_whole": is_whole, **found})
+    write_result("compose", {"is_whole": is_whole, **found})
 
 
 def check_networks(project: Project) -> int:

@@ -216,7 +216,7 @@ def fuzz_grammars(*, cases: int, seed: int) -> int:
     def fuzzing(context: Context) -> GrammarsVerdict:
         verdict = trial(context, cases=chosen_cases(cases, seed), seed=seed)
         verdict.publish(
-            "fuzz-grammars.json", how=f"make trial NAME=fuzz-grammars ARGS='--cases {cases} --seed {seed}'"
+            "fuzz-grammars", how=f"make trial NAME=fuzz-grammars ARGS='--cases {cases} --seed {seed}'"
         )
         return verdict
 

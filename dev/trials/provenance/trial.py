@@ -193,7 +193,7 @@ class Trial:
             report.between_marks(f"watermark-{name}", table, DOC)
             verdict.missed = find_missed({name: each["rows"] for name, each in verdict.found.items()})
             verdict.write(self._context.notes)
-            verdict.publish("provenance.json", how="make trial NAME=provenance")
+            verdict.publish("provenance", how="make trial NAME=provenance")
         for bound in verdict.missed:
             self._context.say(f"  ! missed: {bound}")
         return verdict
