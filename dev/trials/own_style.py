@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from labs.impostors import find_books
 from stack.errors import StackError
 from stack.folders import ROOT
 from training.corpus import (
@@ -47,8 +48,14 @@ SKIPPED_WORDS = 3_000  # of the third book: its beginning has titles and preface
 LEAST_OWN_PERCENT = 20
 CONTROL = "control"
 PROGRAMS = ROOT / "dev" / "labs" / "engine"
-CONTROL_FOLDER = ROOT / "engine" / "controls" / "en"
 LEAST_LEAD = 1.0  # points of perplexity over the control
+# The control is trained like a style, on many authors together: what a style predicts better is its writer's
+# own. The texts stay outside the repository: control.json names them.
+CONTROLS = ROOT / "engine" / "controls"
+CONTROL_SKIPPED_WORDS = 12_000  # of each book: trials and benches learn and hold out what comes before
+LEARNED_BOOKS = 2  # of each author; the third is judged
+CONTROL_RECIPE = {"rank": 8, "epochs": 2}  # a style's own, so that only the texts differ
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -60,17 +67,9 @@ class Author:
 
 
 def find_authors(novels: Path, names: list[str], *, language: str = "en") -> list[Author]:
-    """Return the authors with three books, or those of them that are named. Raises StackError.
-
-    A book is AUTHOR-TITLE-YEAR.txt, or LANGUAGE-AUTHOR-TITLE.txt if it isn't English.
-    """
-    by_name: dict[str, list[Path]] = {}
-    prefix = "" if language == "en" else f"{language}-"
-    for book in sorted(novels.glob(f"{prefix}*.txt"), key=lambda file: file.stem.rsplit("-", 1)[-1]):
-        name = book.stem.removeprefix(prefix).split("-")[0]
-        if len(name) > 2:
-            by_name.setdefault(name, []).append(book)
-    authors = [Author(name, tuple(books)) for name, books in sorted(by_name.items()) if len(books) == 3]
+    """Return the authors with three books, or those of them that are named. Raises StackError."""
+    books = find_books(novels, language)
+    authors = [Author(name, tuple(three)) for name, three in books.items() if len(three) == 3]
     chosen = [author for author in authors if not names or author.name in names]
     if not chosen:
         raise StackError(f"{novels} has no three books of an author: NOVELS names the folder.")
@@ -186,7 +185,7 @@ def judge_styles(authors: list[Author], *, threads: int, is_plain: bool = False)
     command += ["--threads", str(threads), *(["--plain"] if is_plain else [])]
     for name, folder in {author.name: WORK / author.name / "adapter" for author in authors}.items():
         command += ["--adapter", f"{name}={folder}"]
-    command += ["--adapter", f"{CONTROL}={CONTROL_FOLDER}"]
+    command += ["--adapter", f"{CONTROL}={CONTROLS / 'en'}"]
     texts = [WORK / f"{author.name}.jsonl" for author in authors]
     done = subprocess.run([*command, *texts], stdout=subprocess.PIPE, text=True)
     if done.returncode:
@@ -240,18 +239,6 @@ def own_style(*, authors: list[str], words: int, recipe: str, threads: int) -> i
     plain = gains_percent(judge_styles(chosen, threads=threads, is_plain=True))
     print(describe_gains(gains, plain))
     return int(any(gains[name][name] < LEAST_OWN_PERCENT for name in gains))
-
-
-# `make styles` with NOVELS: the control, an adapter that is trained like a style, on many authors together.
-#
-# What a style predicts better than the control is its writer's own; what both predict better than the base
-# is the genre. The texts stay outside the repository: control.json names them.
-
-CONTROLS = ROOT / "engine" / "controls"
-CONTROL_SKIPPED_WORDS = 12_000  # of each book: trials and benches learn and hold out what comes before
-LEARNED_BOOKS = 2  # of each author; the third is judged
-CONTROL_RECIPE = {"rank": 8, "epochs": 2}  # a style's own, so that only the texts differ
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def train_control(
