@@ -66,7 +66,7 @@ BENCHES = {
     ),
     "memory": Bench("the calculated memory beside a running vLLM's (CPU)", "bench.memory", needs=ENGINE),
     "evidence": Bench(
-        "what the evidence card's figures tell, on the novels in NOVELS; ARGS=verifier",
+        "what the evidence card's figures tell, on the novels in NOVELS; ARGS=check",
         "bench.evidence",
         variables={"OPENBLAS_NUM_THREADS": "1"},
     ),

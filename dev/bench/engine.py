@@ -25,7 +25,6 @@ from labs import machine
 from labs.site import run_in_site
 from stack import engine
 from stack.environment import base_model, base_model_folder
-from stack.folders import ROOT
 
 # vLLM's own `vllm bench serve`: what measures an engine, or the gateway in front of it.
 
@@ -108,12 +107,8 @@ class BenchServe:
         return found
 
 
-# `bench engine styles`: what styles cost an engine, beside vLLM as it comes and PEFT.
-#
-# Two engines run side by side and are asked in turn by `vllm bench serve`: ours, and the same vLLM with its
-# own LoRA wrapper (`ENGINE_LORA=vllm`). The last is a loop of transformers and PEFT
-# (labs/engine/peft_loop.py), which answers one request after the other. Writes bench/results/engine.json
-# and its table in docs/performance.md.
+# `bench engine styles`: what styles cost an engine, beside vLLM with its own LoRA wrapper
+# (`ENGINE_LORA=vllm`). Both run side by side and are asked in turn. Writes bench/results/engine.json, too.
 
 RANK = 8
 STYLES = 8
@@ -121,7 +116,6 @@ TOKENS = 32
 PROMPTS = (30, 280, 1000)
 WHO = ("base", "one style", "eight styles")
 LIMITS = EngineLimits(max_loras=STYLES, max_cpu_loras=64, max_lora_rank=16)
-PEFT_LOOP = ROOT / "dev" / "labs" / "engine" / "peft_loop.py"
 type Figures = dict[str, float]
 
 
@@ -193,33 +187,13 @@ def _measure_vllm(asked: BenchServe, url: str, case: Case) -> Figures:
     return shorten(asked.measure(url, case.models(), case.size()))
 
 
-def measure_peft(adapters: Path) -> dict[Case, Figures]:
-    """Return what a loop of PEFT writes: one request after the other, so clients make no difference."""
-    question = {
-        "base": str(base_model_folder()),
-        "dtype": os.environ["ENGINE_DTYPE"],
-        "adapters": [str(path) for path in sorted(adapters.iterdir())],
-        "prompts": PROMPTS,
-        "tokens": TOKENS,
-    }
-    done = subprocess.run(
-        [str(engine.PYTHON), str(PEFT_LOOP)], input=json.dumps(question), capture_output=True, text=True
-    )
-    if done.returncode:
-        raise SystemExit(f"✗ PEFT: {done.stderr.strip()[-600:]}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    return {case: found[case.who][str(case.prompt_tokens)] for case in CASES}
-
-
 def compare_styles() -> None:
     """Measure every case in turn, and write what was found."""
     rounds = int(os.environ.get("BENCH_ROUNDS") or 3)
     with tempfile.TemporaryDirectory(prefix="bench-styles-") as name:
         adapters = Path(name) / "adapters"
         random_adapters(adapters, count=STYLES, rank=RANK)
-        found: dict[str, dict[Case, list[Figures]]] = {"peft": {}}
-        for case, figures in measure_peft(adapters).items():
-            found["peft"][case] = [figures]
+        found: dict[str, dict[Case, list[Figures]]] = {}
         with engines(adapters, Path(name)) as ways:
             for measure in ways.values():
                 measure(WARMING)
@@ -248,13 +222,12 @@ def write_styles(found: Mapping[str, Mapping[Case, Figures]], rounds: int) -> No
     about |= {"rank": str(RANK), "slots": str(STYLES), "rounds": str(rounds)}
     cases = [asdict(case) | {way: found[way][case] for way in found} for case in CASES]
     (report.RESULTS / "engine.json").write_text(json.dumps({"about": about, "cases": cases}, indent=1) + "\n")
-    named = {"ours": "ours", "vllm": "vLLM's own", "peft": "PEFT"}
-    ways = [way for way in named if way in found]
-    rows = [["prompt", "clients", "asked", *(f"{named[way]}: tokens/s" for way in ways)]]
-    rows[0] += [f"{named[way]}: first token" for way in ways[:-1]]
+    named = {"ours": "ours", "vllm": "vLLM's own"}
+    rows = [["prompt", "clients", "asked", *(f"{title}: tokens/s" for title in named.values())]]
+    rows[0] += [f"{title}: first token" for title in named.values()]
     for case in CASES:
-        tokens = [report.shown(found[way][case]["tokens_s"]) for way in ways]
-        first = [report.shown(found[way][case]["first_token_p50_ms"]) for way in ways[:-1]]
+        tokens = [report.shown(found[way][case]["tokens_s"]) for way in named]
+        first = [report.shown(found[way][case]["first_token_p50_ms"]) for way in named]
         rows.append([str(case.prompt_tokens), str(case.clients), case.who, *tokens, *first])
     text = (
         f"{about['base_model']} in {about['dtype']} on {about['machine']}, rank {RANK} on all linear layers, "
