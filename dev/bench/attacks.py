@@ -21,9 +21,8 @@ import httpx2
 
 from labs.chat_client import CHAT, COMPLETIONS, ChatClient, run_concurrently
 from labs.site import run_in_site
-from stack.api import Api
+from stack.api import Api, Session, fetched, link, signed_in, token
 from stack.errors import Miss
-from stack.pages import Session, fetched, link, signed_in, token
 from stack.smoke import STYLE
 
 AT_ONCE = 4  # requests that one attacker has open

@@ -2,7 +2,7 @@
 
 `ENGINE_SOCKET= python -m stack run --all -- python -m bench.engine [gateway] [styles]`. The ways are measured
 in turn, so that a machine that drifts does so for all. `gateway` sends the same prompts in mixed styles
-through the gateway and directly; `styles` is engine_styles.py. Both write a table into docs/performance.md.
+through the gateway and directly; `styles` asks two engines. Both write a table into docs/performance.md.
 """
 
 import json

@@ -15,10 +15,9 @@ from typing import Any
 import openai
 
 from stack import smoke
-from stack.api import Api, await_serving, upload_style
+from stack.api import Api, Session, await_serving, fetched, link, post_form, signed_in, upload_style
 from stack.errors import Miss, MissingPrerequisite
 from stack.folders import ROOT
-from stack.pages import Session, fetched, link, post_form, signed_in
 from stack.ports import Ports
 from stack.steps import Steps
 from trials.compose import images, mail
