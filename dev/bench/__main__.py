@@ -45,10 +45,8 @@ class Bench:
 
 ENGINE = ("--engine",)
 BENCHES = {
-    "gateway": Bench(
-        "the gateway's overhead, compared to nginx, LiteLLM, Portkey and TensorZero", "bench.gateway"
-    ),
-    "peers": Bench("install LiteLLM, TensorZero and Portkey for `gateway`", "bench.targets"),
+    "gateway": Bench("the gateway's overhead, compared to nginx, LiteLLM and TensorZero", "bench.gateway"),
+    "peers": Bench("install LiteLLM and TensorZero for `gateway`", "bench.targets"),
     "request-cost": Bench("processor time or instructions of one request", "bench.request_cost"),
     # 16 places, so that one tenant has eight at once: no tenant alone takes the last quarter.
     "engine": Bench(

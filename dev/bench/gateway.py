@@ -36,7 +36,7 @@ from stack.steps import Steps
 
 ROUND = ("rps", "latency", "streams", "burst", "ttfc")
 PARTS = (*ROUND, "workers", "memory")
-TARGETS = ("direct", "nginx", "litellm", "portkey", "tensorzero", "polyscribe")
+TARGETS = ("direct", "nginx", "litellm", "tensorzero", "polyscribe")
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class Bench:
         if len(self.starter.cores.all) < 2:
             return
         for one in self.running:
-            if one.name not in ("direct", "portkey"):  # Portkey is one process, whatever cores it has
+            if one.name != "direct":
                 self.compare_workers(one, self.starter.start(one.name, self.key, workers=2))
 
     def compare_workers(self, one: Target, two: Target) -> None:
@@ -283,10 +283,9 @@ class Bench:
 
     def load_command(self, target: Target, pace: str, parallel: int, **options: object) -> list[str]:
         """Return the command that puts load on a target."""
-        command = load.command_of(
+        return load.command_of(
             target.url, target.key, target.model(pace), parallel=parallel, path=target.path, **options
         )
-        return [*command, *(f"--header={header}" for header in target.headers)]
 
     def drain(self) -> None:
         """Let the site's own code move usage events into the ledger, and keep what it counts."""

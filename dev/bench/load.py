@@ -11,7 +11,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
@@ -140,7 +139,6 @@ def request_of(
     stream: bool,
     prompt_bytes: int = 0,
     path: str = CHAT,
-    headers: Sequence[str] = (),
 ) -> bytes:
     """Return the one request that is sent over and over; its prompt is as long as `prompt_bytes` says."""
     prompt = (PROMPT + " ") * (prompt_bytes // len(PROMPT)) + PROMPT
@@ -153,7 +151,6 @@ def request_of(
         f"authorization: Bearer {key}",
         "content-type: application/json",
         f"content-length: {len(body)}",
-        *headers,
     ]
     return "\r\n".join([*head, "", body]).encode()
 
@@ -250,7 +247,6 @@ def main() -> None:
     parser.add_argument("--key", default="none")
     parser.add_argument("--model", required=True)
     parser.add_argument("--path", default=CHAT)
-    parser.add_argument("--header", action="append", default=[], help="one more line of the request's head")
     parser.add_argument("--parallel", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--requests", type=int, default=sys.maxsize)
@@ -267,7 +263,6 @@ def main() -> None:
         stream=options.stream or options.hold,
         prompt_bytes=options.prompt_bytes,
         path=options.path,
-        headers=options.header,
     )
     if options.hold:
         return uvloop.run(hold(options.url, request, parallel=options.parallel))

@@ -15,7 +15,6 @@ TITLES = {
     "direct": "direct",
     "nginx": "nginx",
     "litellm": "LiteLLM",
-    "portkey": "Portkey",
     "tensorzero": "TensorZero",
     "polyscribe": "Polyscribe",
 }

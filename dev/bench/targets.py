@@ -1,6 +1,5 @@
 """What is measured: the stub itself, and each gateway in front of it, with how it is started."""
 
-import json
 import secrets
 import shutil
 import subprocess
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from labs.fake_vllm.prepared_bytes import MODELS
@@ -29,20 +27,18 @@ from stack.steps import Steps
 PEERS = ROOT / ".venv-peers"  # an environment for each, made by `make bench NAME=peers`
 LITELLM = PEERS / "litellm" / "bin" / "litellm"
 TENSORZERO = PEERS / "tensorzero" / "bin" / "python"
-PORTKEY = PEERS / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
 FILES = ROOT / "dev" / "bench" / "peers"
 READY_WITHIN_S = 120.0
 HINTS = {
     "nginx": "nginx is not on PATH: install it (Debian and Ubuntu: nginx-light), or go without its row.",
     "litellm": "LiteLLM is not installed: `make bench NAME=peers` does it; or go without its row.",
-    "portkey": "Portkey is not installed: `make bench NAME=peers` does it with npm; or go without its row.",
     "tensorzero": "TensorZero is not installed: `make bench NAME=peers` does it; or go without its row.",
 }
 
 
 @dataclass(frozen=True)
 class Target:
-    """One gateway: its address, path and key, headers that it wants, its process, its names of models."""
+    """One gateway: its address, path and key, its process, its names of models."""
 
     name: str
     url: str
@@ -50,7 +46,6 @@ class Target:
     pid: int | None = None
     prefix: str = ""
     path: str = "/v1/chat/completions"
-    headers: tuple[str, ...] = ()
 
     def model(self, pace: str) -> str:
         return self.prefix + pace
@@ -78,8 +73,6 @@ class Starter:
                 return self.nginx(workers=workers)
             case "litellm":
                 return self.litellm(workers=workers)
-            case "portkey":
-                return self.portkey()
             case "tensorzero":
                 return self.tensorzero(workers=workers)
             case _:
@@ -120,19 +113,6 @@ class Starter:
         program = Program(name=name, title="LiteLLM", argv=argv, env=variables, layer=2)
         pid = self._started(program, port, "/health/liveliness", workers=workers)
         return Target("litellm", f"http://127.0.0.1:{port}", key, pid)
-
-    def portkey(self) -> Target:
-        """Portkey's gateway: one Node process without pages; headers of each request say where it goes."""
-        port = self.ports.take("portkey")
-        argv = [which("node"), str(PORTKEY), "--headless", f"--port={port}"]
-        variables = {"NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "127.0.0.1"}
-        program = Program(name="portkey", title="Portkey", argv=argv, env=variables, layer=2)
-        pid = self._started(program, port, "/")
-        headers = (
-            "x-portkey-provider: openai",
-            f"x-portkey-custom-host: http://127.0.0.1:{self.stub_port}/v1",
-        )
-        return Target("portkey", f"http://127.0.0.1:{port}", pid=pid, headers=headers)
 
     def tensorzero(self, *, workers: int = 1) -> Target:
         """TensorZero's gateway in Rust, as its Python package starts it; threads on so many cores."""
@@ -205,7 +185,6 @@ def missing() -> dict[str, str]:
     there = {
         "nginx": which("nginx"),
         "litellm": LITELLM.exists(),
-        "portkey": PORTKEY.exists() and which("node"),
         "tensorzero": TENSORZERO.exists(),
     }
     return {name: HINTS[name] for name, found in there.items() if not found}
@@ -266,8 +245,6 @@ def versions() -> dict[str, str]:
     for name in ("litellm", "tensorzero"):
         for folder in (PEERS / name).glob(f"lib/python*/site-packages/{name}-*.dist-info"):
             found[name] = folder.name.removeprefix(f"{name}-").removesuffix(".dist-info")
-    if PORTKEY.exists():
-        found["portkey"] = json.loads((PORTKEY.parents[1] / "package.json").read_text())["version"]
     return found
 
 
@@ -278,51 +255,23 @@ def stub(place: int | str) -> Program:
     return Program(name="stub", title="stub engine", argv=argv, env=env, layer=1)
 
 
-# `make bench NAME=peers`: the peers, each in an environment of its own below `.venv-peers`.
-
-IN_PYTHON = ("litellm", "tensorzero")  # they want different versions of the same packages
-
-
 def install_peers() -> int:
-    """Make the environments; uv and npm tell what is wrong. Return the first exit code that is not 0."""
+    """`make bench NAME=peers`: make an environment for each below `.venv-peers`; return uv's exit code."""
     uv = find_uv()
-    for name in IN_PYTHON:
-        if code := install_from_pypi(uv, name):
-            return code
-    if npm := which("npm"):
-        if code := install_portkey(npm):
-            return code
-    else:
-        print("! There is no npm: Portkey's gateway is left out.", file=sys.stderr)
+    for name in ("litellm", "tensorzero"):  # they want different versions of the same packages
+        folder = PEERS / name
+        into = ["--python", str(folder / "bin" / "python")]
+        make = [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)]
+        requirements = str(FILES / f"requirements-{name}.txt")
+        install = [uv, "pip", "install", "--quiet", *into, "--requirement", requirements]
+        for command in (make, install):
+            if code := subprocess.run(command, cwd=ROOT).returncode:
+                print(
+                    "✗ The peers were not installed: check the network, then run this again.", file=sys.stderr
+                )
+                return code
     print(f"The peers are installed in {PEERS.name}.")
     return 0
-
-
-def install_from_pypi(uv: str, name: str) -> int:
-    """Install one peer from PyPI; return 0, or the exit code of what failed."""
-    folder = PEERS / name
-    python = str(folder / "bin" / "python")
-    requirements = str(FILES / f"requirements-{name}.txt")
-    make = [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)]
-    install = [uv, "pip", "install", "--quiet", "--python", python, "--requirement", requirements]
-    return run(make, ROOT) or run(install, ROOT)
-
-
-def install_portkey(npm: str) -> int:
-    """Install Portkey's gateway from npm, without running scripts of packages; return 0 or npm's code."""
-    folder = PEERS / "portkey"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(FILES / "portkey" / name, folder)
-    return run([npm, "ci", "--ignore-scripts", "--no-fund", "--no-audit", "--silent"], folder)
-
-
-def run(command: list[str], folder: Path) -> int:
-    """Run a command; say so where it fails, and return its exit code."""
-    code = subprocess.run(command, cwd=folder).returncode
-    if code:
-        print("✗ The peers were not installed: check the network, then run this again.", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":
