@@ -42,12 +42,12 @@ class Verdict:
     """What a trial found; each trial's own verdict is a dataclass of this kind."""
 
     title: ClassVar[str]
-    faults: ClassVar[tuple[str, ...]] = ()  # the fields that must be 0 or empty
+    must_be_empty: ClassVar[tuple[str, ...]] = ()  # fields, or 0
 
     @property
     def is_good(self) -> bool:
         """True if nothing was found, and enough was tried to find something."""
-        return not any(getattr(self, name) for name in self.faults)
+        return not any(getattr(self, name) for name in self.must_be_empty)
 
     def figures(self) -> Mapping[str, object]:
         """Return what the last line names: every number that was found, and how many of each list."""

@@ -101,7 +101,7 @@ class SoakVerdict(Verdict):
     """What happened, and what must not have."""
 
     title = "SOAK"
-    faults = ("undocumented", "lost", "doubled", "leaked", "grown", "wanting")
+    must_be_empty = ("undocumented", "lost", "doubled", "leaked", "grown", "wanting")
 
     seconds: float
     requests: int

@@ -59,7 +59,7 @@ class TrainingKillsVerdict(Verdict):
     """What happened, and what must not have."""
 
     title = "TRAINING-KILLS"
-    faults = ("different", "wrongly_charged", "leaked", "wanting")
+    must_be_empty = ("different", "wrongly_charged", "leaked", "wanting")
 
     kills: Sequence[TrainingKill]
     trainings_s: Sequence[float]  # the undisturbed one first

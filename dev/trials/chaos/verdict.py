@@ -29,7 +29,7 @@ class ChaosVerdict(Verdict):
     """What happened, and what must not have."""
 
     title = "CHAOS"
-    faults = ("lost", "doubled", "overshoot_tokens", "overspent_nanousd", "leaked", "wanting")
+    must_be_empty = ("lost", "doubled", "overshoot_tokens", "overspent_nanousd", "leaked", "wanting")
 
     kills: Sequence[Kill]
     engine_away: Sequence[tuple[float, float]]

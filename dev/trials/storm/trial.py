@@ -42,7 +42,7 @@ class StormVerdict(Verdict):
     """What the storm showed: whether cap and credits held exactly, and refused nobody in vain."""
 
     title = "STORM"
-    faults = ("overshoot_tokens", "overspent_nanousd", "false_refusals", "wanting")
+    must_be_empty = ("overshoot_tokens", "overspent_nanousd", "false_refusals", "wanting")
 
     requests: int
     admitted: int
