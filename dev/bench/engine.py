@@ -19,9 +19,8 @@ from pathlib import Path
 from statistics import median
 
 from adapters.engines.capacity import EngineLimits
-from bench import report
 from bench.memory import post_json, random_adapters, running
-from labs import machine
+from labs import machine, report
 from labs.site import run_in_site
 from stack import engine
 from stack.environment import base_model, base_model_folder

@@ -28,8 +28,7 @@ from adapters.verifier.impostors import (
     load_impostors,
 )
 from adapters.verifier.verifier import Verifier, train_verifier
-from bench import report
-from labs import calibration, machine
+from labs import calibration, machine, report
 from labs.impostors import cut_passages, find_books
 from stack.folders import ROOT
 

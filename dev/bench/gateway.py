@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
-from bench import load, report, targets
+from bench import gateway_report, load, targets
 from bench.load import Report
 from bench.targets import Starter, Target
 from labs import machine
@@ -347,9 +347,9 @@ def main() -> int:
     with targets.open_services(steps) as stack:
         figures = prepared(stack, choices, ports, cores).run()
     figures |= {"seconds": choices.seconds, "rounds": choices.rounds, "cores": len(cores.all)}
-    print("\n" + report.text(figures))
+    print("\n" + gateway_report.text(figures))
     if choices.is_whole:
-        report.write(figures, cpu=machine.model(), versions=targets.versions())
+        gateway_report.write(figures, cpu=machine.model(), versions=targets.versions())
     else:
         print("\nNot a whole run: nothing was written.")
     print(f"\n{time.monotonic() - began:.0f} s", flush=True)

@@ -27,10 +27,11 @@ from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.urls import URLPattern, URLResolver, get_resolver, reverse  # noqa: E402
 
-from bench import report, workspace  # noqa: E402
+from bench import workspace  # noqa: E402
 from config.preloading import load_pages  # noqa: E402
 from core import months  # noqa: E402
 from keys.actions import create_key  # noqa: E402
+from labs import report  # noqa: E402
 from metering.models import PlanVersion, UsageEvent  # noqa: E402
 from tenants.access import access_of_person  # noqa: E402
 from tenants.models import User  # noqa: E402

@@ -24,8 +24,8 @@ from statistics import median
 
 import psutil
 
-from bench import load, report, targets
-from labs import machine
+from bench import load, targets
+from labs import machine, report
 from labs.fake_vllm.prepared_bytes import BURST, INSTANT
 from stack.errors import StackError
 from stack.folders import ROOT

@@ -23,9 +23,8 @@ from typing import Any
 from adapters.verifier import Verifier, train_verifier
 from adapters.verifier.features import measure_passages
 from adapters.verifier.impostors import join_authors, measure_author
-from bench import report
 from bench.evidence import DOC
-from labs import machine
+from labs import machine, report
 from labs.impostors import cut_passages, find_books
 from stack.folders import ROOT
 from training.corpus import SourceDocument, build_corpus, draft_prompt

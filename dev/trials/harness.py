@@ -19,8 +19,7 @@ import aiohttp
 import psycopg
 import redis
 
-from bench import report
-from labs import machine
+from labs import machine, report
 from labs.site import run_in_site
 from stack import environment, services
 from stack.errors import Interrupted

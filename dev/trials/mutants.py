@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from bench.report import read_results
+from labs.report import read_results
 from stack import services, template_database
 from stack.folders import ROOT
 from stack.run import folder

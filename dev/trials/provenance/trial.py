@@ -21,8 +21,7 @@ import aiohttp
 import numpy as np
 from tokenizers import Tokenizer
 
-from bench import report
-from labs import machine
+from labs import machine, report
 from provenance.watermark import detect
 from provenance.watermark.detector import CountedTokens, count_tokens, gamma_survival
 from stack.environment import base_model_folder
