@@ -1,6 +1,7 @@
 """The attacks of bench/neighbours.py: what workspaces on the free plan do to the others.
 
-Their clients retry as OpenAI's do: twice, unless they are told not to.
+Their clients retry as OpenAI's do: twice, unless they are told not to. Expensive grammars have a trial of
+their own, and what once killed an engine is a case of the trial of requests.
 """
 
 import asyncio
@@ -14,7 +15,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, BinaryIO
 
 import httpx2
@@ -100,11 +100,6 @@ def chat(content: str, **more: Any) -> tuple[str, dict[str, Any]]:
     return CHAT, {"model": THEIRS, "messages": messages, "max_tokens": 8} | more
 
 
-def schema(of: dict[str, Any]) -> dict[str, Any]:
-    """Return the field that asks for an answer in a schema."""
-    return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": of}}}
-
-
 async def sequences(scene: Scene) -> None:
     """Item 2: many sequences in one request: more than are allowed, and as many as are."""
     prompts = ["Write a long text about the sea. "] * 8
@@ -144,43 +139,6 @@ async def hung_up(scene: Scene) -> None:
             scene.answers[reply.error or str(reply.status)] += 1
 
     await asyncio.gather(*map(again, scene.attackers))
-
-
-async def matches_nothing(scene: Scene) -> None:
-    """Issue 26, part 13: expressions that match nothing, from several workspaces at once."""
-    expressions = [r"[^\s\S]", r"[^\w\W]a", r"a[^\d\D]b"]
-    bodies = [chat("Rain?", structured_outputs={"regex": one}) for one in expressions]
-    await scene.send_all(bodies * 4)
-
-
-async def large_schema(scene: Scene) -> None:
-    """Item 3: schemas and patterns that take minutes to compile."""
-    many = {f"property_{number:04}": {"type": "string"} for number in range(3000)}
-    values = [f"value {number} {number * 7919}" for number in range(5000)]
-    patterns = [{"type": "string", "pattern": f"^([a-z]{{1,{n}}}-?){{1,{n}}}$"} for n in range(20, 60)]
-    schemas: list[dict[str, Any]] = [
-        {"type": "object", "properties": many, "required": list(many)},
-        {"type": "string", "enum": values},
-        {"anyOf": patterns},
-        {"type": "string", "pattern": "^(([a-z]{1,50}){1,50}){1,50}(([0-9]{1,50}){1,50}){1,50}$"},
-    ]
-    await scene.send_all([chat("Rain?", **schema(one)) for one in schemas] * 2)
-
-
-async def costly_schema(scene: Scene) -> None:
-    """Item 3: schemas that cost almost as much as is allowed, each another one, so that none is cached."""
-    text = {"type": "string", "maxLength": 100}
-
-    def another() -> dict[str, Any]:
-        name = f"text_{token_hex(4)}"
-        return {"type": "object", "properties": {name: text}, "required": [name]}
-
-    await asyncio.gather(
-        *(
-            scene.send_as(attacker, [chat("Rain?", **schema(another())) for _ in range(8)])
-            for attacker in scene.attackers
-        )
-    )
 
 
 async def refused(scene: Scene) -> None:
@@ -295,9 +253,6 @@ ATTACKS = {
     "long_sequences": Attack(12, long_sequences, attackers=OTHERS),
     "long_whole": Attack(12, long_whole, attackers=OTHERS),
     "hung_up": Attack(12, hung_up, attackers=OTHERS),
-    "matches_nothing": Attack(13, matches_nothing, attackers=6),
-    "schema": Attack(3, large_schema),
-    "costly_schema": Attack(3, costly_schema),
     "refused": Attack(4, refused),
     "compare": Attack(7, compare),
     "archives": Attack(10, archives, is_repeated=False),

@@ -167,25 +167,6 @@ def call_counts_path(stack: Stack, name: str) -> Path:
     return stack.folders.var / f"{name}.calls"
 
 
-def start(stack: Stack, name: str, argv: list[str], variables: Mapping[str, str], port: int) -> int:
-    """Start a server and return its process number once it answers."""
-    program = Program(name=name, title=name, argv=argv, env=variables, layer=2)
-    stack.supervisor.start(program)
-    check = partial(targets.answers, f"http://127.0.0.1:{port}/healthz")
-    stack.supervisor.await_ready(name, check, within_s=READY_WITHIN_S)
-    return stack.supervisor.pid(name)
-
-
-def start_stub(stack: Stack, ports: Ports, *, is_socket: bool) -> str:
-    """Start the stub engine at a port or a socket; return its address once it answers."""
-    if not is_socket:
-        return f"http://127.0.0.1:{targets.start_stub(stack, ports)}"
-    path = stack.folders.var / "stub.sock"
-    stack.supervisor.start(targets.stub(str(path)))
-    stack.supervisor.await_ready("stub", path.exists, within_s=20)
-    return f"unix://{path}"
-
-
 def processes(stack: Stack, options: argparse.Namespace, ports: Ports, key: str) -> list[Process]:
     """Start everything that is measured."""
     made = []
@@ -202,8 +183,11 @@ def processes(stack: Stack, options: argparse.Namespace, ports: Ports, key: str)
             out = stack.folders.var / f"{name}.callgrind"
             valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
             argv = [*valgrind, *argv]
-        pid = start(stack, name, argv, variables, port)
-        made.append(Process(name, f"http://127.0.0.1:{port}", key, pid))
+        stack.supervisor.start(Program(name=name, title=name, argv=argv, env=variables, layer=2))
+        url = f"http://127.0.0.1:{port}"
+        is_ready = partial(targets.answers, f"{url}/healthz")
+        stack.supervisor.await_ready(name, is_ready, within_s=READY_WITHIN_S)
+        made.append(Process(name, url, key, stack.supervisor.pid(name)))
     return made
 
 
@@ -230,9 +214,6 @@ def main() -> int:
     counted = parser.add_mutually_exclusive_group()
     counted.add_argument("--instructions", action="store_true")
     counted.add_argument("--calls", action="store_true")
-    parser.add_argument(
-        "--engine-socket", action="store_true", help="reach the stub over a Unix domain socket, not TCP"
-    )
     parser.add_argument("--against", type=Path, help="another checkout")
     parser.add_argument("--works", default="", help="the numbers of the kinds of request, such as 0,3")
     parser.add_argument(
@@ -245,8 +226,7 @@ def main() -> int:
     ports = Ports()
     began_s = time.monotonic()
     with targets.open_services(Steps()) as stack:
-        stub_url = start_stub(stack, ports, is_socket=options.engine_socket)
-        key = targets.create_tenant(stack, stub_url)
+        key = targets.create_tenant(stack, f"http://127.0.0.1:{targets.start_stub(stack, ports)}")
         costs = Costs(stack, works, requests)
         measured = processes(stack, options, ports, key)
         for _ in range(1 if counts else options.rounds):

@@ -248,9 +248,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def stub(place: int | str) -> Program:
-    """Return the stub engine as a program, at a port or the path of a socket."""
-    argv = [sys.executable, "-m", "labs.fake_vllm.prepared_bytes", str(place)]
+def stub(port: int) -> Program:
+    """Return the stub engine as a program."""
+    argv = [sys.executable, "-m", "labs.fake_vllm.prepared_bytes", str(port)]
     env = {"PYTHONPATH": str(ROOT / "dev")}
     return Program(name="stub", title="stub engine", argv=argv, env=env, layer=1)
 

@@ -33,7 +33,7 @@ from trials.compose.incidents import (
     upgrade,
 )
 from trials.compose.project import COMPOSE, HOST_ADDRESS, Project
-from trials.debian import succeeds
+from trials.debian import require_root, succeeds
 from trials.harness import write_result
 
 # The TLS proxy of deploy/Caddyfile in front of the services: with certificates of Caddy's own authority.
@@ -96,9 +96,7 @@ CONNECT = "import socket; socket.create_connection(('{host}', {port}), timeout=3
 
 def compose() -> int:
     """Bring the compose file up and walk through it; return 0. Raises StackError."""
-    missing = [program for program in PROGRAMS if not shutil.which(program)]
-    if missing or os.geteuid() != 0:
-        raise MissingPrerequisite(f"This needs root and {', '.join(PROGRAMS)}; missing: {missing or 'root'}.")
+    require_root(*PROGRAMS)
     os.environ["PODMAN_IGNORE_CGROUPSV1_WARNING"] = "1"
     FOLDER.mkdir(parents=True, exist_ok=True)
     steps = Steps()
