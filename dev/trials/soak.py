@@ -28,8 +28,17 @@ from stack.folders import ROOT, shown
 from trials.chaos.load import Seen, draw_body
 from trials.chaos.trial import keep_asking
 from trials.chaos.verdict import count_names, is_billed_once, read_seen
-from trials.harness import Context, Say, Tenant, Verdict, await_quiet, create_tenants, pause, run_on_own_stack
-from trials.styles import make_adapters
+from trials.harness import (
+    Context,
+    Say,
+    Tenant,
+    Verdict,
+    await_quiet,
+    create_tenants,
+    make_adapters,
+    pause,
+    run_on_own_stack,
+)
 from trials.usage_records import UsageRecords
 
 SAMPLE_EVERY_S = 5.0

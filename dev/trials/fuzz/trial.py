@@ -139,12 +139,11 @@ class Run:
         """Kill the engine, wait for the next one and bring the witnesses back."""
         if self.context.kill:
             self.context.kill("engine")
-        variables = self.context.variables
-        until = time.monotonic() + vllm.READY_WITHIN_S
-        while time.monotonic() < until:
-            pause(self.context.stopping, 1.0)
-            if vllm.ready(variables["ENGINE_URL"], variables["ENGINE_API_KEY"]):
-                break
+        url, key = (self.context.variables[name] for name in ("ENGINE_URL", "ENGINE_API_KEY"))
+        pause(self.context.stopping, 1.0)  # until the killed one is gone
+        self.context.wait_until(
+            lambda: vllm.ready(url, key), within_s=vllm.READY_WITHIN_S, lack="the engine is not back"
+        )
         await present.come(engine)
 
     def _keep(self, case: Case) -> None:
