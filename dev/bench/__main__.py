@@ -71,6 +71,7 @@ BENCHES = {
     "rewrite": Bench(
         "whether styles rewrite plain drafts as their authors would, on the novels in NOVELS",
         "bench.rewrite",
+        SERVICES,
         variables={"OPENBLAS_NUM_THREADS": "1"},
         needs=ENGINE,
     ),
