@@ -1,7 +1,6 @@
 """The gate: what a version may know by heart and still be shared, offered, published or sold.
 
-Its bounds stand here alone; docs/evidence.md has what they were chosen on. Nothing of Django is imported, so
-that `dev/bench/evidence_gate.py` can judge trainings outside of the site.
+Its bounds stand here alone; docs/evidence.md has what they were chosen on.
 """
 
 from collections.abc import Sequence

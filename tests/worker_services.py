@@ -12,8 +12,7 @@ from functools import partial
 import pytest
 
 from stack import seaweed, valkey
-from stack.credentials import Credentials
-from stack.folders import held, temporary
+from stack.folders import Credentials, held, temporary
 from stack.ports import Ports
 from stack.processes import Supervisor
 

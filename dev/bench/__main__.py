@@ -45,12 +45,9 @@ class Bench:
 
 ENGINE = ("--engine",)
 BENCHES = {
-    "gateway": Bench(
-        "the gateway's overhead, compared to nginx, LiteLLM, Portkey and TensorZero", "bench.gateway"
-    ),
-    "peers": Bench("install LiteLLM, TensorZero and Portkey for `gateway`", "bench.install"),
+    "gateway": Bench("the gateway's overhead, compared to nginx, LiteLLM and TensorZero", "bench.gateway"),
+    "peers": Bench("install LiteLLM and TensorZero for `gateway`", "bench.targets"),
     "request-cost": Bench("processor time or instructions of one request", "bench.request_cost"),
-    "month": Bench("the first requests of a month, from 5,000 workspaces", "bench.month_turn"),
     # 16 places, so that one tenant has eight at once: no tenant alone takes the last quarter.
     "engine": Bench(
         "the real engine by `vllm bench serve`; ARGS=gateway or styles",
@@ -60,48 +57,24 @@ BENCHES = {
         ENGINE,
     ),
     "neighbours": Bench(
-        "what a neighbour notices while others attack, and what they pay; ARGS='seed sequences'",
+        "what a neighbour notices while others attack, and what they pay; ARGS='sequences uploads'",
         "bench.neighbours",
         WHOLE,
         needs=ENGINE,
     ),
     "memory": Bench("the calculated memory beside a running vLLM's (CPU)", "bench.memory", needs=ENGINE),
-    "upload": Bench(
-        "from a finished 50 MB upload to the first styled token",
-        "bench.upload_time",
-        WHOLE,
-        {"ENGINE_MAX_LORA_RANK": "128"},
-        ENGINE,
-    ),
-    "training": Bench(
-        "a training of 20,000 words, reading, and serving beside it; ARGS='way --words 3000'",
-        "bench.training",
-        WHOLE,
-        needs=ENGINE,
-    ),
     "evidence": Bench(
-        "what the evidence card's figures tell, on the novels in NOVELS; ARGS=verifier",
+        "what the evidence card's figures tell, on the novels in NOVELS; ARGS=check",
         "bench.evidence",
         variables={"OPENBLAS_NUM_THREADS": "1"},
-    ),
-    "evidence-answers": Bench(
-        "whether the answers of the styles of `make trial NAME=own-style` lie near their authors",
-        "bench.evidence_answers",
-        WHOLE,
-        {"ENGINE_SOCKET": "", "ENGINE_MAX_CPU_LORAS": "16"},
-        ENGINE,
     ),
     "rewrite": Bench(
         "whether styles rewrite plain drafts as their authors would, on the novels in NOVELS",
         "bench.rewrite",
+        SERVICES,
         variables={"OPENBLAS_NUM_THREADS": "1"},
         needs=ENGINE,
     ),
-    "provenance": Bench("the tables of the last `make trial NAME=provenance`", "bench.provenance"),
-    "routes": Bench(
-        "how soon gateways see an engine change with 10,000 workspaces", "bench.routes", SERVICES
-    ),
-    "webhooks": Bench("how many webhooks one worker delivers a minute", "bench.webhooks", SERVICES),
     "pages": Bench(
         "pages in a workspace with 10,000 styles and many requests",
         "bench.pages pages",
@@ -110,14 +83,12 @@ BENCHES = {
         migrates=True,
     ),
     "api": Bench("the API's lists in the same workspace", "bench.pages api", PAGES, migrates=True),
-    "large": Bench(
-        "create the tables of a large service in var/large: 10 million events; ARGS='--events 1000000'",
-        "bench.large",
+    "console": Bench(
+        "the console's lists, with 10 million requests of 1,000 workspaces",
+        "bench.pages console",
         LARGE,
         migrates=True,
     ),
-    "console": Bench("the console's lists, on the data of `large`", "bench.pages console", LARGE),
-    "billing": Bench("invoices, on the data of `large`", "bench.billing", LARGE),
 }
 
 

@@ -1,6 +1,7 @@
 """The attacks of bench/neighbours.py: what workspaces on the free plan do to the others.
 
-Their clients retry as OpenAI's do: twice, unless they are told not to.
+Their clients retry as OpenAI's do: twice, unless they are told not to. Expensive grammars have a trial of
+their own, and what once killed an engine is a case of the trial of requests.
 """
 
 import asyncio
@@ -14,16 +15,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, BinaryIO
 
 import httpx2
 
 from labs.chat_client import CHAT, COMPLETIONS, ChatClient, run_concurrently
 from labs.site import run_in_site
-from stack.api import Api
+from stack.api import Api, Session, fetched, link, signed_in, token
 from stack.errors import Miss
-from stack.pages import Session, fetched, link, signed_in, token
 from stack.smoke import STYLE
 
 AT_ONCE = 4  # requests that one attacker has open
@@ -101,36 +100,6 @@ def chat(content: str, **more: Any) -> tuple[str, dict[str, Any]]:
     return CHAT, {"model": THEIRS, "messages": messages, "max_tokens": 8} | more
 
 
-def schema(of: dict[str, Any]) -> dict[str, Any]:
-    """Return the field that asks for an answer in a schema."""
-    return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": of}}}
-
-
-async def seed(scene: Scene) -> None:
-    """Item 0: seeded prompts that are longer than a step."""
-    text = "Write about the sea and the wind and the rain. " * 14  # longer than a step
-    await scene.send_all(chat(text, seed=number, temperature=1, max_tokens=2) for number in range(12))
-
-
-async def request_500(scene: Scene) -> None:
-    """Item 1: what vLLM answers with a 500 of its own."""
-    schemas: list[dict[str, Any]] = [
-        {"type": "integer", "minimum": 10**18, "maximum": 10**19},
-        {"$ref": "#"},
-        {"type": "string", "pattern": "a\x00b"},
-    ]
-    deep = "[" * 900 + "]" * 900
-    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": deep}}
-    called = [
-        {"role": "user", "content": "Go."},
-        {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": "c", "content": "Done."},
-    ]
-    deep_call = CHAT, {"model": THEIRS, "messages": called, "max_tokens": 8}
-    bodies = [chat("Rain?", **schema(one)) for one in schemas]
-    await scene.send_all([*bodies, deep_call] * 4)
-
-
 async def sequences(scene: Scene) -> None:
     """Item 2: many sequences in one request: more than are allowed, and as many as are."""
     prompts = ["Write a long text about the sea. "] * 8
@@ -170,43 +139,6 @@ async def hung_up(scene: Scene) -> None:
             scene.answers[reply.error or str(reply.status)] += 1
 
     await asyncio.gather(*map(again, scene.attackers))
-
-
-async def matches_nothing(scene: Scene) -> None:
-    """Issue 26, part 13: expressions that match nothing, from several workspaces at once."""
-    expressions = [r"[^\s\S]", r"[^\w\W]a", r"a[^\d\D]b"]
-    bodies = [chat("Rain?", structured_outputs={"regex": one}) for one in expressions]
-    await scene.send_all(bodies * 4)
-
-
-async def large_schema(scene: Scene) -> None:
-    """Item 3: schemas and patterns that take minutes to compile."""
-    many = {f"property_{number:04}": {"type": "string"} for number in range(3000)}
-    values = [f"value {number} {number * 7919}" for number in range(5000)]
-    patterns = [{"type": "string", "pattern": f"^([a-z]{{1,{n}}}-?){{1,{n}}}$"} for n in range(20, 60)]
-    schemas: list[dict[str, Any]] = [
-        {"type": "object", "properties": many, "required": list(many)},
-        {"type": "string", "enum": values},
-        {"anyOf": patterns},
-        {"type": "string", "pattern": "^(([a-z]{1,50}){1,50}){1,50}(([0-9]{1,50}){1,50}){1,50}$"},
-    ]
-    await scene.send_all([chat("Rain?", **schema(one)) for one in schemas] * 2)
-
-
-async def costly_schema(scene: Scene) -> None:
-    """Item 3: schemas that cost almost as much as is allowed, each another one, so that none is cached."""
-    text = {"type": "string", "maxLength": 100}
-
-    def another() -> dict[str, Any]:
-        name = f"text_{token_hex(4)}"
-        return {"type": "object", "properties": {name: text}, "required": [name]}
-
-    await asyncio.gather(
-        *(
-            scene.send_as(attacker, [chat("Rain?", **schema(another())) for _ in range(8)])
-            for attacker in scene.attackers
-        )
-    )
 
 
 async def refused(scene: Scene) -> None:
@@ -316,16 +248,11 @@ class Attack:
 
 
 ATTACKS = {
-    "seed": Attack(0, seed),
-    "request_500": Attack(1, request_500),
     "sequences": Attack(2, sequences),
     "one_token": Attack(11, one_token, attackers=OTHERS),
     "long_sequences": Attack(12, long_sequences, attackers=OTHERS),
     "long_whole": Attack(12, long_whole, attackers=OTHERS),
     "hung_up": Attack(12, hung_up, attackers=OTHERS),
-    "matches_nothing": Attack(13, matches_nothing, attackers=6),
-    "schema": Attack(3, large_schema),
-    "costly_schema": Attack(3, costly_schema),
     "refused": Attack(4, refused),
     "compare": Attack(7, compare),
     "archives": Attack(10, archives, is_repeated=False),

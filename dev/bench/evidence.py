@@ -2,13 +2,9 @@
 
 NOVELS is a folder with three books of each author; labs/impostors.py says how they are named.
 
-- `verifier` learns so many words of two books of an author and judges the third beside the third books of
-  others, at three lengths. Its impostors are made of the others' first two books, never of the author's.
-- `svm` does the same with a linear SVM.
 - `calibration` fits the percentages on half of the authors and judges them on the other half.
 - `new-book` lists what a third book scores, as the product says it.
 - `check` times a draft.
-- `gate` (bench/evidence_gate.py) trains thirty styles, which takes hours: it is only run by its name.
 
 Writes bench/results/evidence.json and the tables of docs/evidence.md.
 """
@@ -18,8 +14,8 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -28,153 +24,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.verifier.calibration import load_calibration, read_calibration
-from adapters.verifier.features import measure_passages
 from adapters.verifier.impostors import (
-    SUPPORTED_LANGUAGES,
-    Impostors,
-    join_authors,
     load_impostors,
-    measure_author,
 )
-from adapters.verifier.verifier import Verifier, learn_passages, train_verifier
-from bench import evidence_gate, report
-from bench.linear_svm import train_svm
-from labs import calibration, machine
-from labs.impostors import PASSAGE_WORDS, cut_passages, find_books
+from adapters.verifier.verifier import Verifier, train_verifier
+from labs import calibration, machine, report
+from labs.impostors import cut_passages, find_books
 from stack.folders import ROOT
 
-LENGTHS_WORDS = (100, 300, 1_000)
-MOST_JUDGED = 200  # texts of one length from one book
-LEAST_FOR_HALVES = 5  # authors: two impostors, whom cross-validation leaves out in turn
-BOUNDS = {100: 0.85, 300: 0.92, 1_000: 0.96}
 MOST_CHECK_MS = 300
 CHECKS = 30
-SEED = 29
-SKIPPED_WORDS = 3_000  # of a book: titles, prefaces
-LEARNED_WORDS = (15_000, 40_000, 75_000)  # the books have 40,000 words at most
 LEAST_AUC_OF_DRAFT = 0.88  # at 300 words, by 15,000
 BINS = 5  # of percentages
 DOC = ROOT / "docs" / "evidence.md"
 
-type Features = NDArray[np.float32]
 type Figures = dict[str, float]
-type Score = Callable[[Features], NDArray[np.float64]]
-
-
-@dataclass(frozen=True)
-class Author:
-    """An author: passages of two books, as features and as an impostor; texts of a third, by their length."""
-
-    name: str
-    passages: Features
-    documents: NDArray[np.int64]  # the book of each passage
-    as_impostor: Impostors
-    judged: dict[int, Features]
-
-    def first_passages(self, words: int) -> NDArray[np.int64]:
-        """Return the numbers of the passages that make so many words, half of each book."""
-        count = round(words / PASSAGE_WORDS / 2)
-        return np.concatenate([np.flatnonzero(self.documents == book)[:count] for book in (0, 1)])
-
-
-@dataclass(frozen=True)
-class Split:
-    """Who is learned, by how much, who are the impostors, and who is judged beside the one who is learned."""
-
-    words: int
-    author: Author
-    impostors: list[Author]
-    judged: list[Author]
-
-
-type Learn = Callable[[Split, str], Score]
-
-
-def read_author(name: str, books: list[Path], language: str) -> Author:
-    """Return an author by three books: two to learn, the last to judge."""
-    texts = [" ".join(book.read_text().split()[SKIPPED_WORDS:]) for book in books]
-    cut = [cut_passages(text) for text in texts[:2]]
-    judged = {}
-    for words in LENGTHS_WORDS:
-        windows = cut_passages(texts[2], words=words)
-        chosen = np.linspace(0, len(windows) - 1, min(len(windows), MOST_JUDGED)).astype(int)
-        judged[words] = measure_passages([windows[number] for number in chosen], language)
-    features = measure_passages([*cut[0], *cut[1]], language)
-    documents = np.repeat([0, 1], [len(passages) for passages in cut])
-    return Author(name, features, documents, measure_author(features), judged)
-
-
-def known_splits(authors: list[Author], words: int) -> Iterator[Split]:
-    """Yield each author against all others: their first two books are impostors, their third is judged."""
-    for author in authors:
-        others = [other for other in authors if other is not author]
-        yield Split(words, author, others, others)
-
-
-def unknown_splits(authors: list[Author], words: int) -> Iterator[Split]:
-    """Yield each author twice: one half of the others are impostors, the other half is judged."""
-    for author in authors:
-        others = [other for other in authors if other is not author]
-        yield Split(words, author, others[0::2], others[1::2])
-        yield Split(words, author, others[1::2], others[0::2])
-
-
-def learn_verifier(split: Split, language: str) -> Score:
-    """Return how the product's verifier scores features."""
-    impostors = join_authors([author.as_impostor for author in split.impostors])
-    learned = split.author.first_passages(split.words)
-    verifier = learn_passages(
-        split.author.passages[learned],
-        language,
-        impostors,
-        documents=split.author.documents[learned],
-        words=split.words,
-    )
-    weights = verifier.weights.astype(np.float32)
-    return lambda features: (features @ weights).astype(np.float64) + verifier.bias
-
-
-class LinearSvm:
-    """The peer: it learns from every passage of the impostors, which the product does not have."""
-
-    def __init__(self, authors: list[Author]) -> None:
-        self.rows = {author.name: normalise(author.passages) for author in authors}
-        every = np.concatenate(list(self.rows.values()))
-        self.products = (every @ every.T).astype(np.float64) + 1
-        sizes = [len(rows) for rows in self.rows.values()]
-        ends = np.cumsum(sizes)
-        spans = zip(self.rows, ends - sizes, ends, strict=True)
-        self.numbers = {name: np.arange(start, end) for name, start, end in spans}
-
-    def learn(self, split: Split, _language: str) -> Score:
-        """Return how an SVM of this split scores features."""
-        learned = split.author.first_passages(split.words)
-        impostors = [author.name for author in split.impostors]
-        own = self.numbers[split.author.name][learned]
-        numbers = np.concatenate([own, *(self.numbers[name] for name in impostors)])
-        is_own = np.arange(len(numbers)) < len(own)
-        coefficients = train_svm(self.products[np.ix_(numbers, numbers)], is_own, seed=SEED)
-        rows = np.concatenate(
-            [self.rows[split.author.name][learned], *(self.rows[name] for name in impostors)]
-        )
-        weights = coefficients.astype(np.float32) @ rows
-        return lambda features: normalise(features) @ weights
-
-
-def judge(splits: Iterator[Split], learn: Learn, language: str) -> Figures:
-    """Return the mean of the authors' AUC at each length, and that of the author with the lowest."""
-    found: dict[int, dict[str, list[float]]] = {words: defaultdict(list) for words in LENGTHS_WORDS}
-    for split in splits:
-        score = learn(split, language)
-        for words, by_author in found.items():
-            own = score(split.author.judged[words])
-            for other in split.judged:
-                by_author[split.author.name].append(area_under_curve(own, score(other.judged[words])))
-    figures: Figures = {}
-    for words, by_author in found.items():
-        areas = [mean(areas) for areas in by_author.values()]
-        figures |= {f"auc_{words}": round(mean(areas), 4), f"lowest_{words}": round(min(areas), 4)}
-    return figures
 
 
 def area_under_curve(own: NDArray[np.float64], others: NDArray[np.float64]) -> float:
@@ -182,35 +46,6 @@ def area_under_curve(own: NDArray[np.float64], others: NDArray[np.float64]) -> f
     ordered = np.sort(others)
     below = np.searchsorted(ordered, own, side="left") + np.searchsorted(ordered, own, side="right")
     return float(below.mean() / (2 * len(others)))
-
-
-def measure_verifier(novels: Path) -> dict[str, Figures]:
-    """Return the figures of the verifier, for each language and protocol."""
-    return judge_languages(novels, lambda _authors: learn_verifier)
-
-
-def measure_svm(novels: Path) -> dict[str, Figures]:
-    """Return the figures of a plain SVM on the same texts."""
-    return judge_languages(novels, lambda authors: LinearSvm(authors).learn)
-
-
-def judge_languages(novels: Path, prepare: Callable[[list[Author]], Learn]) -> dict[str, Figures]:
-    """Return the figures of one way to learn, for each language and protocol."""
-    found = {}
-    for language in SUPPORTED_LANGUAGES:
-        books = find_books(novels, language)
-        authors = [read_author(name, three, language) for name, three in books.items() if len(three) == 3]
-        learn = prepare(authors)
-        for words in LEARNED_WORDS:
-            splits = {"known": known_splits(authors, words)}
-            if len(authors) >= LEAST_FOR_HALVES:
-                splits["unknown"] = unknown_splits(authors, words)
-            for name, each in splits.items():
-                row = f"{language}, {name}, {words:,} words learned"
-                sizes = {"authors": len(authors), "learned_words": words}
-                found[row] = {**judge(each, learn, language), **sizes}
-                print(f"  {row}: {found[row]}", flush=True)
-    return found
 
 
 def measure_calibration(novels: Path) -> dict[str, Figures]:
@@ -291,18 +126,6 @@ def measure_check(novels: Path) -> dict[str, Figures]:
     }
 
 
-def table_of_verifier(found: dict[str, Figures]) -> str:
-    """Return a row for each language and protocol: mean AUC, and that of the lowest author."""
-    rows = [["language, others, learned", *(f"{words:,} words" for words in LENGTHS_WORDS)]]
-    for name, figures in found.items():
-        cells = [
-            f"{figures[f'auc_{words}']:.3f} ({figures[f'lowest_{words}']:.2f})" for words in LENGTHS_WORDS
-        ]
-        rows.append([name.removesuffix(" learned"), *cells])
-    bounds = [f"≥ {bound}" for bound in BOUNDS.values()]
-    return report.aligned([*rows, ["bound, en, 75,000 words", *bounds]])
-
-
 def table_of_calibration(found: dict[str, Figures]) -> str:
     """Return a row for each way to learn and length: whose texts they were, by what they got."""
     bins = [f"{100 * number // BINS} to {100 * (number + 1) // BINS} %" for number in range(BINS)]
@@ -356,26 +179,22 @@ def table_of_check(found: dict[str, Figures]) -> str:
 
 # What is measured, and the table that is made of it. A further figure of the card is a further line.
 PARTS: dict[str, tuple[Callable[[Path], Any], Callable[[Any], str]]] = {
-    "verifier": (measure_verifier, table_of_verifier),
-    "svm": (measure_svm, table_of_verifier),
     "calibration": (measure_calibration, table_of_calibration),
     "new-book": (measure_new_book, table_of_new_book),
     "check": (measure_check, table_of_check),
-    "gate": (evidence_gate.measure_gate, evidence_gate.table_of_gate),
 }
-BY_NAME = {"gate"}
 
 
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)} (default: all but gate)")
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)} (default: all)")
     options = parser.parse_args()
     novels = Path(os.environ.get("NOVELS", ""))
     if not find_books(novels, "en"):
         raise SystemExit(f"✗ {novels} has no novels: NOVELS names the folder.")
     found = report.read_results("evidence")
-    for name in options.parts or [part for part in PARTS if part not in BY_NAME]:
+    for name in options.parts or PARTS:
         measure, describe = PARTS[name]
         found[name] = measure(novels)
         table = describe(found[name])
@@ -383,12 +202,6 @@ def main() -> int:
         report.between_marks(name, table, DOC)
         report.write_results("evidence", found | {"cores": os.cpu_count(), "machine": machine.model()})
     return 0
-
-
-def normalise(rows: Features) -> Features:
-    """Return rows of length 1. The row of a text too short for any feature stays 0."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
 
 
 if __name__ == "__main__":

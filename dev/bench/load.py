@@ -11,7 +11,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
@@ -61,11 +60,10 @@ class Report:
 class Client(asyncio.Protocol):
     """One connection. It fails on everything but a complete answer with status 200."""
 
-    def __init__(self, request: bytes, tally: Tally, *, stream: bool, takes_any_answer: bool = False) -> None:
+    def __init__(self, request: bytes, tally: Tally, *, stream: bool) -> None:
         self.request = request
         self.tally = tally
         self.stream = stream
-        self.takes_any_answer = takes_any_answer
         self.parser = httptools.HttpResponseParser(self)
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -109,8 +107,6 @@ class Client(asyncio.Protocol):
         return self.ask()
 
     def _is_whole(self, body: bytes) -> bool:
-        if self.takes_any_answer:
-            return True
         return is_whole_stream(body) if self.stream else is_whole(body)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -143,7 +139,6 @@ def request_of(
     stream: bool,
     prompt_bytes: int = 0,
     path: str = CHAT,
-    headers: Sequence[str] = (),
 ) -> bytes:
     """Return the one request that is sent over and over; its prompt is as long as `prompt_bytes` says."""
     prompt = (PROMPT + " ") * (prompt_bytes // len(PROMPT)) + PROMPT
@@ -156,7 +151,6 @@ def request_of(
         f"authorization: Bearer {key}",
         "content-type: application/json",
         f"content-length: {len(body)}",
-        *headers,
     ]
     return "\r\n".join([*head, "", body]).encode()
 
@@ -186,7 +180,6 @@ async def closed_loop(
     most: int,
     stream: bool,
     spread_s: float,
-    takes_any_answer: bool = False,
 ) -> Report:
     """Keep `parallel` requests open until the time or the number is over; return the figures.
 
@@ -194,9 +187,7 @@ async def closed_loop(
     """
     began_s = time.perf_counter()
     tally = Tally(began_s + seconds, most)
-    clients = await connected(
-        url, request, tally, parallel=parallel, stream=stream, takes_any_answer=takes_any_answer
-    )
+    clients = await connected(url, request, tally, parallel=parallel, stream=stream)
     for client in clients:
         client.ask()
         if spread_s:
@@ -222,14 +213,13 @@ async def connected(
     *,
     parallel: int,
     stream: bool,
-    takes_any_answer: bool = False,
 ) -> list[Client]:
     """Return open connections that have asked nothing yet."""
     at = urlsplit(url)
     loop = asyncio.get_running_loop()
     host = at.hostname or ""
     port = at.port or 80
-    connect = partial(Client, request, tally, stream=stream, takes_any_answer=takes_any_answer)
+    connect = partial(Client, request, tally, stream=stream)
     made = [await loop.create_connection(connect, host, port) for _ in range(parallel)]
     return [client for _, client in made]
 
@@ -257,14 +247,12 @@ def main() -> None:
     parser.add_argument("--key", default="none")
     parser.add_argument("--model", required=True)
     parser.add_argument("--path", default=CHAT)
-    parser.add_argument("--header", action="append", default=[], help="one more line of the request's head")
     parser.add_argument("--parallel", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--requests", type=int, default=sys.maxsize)
     parser.add_argument("--spread", type=float, default=0)
     parser.add_argument("--prompt-bytes", type=int, default=0)
     parser.add_argument("--stream", action="store_true")
-    parser.add_argument("--any-answer", action="store_true", help="accept every answer with status 200")
     parser.add_argument("--hold", action="store_true")
     options = parser.parse_args()
     gc.disable()  # a pause here would be counted as the gateway's
@@ -275,7 +263,6 @@ def main() -> None:
         stream=options.stream or options.hold,
         prompt_bytes=options.prompt_bytes,
         path=options.path,
-        headers=options.header,
     )
     if options.hold:
         return uvloop.run(hold(options.url, request, parallel=options.parallel))
@@ -288,7 +275,6 @@ def main() -> None:
             most=options.requests,
             stream=options.stream,
             spread_s=options.spread,
-            takes_any_answer=options.any_answer,
         )
     )
     print(json.dumps(asdict(report)))

@@ -29,8 +29,7 @@ if not settings.configured and "DJANGO_SETTINGS_MODULE" not in os.environ:
 from adapters.engines import capacity
 from adapters.engines.capacity import EngineLimits, Layers
 from adapters.validation import base_model_reader
-from bench import report
-from labs import machine
+from labs import machine, report
 from stack import engine
 from stack.environment import base_model, base_model_folder
 from stack.folders import ROOT

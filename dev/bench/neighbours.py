@@ -19,8 +19,8 @@ from typing import Any
 import psycopg
 import uvloop
 
-from bench import report
 from bench.attacks import ATTACK_S, ATTACKS, Attacker, Scene
+from labs import report
 from labs.chat_client import ChatClient, Outcome, open_client
 from labs.site import run_in_site
 from trials.harness import create_tenants

@@ -1,11 +1,10 @@
 """What one request and one stream cost a gateway process, in processor time, instructions or Python calls.
 
-`python -m bench.request_cost` prints processor microseconds, of the process and of the kernel for it, beside
-what the least apps of bench/floor.py take. `--instructions` runs each under valgrind and counts the
-instructions outside the kernel: slow, and steadier than time. Heartbeats and polls go by the clock, so a
-busy machine adds two percent: compare runs at the same load. `--calls` counts how often a Python function
-was begun or resumed, heartbeats and polls with them, and prints the first of them. `--against DIR` measures
-another checkout in turn.
+`python -m bench.request_cost` prints processor microseconds, of the process and of the kernel for it.
+`--instructions` runs each under valgrind and counts the instructions outside the kernel: slow, and steadier
+than time. Heartbeats and polls go by the clock, so a busy machine adds two percent: compare runs at the same
+load. `--calls` counts how often a Python function was begun or resumed, heartbeats and polls with them, and
+prints the first of them. `--against DIR` measures another checkout in turn.
 """
 
 import argparse
@@ -25,8 +24,8 @@ from statistics import median
 
 import psutil
 
-from bench import load, report, targets
-from labs import machine
+from bench import load, targets
+from labs import machine, report
 from labs.fake_vllm.prepared_bytes import BURST, INSTANT
 from stack.errors import StackError
 from stack.folders import ROOT
@@ -38,7 +37,6 @@ from stack.steps import Steps
 PARALLEL = 32
 WARM_UP = 200
 READY_WITHIN_S = 300.0  # valgrind starts slowly
-FLOORS = ("bare", "two_hops")
 SHOWN_FUNCTIONS = 200
 
 
@@ -63,13 +61,12 @@ WORKS = (
 
 @dataclass(frozen=True)
 class Process:
-    """One process that is measured, and what it calls the stub's models."""
+    """One process that is measured."""
 
     name: str
     url: str
     key: str
     pid: int
-    prefix: str
 
 
 @dataclass
@@ -87,8 +84,6 @@ class Costs:
         """Measure one process once, with every kind of request; `counts` is what is counted, "" for time."""
         measure = {"": self._time, "instructions": self._instructions, "calls": self._calls}[counts]
         for work in self.works:
-            if process.name in FLOORS and work.name != WORKS[0].name:
-                continue
             self._ask(process, work, WARM_UP)
             figures = measure(process, work)
             for unit, value in figures.items():
@@ -143,8 +138,7 @@ class Costs:
     def _ask(self, process: Process, work: Work, count: int) -> int:
         options: dict[str, object] = {"seconds": 600, "requests": count, "prompt_bytes": work.prompt_bytes}
         options |= {"stream": True} if work.is_stream else {}
-        options |= {"any_answer": True} if process.name in FLOORS else {}
-        model = process.prefix + work.pace
+        model = f"style-{work.pace}"
         found = load.run(load.command_of(process.url, process.key, model, parallel=PARALLEL, **options))
         if found.failed:
             raise StackError(f"{process.name} failed {found.failed} times: {found.failure}")
@@ -173,40 +167,15 @@ def call_counts_path(stack: Stack, name: str) -> Path:
     return stack.folders.var / f"{name}.calls"
 
 
-def start(stack: Stack, name: str, argv: list[str], variables: Mapping[str, str], port: int) -> int:
-    """Start a server and return its process number once it answers."""
-    program = Program(name=name, title=name, argv=argv, env=variables, layer=2)
-    stack.supervisor.start(program)
-    check = partial(targets.answers, f"http://127.0.0.1:{port}/healthz")
-    stack.supervisor.await_ready(name, check, within_s=READY_WITHIN_S)
-    return stack.supervisor.pid(name)
-
-
-def start_stub(stack: Stack, ports: Ports, *, is_socket: bool) -> str:
-    """Start the stub engine at a port or a socket; return its address once it answers."""
-    if not is_socket:
-        return f"http://127.0.0.1:{targets.start_stub(stack, ports)}"
-    path = stack.folders.var / "stub.sock"
-    stack.supervisor.start(targets.stub(str(path)))
-    stack.supervisor.await_ready("stub", path.exists, within_s=20)
-    return f"unix://{path}"
-
-
-def processes(
-    stack: Stack, options: argparse.Namespace, ports: Ports, key: str, stub_url: str
-) -> list[Process]:
+def processes(stack: Stack, options: argparse.Namespace, ports: Ports, key: str) -> list[Process]:
     """Start everything that is measured."""
     made = []
     checkouts = {"gateway": ROOT} | ({"before": options.against} if options.against else {})
     app = "bench.call_counts:application" if options.calls else "config.gateway:application"
-    apps = dict.fromkeys(checkouts, app)
-    if options.floors:
-        apps |= {name: f"bench.floor:{name}" for name in FLOORS}
-    for name, app in apps.items():
+    for name, checkout in checkouts.items():
         port = ports.take(f"cost-{name}")
-        checkout = checkouts.get(name, ROOT)
         paths = os.pathsep.join([str(checkout), str(checkout / "platform"), str(checkout / "dev")])
-        variables = {**stack.variables, "WEB_WORKERS": "1", "FLOOR_STUB_URL": stub_url}
+        variables = {**stack.variables, "WEB_WORKERS": "1"}
         variables["CALL_COUNTS"] = str(call_counts_path(stack, name))
         variables |= {"PYTHONSAFEPATH": "1", "PYTHONPATH": paths}  # never from the current folder
         argv = [word.replace("config.asgi:application", app) for word in web_argv(checkout, port, variables)]
@@ -214,8 +183,11 @@ def processes(
             out = stack.folders.var / f"{name}.callgrind"
             valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
             argv = [*valgrind, *argv]
-        pid = start(stack, name, argv, variables, port)
-        made.append(Process(name, f"http://127.0.0.1:{port}", key, pid, "" if name in FLOORS else "style-"))
+        stack.supervisor.start(Program(name=name, title=name, argv=argv, env=variables, layer=2))
+        url = f"http://127.0.0.1:{port}"
+        is_ready = partial(targets.answers, f"{url}/healthz")
+        stack.supervisor.await_ready(name, is_ready, within_s=READY_WITHIN_S)
+        made.append(Process(name, url, key, stack.supervisor.pid(name)))
     return made
 
 
@@ -242,10 +214,6 @@ def main() -> int:
     counted = parser.add_mutually_exclusive_group()
     counted.add_argument("--instructions", action="store_true")
     counted.add_argument("--calls", action="store_true")
-    parser.add_argument("--floors", action="store_true", help="measure bench/floor.py, too")
-    parser.add_argument(
-        "--engine-socket", action="store_true", help="reach the stub over a Unix domain socket, not TCP"
-    )
     parser.add_argument("--against", type=Path, help="another checkout")
     parser.add_argument("--works", default="", help="the numbers of the kinds of request, such as 0,3")
     parser.add_argument(
@@ -258,10 +226,9 @@ def main() -> int:
     ports = Ports()
     began_s = time.monotonic()
     with targets.open_services(Steps()) as stack:
-        stub_url = start_stub(stack, ports, is_socket=options.engine_socket)
-        key = targets.create_tenant(stack, stub_url)
+        key = targets.create_tenant(stack, f"http://127.0.0.1:{targets.start_stub(stack, ports)}")
         costs = Costs(stack, works, requests)
-        measured = processes(stack, options, ports, key, stub_url)
+        measured = processes(stack, options, ports, key)
         for _ in range(1 if counts else options.rounds):
             for process in measured:
                 costs.measure(process, counts=counts)

@@ -20,19 +20,23 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from adapters.verifier import Verifier, train_verifier
-from adapters.verifier.features import measure_passages
-from adapters.verifier.impostors import join_authors, measure_author
-from bench import report
-from bench.evidence import DOC
-from labs import machine
-from labs.impostors import cut_passages, find_books
-from stack.folders import ROOT
-from training.corpus import SourceDocument, build_corpus, draft_prompt
-from training.corpus.pairs import kept_share
-from training.runs.rewriting import choose_parts, rewrite_prompts, usable_drafts
-from trials import own_style
-from trials.own_style import BASE, SEED, Author, answer_prompts, keep_answers, lay_job, train_style
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from adapters.verifier import Verifier, train_verifier  # noqa: E402
+from adapters.verifier.features import measure_passages  # noqa: E402
+from adapters.verifier.impostors import join_authors, measure_author  # noqa: E402
+from bench.evidence import DOC  # noqa: E402
+from labs import machine, report  # noqa: E402
+from labs.impostors import cut_passages, find_books  # noqa: E402
+from stack.folders import ROOT  # noqa: E402
+from training.corpus import SourceDocument, build_corpus, draft_prompt  # noqa: E402
+from training.corpus.pairs import kept_share  # noqa: E402
+from training.runs.rewriting import choose_parts, rewrite_prompts, usable_drafts  # noqa: E402
+from trials import own_style  # noqa: E402
+from trials.own_style import BASE, SEED, Author, answer_prompts, keep_answers, lay_job, train_style  # noqa: E402
 
 WORK = ROOT / "var" / "rewrite"
 # Every third of the twelve whose styles the other benches train, and every fifth of twenty others.
@@ -197,8 +201,8 @@ def main() -> int:
     table = describe(found)
     print(table)
     report.between_marks("rewrite", table, DOC)
-    settings = {"words": options.words, "epochs": options.epochs, "sampling": SAMPLING}
-    results = settings | {"authors": found, "machine": machine.model()}
+    how = {"words": options.words, "epochs": options.epochs, "sampling": SAMPLING}
+    results = how | {"authors": found, "machine": machine.model()}
     report.write_results("desk", report.read_results("desk") | {"rewrite": results})
     return 0
 

@@ -1,6 +1,5 @@
 """What is measured: the stub itself, and each gateway in front of it, with how it is started."""
 
-import json
 import secrets
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from labs.fake_vllm.prepared_bytes import MODELS
 from labs.machine import Cores, pinned
 from labs.site import run_in_site
 from stack import application, services
+from stack.bootstrap import find_uv
 from stack.folders import ROOT, temporary
 from stack.ports import Ports
 from stack.processes import Program
@@ -27,20 +27,18 @@ from stack.steps import Steps
 PEERS = ROOT / ".venv-peers"  # an environment for each, made by `make bench NAME=peers`
 LITELLM = PEERS / "litellm" / "bin" / "litellm"
 TENSORZERO = PEERS / "tensorzero" / "bin" / "python"
-PORTKEY = PEERS / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
 FILES = ROOT / "dev" / "bench" / "peers"
 READY_WITHIN_S = 120.0
 HINTS = {
     "nginx": "nginx is not on PATH: install it (Debian and Ubuntu: nginx-light), or go without its row.",
     "litellm": "LiteLLM is not installed: `make bench NAME=peers` does it; or go without its row.",
-    "portkey": "Portkey is not installed: `make bench NAME=peers` does it with npm; or go without its row.",
     "tensorzero": "TensorZero is not installed: `make bench NAME=peers` does it; or go without its row.",
 }
 
 
 @dataclass(frozen=True)
 class Target:
-    """One gateway: its address, path and key, headers that it wants, its process, its names of models."""
+    """One gateway: its address, path and key, its process, its names of models."""
 
     name: str
     url: str
@@ -48,7 +46,6 @@ class Target:
     pid: int | None = None
     prefix: str = ""
     path: str = "/v1/chat/completions"
-    headers: tuple[str, ...] = ()
 
     def model(self, pace: str) -> str:
         return self.prefix + pace
@@ -76,8 +73,6 @@ class Starter:
                 return self.nginx(workers=workers)
             case "litellm":
                 return self.litellm(workers=workers)
-            case "portkey":
-                return self.portkey()
             case "tensorzero":
                 return self.tensorzero(workers=workers)
             case _:
@@ -118,19 +113,6 @@ class Starter:
         program = Program(name=name, title="LiteLLM", argv=argv, env=variables, layer=2)
         pid = self._started(program, port, "/health/liveliness", workers=workers)
         return Target("litellm", f"http://127.0.0.1:{port}", key, pid)
-
-    def portkey(self) -> Target:
-        """Portkey's gateway: one Node process without pages; headers of each request say where it goes."""
-        port = self.ports.take("portkey")
-        argv = [which("node"), str(PORTKEY), "--headless", f"--port={port}"]
-        variables = {"NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "127.0.0.1"}
-        program = Program(name="portkey", title="Portkey", argv=argv, env=variables, layer=2)
-        pid = self._started(program, port, "/")
-        headers = (
-            "x-portkey-provider: openai",
-            f"x-portkey-custom-host: http://127.0.0.1:{self.stub_port}/v1",
-        )
-        return Target("portkey", f"http://127.0.0.1:{port}", pid=pid, headers=headers)
 
     def tensorzero(self, *, workers: int = 1) -> Target:
         """TensorZero's gateway in Rust, as its Python package starts it; threads on so many cores."""
@@ -203,7 +185,6 @@ def missing() -> dict[str, str]:
     there = {
         "nginx": which("nginx"),
         "litellm": LITELLM.exists(),
-        "portkey": PORTKEY.exists() and which("node"),
         "tensorzero": TENSORZERO.exists(),
     }
     return {name: HINTS[name] for name, found in there.items() if not found}
@@ -264,13 +245,34 @@ def versions() -> dict[str, str]:
     for name in ("litellm", "tensorzero"):
         for folder in (PEERS / name).glob(f"lib/python*/site-packages/{name}-*.dist-info"):
             found[name] = folder.name.removeprefix(f"{name}-").removesuffix(".dist-info")
-    if PORTKEY.exists():
-        found["portkey"] = json.loads((PORTKEY.parents[1] / "package.json").read_text())["version"]
     return found
 
 
-def stub(place: int | str) -> Program:
-    """Return the stub engine as a program, at a port or the path of a socket."""
-    argv = [sys.executable, "-m", "labs.fake_vllm.prepared_bytes", str(place)]
+def stub(port: int) -> Program:
+    """Return the stub engine as a program."""
+    argv = [sys.executable, "-m", "labs.fake_vllm.prepared_bytes", str(port)]
     env = {"PYTHONPATH": str(ROOT / "dev")}
     return Program(name="stub", title="stub engine", argv=argv, env=env, layer=1)
+
+
+def install_peers() -> int:
+    """`make bench NAME=peers`: make an environment for each below `.venv-peers`; return uv's exit code."""
+    uv = find_uv()
+    for name in ("litellm", "tensorzero"):  # they want different versions of the same packages
+        folder = PEERS / name
+        into = ["--python", str(folder / "bin" / "python")]
+        make = [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)]
+        requirements = str(FILES / f"requirements-{name}.txt")
+        install = [uv, "pip", "install", "--quiet", *into, "--requirement", requirements]
+        for command in (make, install):
+            if code := subprocess.run(command, cwd=ROOT).returncode:
+                print(
+                    "✗ The peers were not installed: check the network, then run this again.", file=sys.stderr
+                )
+                return code
+    print(f"The peers are installed in {PEERS.name}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(install_peers())

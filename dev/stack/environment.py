@@ -10,9 +10,8 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from stack import postgres, seaweed, valkey
-from stack.credentials import Credentials
 from stack.errors import StackError
-from stack.folders import MODELS, Folders
+from stack.folders import MODELS, Credentials, Folders
 
 # Unix domain sockets of a stack: no port that another user of this machine could reach.
 

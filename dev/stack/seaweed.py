@@ -16,9 +16,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stack import seaweed_tls
-from stack.credentials import Credentials
 from stack.errors import MissingPrerequisite
-from stack.folders import Folders, make_private, private
+from stack.folders import Credentials, Folders, make_private, private
 from stack.ports import Ports
 from stack.processes import Program
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from stack import environment, postgres, seaweed, valkey
-from stack.credentials import Credentials
 from stack.environment import Addresses, engine_count, engine_sockets, further_engines, site_variables
 from stack.errors import StackError
-from stack.folders import Folders, held
+from stack.folders import Credentials, Folders, held
 from stack.ports import Ports
 from stack.processes import Program, Supervisor, end_leftovers
 from stack.steps import Steps, Waiting

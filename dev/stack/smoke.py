@@ -5,10 +5,9 @@ import sys
 import openai
 
 from stack import services
-from stack.api import Api, await_serving, upload_style, wait_until
+from stack.api import Api, await_serving, signed_in, upload_style, wait_until
 from stack.errors import Miss
 from stack.folders import ROOT
-from stack.pages import signed_in
 from stack.run import folder
 from stack.steps import Steps
 from stack.whole import bring_up

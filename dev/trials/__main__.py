@@ -24,14 +24,13 @@ TRIALS = {
     ),
     "requests": ("requests.trial:requests", "every field of a request, alone and in pairs"),
     "restart": ("restart:restart", "kill vLLM while 200 styles are asked for"),
-    "scale": ("scale:scale", "2,000 styles on one engine: pages, passes, memory"),
     "soak": ("soak:soak", "mixed load and uploads for half an hour: no fault, flat memory, exact books"),
     "own-style": ("own_style:own_style", "styles of twelve authors, each judged on each author's third book"),
     "provenance": (
         "provenance.trial:provenance",
-        "the watermark: found, false alarms, its cost, what it survives",
+        "the watermark: found, false alarms, its cost",
     ),
-    "control": ("control:train_control", "train the control that a style is compared with; see NOVELS"),
+    "control": ("own_style:train_control", "train the control that a style is compared with; see NOVELS"),
     "training-kills": (
         "training_kills:training_kills",
         "kill child, worker, engine, Valkey and PostgreSQL during trainings: the same losses, one charge",
@@ -87,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     own_style.add_argument("--recipe", default="{}", help="differences from the default, as JSON")
     own_style.add_argument("--threads", type=int, default=2, help="of the trainer (default: 2)")
     provenance = trials["provenance"]
-    provenance.add_argument("parts", nargs="*", help="speed, quality, power, … (default: all)")
+    provenance.add_argument("parts", nargs="*", help="speed, power, … (default: all)")
     provenance.add_argument("--answers", type=int, default=1000, help="of each kind (default: 1,000)")
     provenance.add_argument("--rounds", type=int, default=10, help="of the speed's comparison (default: 10)")
     control = trials["control"]

@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.errors import Miss, MissingPrerequisite
+from stack.errors import Miss
 from stack.folders import ROOT
-from trials.debian import SUITE, make_debian, run
+from trials.debian import SUITE, make_debian, require_root, run
 
 PACKAGES = "python3,python3-venv,make"
 FOLDER = ROOT / "var" / "bare"
@@ -50,7 +50,7 @@ def bare(*, engine_python: Path | None) -> int:
     `engine_python` is the folder of another interpreter for vLLM, for networks that have no torch for
     Debian's own; it is seen without its header files.
     """
-    _require_root_and_debootstrap()
+    require_root("debootstrap", "unshare")
     system = _fresh_system()
     with _mounted(system, engine_python) as variables, _demo(system, variables) as demo:
         text = _poem(demo)
@@ -61,14 +61,6 @@ def bare(*, engine_python: Path | None) -> int:
     print(f"  {text}")
     print(f"BARE OK ready_s={demo.elapsed_s:.0f} characters={len(text)}", flush=True)
     return 0
-
-
-def _require_root_and_debootstrap() -> None:
-    if os.geteuid() != 0:
-        raise MissingPrerequisite("A root file system is entered by chroot: run this as root.")
-    for program in ("debootstrap", "unshare"):
-        if not shutil.which(program):
-            raise MissingPrerequisite(f"{program} is missing: install it (apt-get install {program}).")
 
 
 def _fresh_system() -> Path:

@@ -1,12 +1,20 @@
 """A Debian of a trial's own, and the commands that make it."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
-from stack.errors import Miss
+from stack.errors import Miss, MissingPrerequisite
 
 SUITE = "trixie"
+
+
+def require_root(*programs: str) -> None:
+    """Raise MissingPrerequisite unless this is root, and the programs are there."""
+    missing = [program for program in programs if not shutil.which(program)]
+    if missing or os.geteuid() != 0:
+        raise MissingPrerequisite(f"This needs root and {', '.join(programs)}; missing: {missing or 'root'}.")
 
 
 def make_debian(folder: Path, packages: str) -> None:

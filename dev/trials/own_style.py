@@ -9,18 +9,20 @@ that an interrupted trial goes on.
 import json
 import math
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
+from labs.impostors import find_books
 from stack.errors import StackError
 from stack.folders import ROOT
 from training.corpus import (
     MOST_ANSWER_TOKENS,
-    Corpus,
     CorpusReport,
     SourceDocument,
     Task,
@@ -31,7 +33,6 @@ from training.corpus import (
     plan_examples,
     writer_prompts,
 )
-from training.corpus.names import NameIndex
 from training.reading import read_document
 
 type Losses = dict[str, dict[str, float]]
@@ -47,8 +48,14 @@ SKIPPED_WORDS = 3_000  # of the third book: its beginning has titles and preface
 LEAST_OWN_PERCENT = 20
 CONTROL = "control"
 PROGRAMS = ROOT / "dev" / "labs" / "engine"
-CONTROL_FOLDER = ROOT / "engine" / "controls" / "en"
 LEAST_LEAD = 1.0  # points of perplexity over the control
+# The control is trained like a style, on many authors together: what a style predicts better is its writer's
+# own. The texts stay outside the repository: control.json names them.
+CONTROLS = ROOT / "engine" / "controls"
+CONTROL_SKIPPED_WORDS = 12_000  # of each book: trials and benches learn and hold out what comes before
+LEARNED_BOOKS = 2  # of each author; the third is judged
+CONTROL_RECIPE = {"rank": 8, "epochs": 2}  # a style's own, so that only the texts differ
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -60,17 +67,9 @@ class Author:
 
 
 def find_authors(novels: Path, names: list[str], *, language: str = "en") -> list[Author]:
-    """Return the authors with three books, or those of them that are named. Raises StackError.
-
-    A book is AUTHOR-TITLE-YEAR.txt, or LANGUAGE-AUTHOR-TITLE.txt if it isn't English.
-    """
-    by_name: dict[str, list[Path]] = {}
-    prefix = "" if language == "en" else f"{language}-"
-    for book in sorted(novels.glob(f"{prefix}*.txt"), key=lambda file: file.stem.rsplit("-", 1)[-1]):
-        name = book.stem.removeprefix(prefix).split("-")[0]
-        if len(name) > 2:
-            by_name.setdefault(name, []).append(book)
-    authors = [Author(name, tuple(books)) for name, books in sorted(by_name.items()) if len(books) == 3]
+    """Return the authors with three books, or those of them that are named. Raises StackError."""
+    books = find_books(novels, language)
+    authors = [Author(name, tuple(three)) for name, three in books.items() if len(three) == 3]
     chosen = [author for author in authors if not names or author.name in names]
     if not chosen:
         raise StackError(f"{novels} has no three books of an author: NOVELS names the folder.")
@@ -131,10 +130,7 @@ def answer_prompts(
 def write_examples(
     documents: list[SourceDocument], folder: Path, *, base: Path, language: str
 ) -> CorpusReport:
-    """Write learn.jsonl and validate.jsonl as the product makes them; return the report of the corpus.
-
-    names.json lists the names that the examples don't have any more.
-    """
+    """Write learn.jsonl and validate.jsonl as the product makes them; return the report of the corpus."""
     corpus = build_corpus(documents, seed=SEED)
     instructions = choose_instructions(language, examples=len(corpus.learned), seed=SEED)
     prompts = {instruction.id: instruction.prompt for instruction in instructions}
@@ -149,17 +145,7 @@ def write_examples(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "learn.jsonl").write_bytes(as_jsonl(examples.learned))
     (folder / "validate.jsonl").write_bytes(as_jsonl(examples.validation))
-    (folder / "names.json").write_text(json.dumps(list_names(corpus), ensure_ascii=False))
     return corpus.report
-
-
-def list_names(corpus: Corpus) -> list[str]:
-    """Return the people and places that what is learned of a corpus often mentions."""
-    names = NameIndex((*corpus.learned, *corpus.held_out))
-    found: set[str] = set()
-    for passage in corpus.learned:
-        found.update(passage.text[first:end] for first, end in names.find(passage.text, passage.language))
-    return sorted(found)
 
 
 def lay_job(author: Author, folder: Path, *, words: int, recipe: dict[str, object], threads: int) -> None:
@@ -199,7 +185,7 @@ def judge_styles(authors: list[Author], *, threads: int, is_plain: bool = False)
     command += ["--threads", str(threads), *(["--plain"] if is_plain else [])]
     for name, folder in {author.name: WORK / author.name / "adapter" for author in authors}.items():
         command += ["--adapter", f"{name}={folder}"]
-    command += ["--adapter", f"{CONTROL}={CONTROL_FOLDER}"]
+    command += ["--adapter", f"{CONTROL}={CONTROLS / 'en'}"]
     texts = [WORK / f"{author.name}.jsonl" for author in authors]
     done = subprocess.run([*command, *texts], stdout=subprocess.PIPE, text=True)
     if done.returncode:
@@ -253,3 +239,52 @@ def own_style(*, authors: list[str], words: int, recipe: str, threads: int) -> i
     plain = gains_percent(judge_styles(chosen, threads=threads, is_plain=True))
     print(describe_gains(gains, plain))
     return int(any(gains[name][name] < LEAST_OWN_PERCENT for name in gains))
+
+
+def train_control(
+    *,
+    authors: list[str],
+    language: str,
+    words: int,
+    base: Path,
+    base_name: str,
+    out: Path | None,
+    threads: int,
+) -> int:
+    """Train the control of a language for a base, and write it to `out`. Raises StackError."""
+    if not os.environ.get("NOVELS"):
+        raise StackError("NOVELS names the folder of the novels from which the control is made.")
+    chosen = find_authors(Path(os.environ["NOVELS"]), authors, language=language)
+    folder = out or CONTROLS / language
+    with TemporaryDirectory() as scratch:
+        job = Path(scratch)
+        lay_control(chosen, job, language=language, words=words, base=base)
+        settings = {"base": str(base), "base_name": base_name, "threads": threads}
+        (job / "job.json").write_text(
+            json.dumps(settings | {"seed": SEED, "early_stopping": False, "recipe": CONTROL_RECIPE})
+        )
+        seconds = train_style(job)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ADAPTER_FILES:
+            shutil.copyfile(job / "adapter" / name, folder / name)
+    described = {
+        "base": base_name,
+        "language": language,
+        "words": words,
+        "books": [book.stem for author in chosen for book in author.books[:LEARNED_BOOKS]],
+        "recipe": CONTROL_RECIPE,
+        "seed": SEED,
+    }
+    (folder / "control.json").write_text(json.dumps(described, indent=2) + "\n")
+    print(f"{folder}: {len(chosen)} authors, trained in {seconds:.0f} s", flush=True)
+    return 0
+
+
+def lay_control(authors: list[Author], folder: Path, *, language: str, words: int, base: Path) -> None:
+    """Write the examples of a control into `folder`: as many words of each book."""
+    books = [book for author in authors for book in author.books[:LEARNED_BOOKS]]
+    documents = []
+    for book in books:
+        text = take_words(book, words // len(books), skipped=CONTROL_SKIPPED_WORDS)
+        documents.append(SourceDocument(id=book.stem, text=text, language=language))
+    write_examples(documents, folder, base=base, language=language)

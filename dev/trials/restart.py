@@ -6,18 +6,22 @@ import random
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count
+from pathlib import Path
+from typing import Any
 
+import redis
+
+from core import valkey
+from inference.contract.route import RouteTables, read_style
 from labs.chat_client import CHAT, ChatClient, Outcome, open_client, run_concurrently
+from labs.site import run_in_site
 from stack import engine
 from stack.environment import engine_count
-from stack.errors import Miss
 from stack.folders import shown
-from trials import styles
-from trials.harness import Context, Tenant, create_tenants, pause, run_on_own_stack
-from trials.verdict import Verdict
+from trials.harness import Context, Tenant, Verdict, create_tenants, make_adapters, run_on_own_stack
 
 STYLES = 200
 RANK = 4
@@ -80,19 +84,61 @@ def trial(context: Context) -> RestartVerdict:
     variables = context.variables
     [tenant] = create_tenants(variables, {"restart": 10**9})
     adapters = context.notes / "adapters"
-    folders = styles.make_adapters(variables["BASE_MODEL_DIR"], adapters, count=STYLES, rank=RANK)
-    names = styles.create_styles(variables, tenant.id, folders, count=STYLES)
-    routes = styles.Routes(variables, tenant.id)
-    first_s = routes.await_all(names, context.stopping, within_s=SERVING_WITHIN_S)
-    context.say(f"\nrestart: {STYLES} styles serve {first_s:.0f} s after they were stored")
+    folders = make_adapters(variables["BASE_MODEL_DIR"], adapters, count=STYLES, rank=RANK)
+    names = create_styles(variables, tenant.id, folders, count=STYLES)
+    routes = Routes(variables, tenant.id)
+    began_s = time.monotonic()
+    context.wait_until(
+        lambda: all(map(routes.places().get, names)),
+        within_s=SERVING_WITHIN_S,
+        lack="not all are served",
+    )
+    context.say(f"\nrestart: {STYLES} styles serve {time.monotonic() - began_s:.0f} s after they were stored")
     seen = Trial(context, tenant, names, routes)
     verdict = asyncio.run(seen.run())
     requests = [asdict(one) for one in seen.requests]
     file = verdict.write(context.notes, before=seen.before, requests=requests)
     context.say(f"  every request: {shown(file)}")
-    result = "restart.json" if verdict.engines == 1 else f"restart-{verdict.engines}-engines.json"
+    result = "restart" if verdict.engines == 1 else f"restart-{verdict.engines}-engines"
     verdict.publish(result, device=variables["ENGINE_DEVICE"])
     return verdict
+
+
+def create_styles(
+    variables: Mapping[str, str], tenant: str, folders: Sequence[Path], *, count: int, public: bool = False
+) -> list[str]:
+    """Return the model names of new styles of a tenant that use the folders in turn. Raises ServiceFailed."""
+    sources = list(map(str, folders))
+    wanted = {"tenant": tenant, "folders": sources, "count": count, "public": public}
+    made = run_in_site("styles.create_styles", variables, **wanted)
+    return list(made)
+
+
+class Routes:
+    """What the data plane knows of a tenant's styles."""
+
+    def __init__(self, variables: Mapping[str, str], tenant: str) -> None:
+        # redis-py types each answer as the union of all its modes; ours is one: decoded text
+        self._store: Any = redis.Redis.from_url(variables["VALKEY_URL"], decode_responses=True)
+        self._library = valkey.library_key(tenant)
+
+    def places(self) -> dict[str, list[tuple[str, str]]]:
+        """Return style → where it is, as (URL of the engine, its name there); nothing while it is loading."""
+        version_ids: set[str] = set()
+        rows = self._store.hgetall(valkey.route_styles_key())
+        for name, right in self._store.hgetall(self._library).items():
+            style = read_style(rows.get(name), right)
+            if style:
+                version_ids |= set(style.versions.values())
+        tables = RouteTables()
+        tables.replace(
+            self._store.hgetall(valkey.route_versions_key()), self._store.hgetall(valkey.route_engines_key())
+        )
+        found = {}
+        for version_id in version_ids:
+            route = tables.route(version_id)
+            found[route.name] = [(place.url, place.model) for place in route.placements]
+        return found
 
 
 @dataclass
@@ -102,7 +148,7 @@ class Trial:
     _context: Context
     _tenant: Tenant
     _names: Sequence[str]
-    _routes: styles.Routes
+    _routes: Routes
     _enough: bool = False
     before: dict[str, str | None] = field(default_factory=dict)
     requests: list[Seen] = field(default_factory=list)
@@ -141,15 +187,16 @@ class Trial:
     def _kill_and_await(self) -> tuple[float, float, float]:
         """Return when the engine was killed, when it answered again, and when every style served again."""
         assert self._context.kill
+        wait = self._context.wait_until
         url = self._context.variables["ENGINE_URL"]
         key = self._context.variables["ENGINE_API_KEY"]
         self._context.kill("engine")
         killed = time.time()
-        self._until("vLLM still answers", lambda: not engine.ready(url, key), within_s=10)
-        self._until("vLLM does not answer", lambda: engine.ready(url, key), within_s=READY_WITHIN_S)
+        wait(lambda: not engine.ready(url, key), within_s=10, lack="vLLM still answers")
+        wait(lambda: engine.ready(url, key), within_s=READY_WITHIN_S, lack="vLLM does not answer")
         ready = time.time()
         self._context.say(f"  vLLM answers {ready - killed:.0f} s after the kill")
-        self._until("not every style serves", self._all_serve, within_s=SERVING_WITHIN_S)
+        wait(self._all_serve, within_s=SERVING_WITHIN_S, lack="not every style serves")
         serving = time.time()
         self._context.say(f"  all {len(self._names)} styles serve {serving - ready:.1f} s later")
         return killed, ready, serving
@@ -168,14 +215,6 @@ class Trial:
                 if name not in listed[url]:
                     return False
         return True
-
-    def _until(self, lack: str, check: Callable[[], bool], *, within_s: float) -> None:
-        """Wait for a check to hold. Raises Miss, which says what is lacking."""
-        until = time.monotonic() + within_s
-        while not check():
-            if time.monotonic() > until:
-                raise Miss(f"After {within_s:.0f} s {lack}.")
-            pause(self._context.stopping, 0.1)
 
     def _judge(self, killed: float, ready: float, serving: float) -> RestartVerdict:
         meanwhile = [seen for seen in self.requests if seen.began < serving and seen.ended > killed]

@@ -28,10 +28,18 @@ from stack.folders import ROOT, shown
 from trials.chaos.load import Seen, draw_body
 from trials.chaos.trial import keep_asking
 from trials.chaos.verdict import count_names, is_billed_once, read_seen
-from trials.harness import Context, Tenant, await_quiet, create_tenants, pause, run_on_own_stack
-from trials.styles import make_adapters
+from trials.harness import (
+    Context,
+    Say,
+    Tenant,
+    Verdict,
+    await_quiet,
+    create_tenants,
+    make_adapters,
+    pause,
+    run_on_own_stack,
+)
 from trials.usage_records import UsageRecords
-from trials.verdict import Say, Verdict
 
 SAMPLE_EVERY_S = 5.0
 UPLOAD_EVERY_S = 60.0
@@ -99,9 +107,10 @@ class Uploads:
 
 @dataclass(frozen=True)
 class SoakVerdict(Verdict):
-    """What happened, and what must not have: the fields from `undocumented` on must be empty."""
+    """What happened, and what must not have."""
 
     title = "SOAK"
+    must_be_empty = ("undocumented", "lost", "doubled", "leaked", "grown", "wanting")
 
     seconds: float
     requests: int
@@ -115,25 +124,6 @@ class SoakVerdict(Verdict):
     leaked: Sequence[str]
     grown: Sequence[str]
     wanting: Sequence[str]
-
-    @property
-    def is_good(self) -> bool:
-        """True if nothing was found, and enough was tried to find something."""
-        found = (self.undocumented, self.lost, self.doubled, self.leaked, self.grown, self.wanting)
-        return not any(found)
-
-    def figures(self) -> dict[str, object]:
-        """Return what the last line names."""
-        return {
-            "seconds": round(self.seconds),
-            "requests": self.requests,
-            "uploads": self.uploads,
-            "undocumented": len(self.undocumented),
-            "lost": len(self.lost),
-            "doubled": len(self.doubled),
-            "leaked_holds": len(self.leaked),
-            "grown": len(self.grown),
-        }
 
     def details(self) -> dict[str, object]:
         """Return everything that was found, for a file."""
@@ -168,7 +158,7 @@ def trial(context: Context, *, seconds: float) -> SoakVerdict:
     seen = read_seen(context.notes)
     verdict = judge(records, tenants, seen, memory, seconds=seconds, uploads=writer.uploads, wanting=wanting)
     verdict.write(context.notes)
-    verdict.publish("soak.json", judges_memory=seconds >= SETTLED_S)
+    verdict.publish("soak", judges_memory=seconds >= SETTLED_S)
     report(verdict, context.say)
     return verdict
 
@@ -257,7 +247,7 @@ def judge(
     growths = memory.growths()
     grown = [f"{name} by {one.mib_until_end} MiB" for name, one in growths.items() if not one.is_flat]
     return SoakVerdict(
-        seconds=seconds,
+        seconds=round(seconds),
         requests=len(seen) + len(uploads.seen),
         outcomes=count_names(request.outcome for request in seen),
         refusals=count_names(f"{request.status} {request.code}" for request in refused),

@@ -22,16 +22,22 @@ import httpx2
 from labs import machine
 from labs.site import run_in_site
 from stack import engine
-from stack.api import POLL_S, Api, await_estimate, await_read, create_training
+from stack.api import Api, await_estimate, await_read, create_training
 from stack.errors import Miss
 from stack.folders import shown
 from trials.chaos.trial import Killer
 from trials.chaos.verdict import count_names
-from trials.harness import Context, await_quiet, create_tenants, pause, run_on_own_stack
+from trials.harness import (
+    Context,
+    Verdict,
+    await_quiet,
+    create_tenants,
+    pause,
+    run_on_own_stack,
+    take_paragraphs,
+)
 from trials.soak import run_checks
-from trials.texts import take_paragraphs
 from trials.usage_records import UsageRecords
-from trials.verdict import Verdict
 
 CHILD = "training child"
 PARTS = (CHILD, "worker-training", "engine", "valkey", "postgres")
@@ -57,34 +63,19 @@ class TrainingKill:
 
 @dataclass(frozen=True)
 class TrainingKillsVerdict(Verdict):
-    """What happened, and what must not have: the fields from `different` on must be empty."""
+    """What happened, and what must not have."""
 
     title = "TRAINING-KILLS"
+    must_be_empty = ("different", "wrongly_charged", "leaked", "wanting")
 
     kills: Sequence[TrainingKill]
-    seconds: Sequence[float]  # of each training, the undisturbed one first
+    trainings_s: Sequence[float]  # the undisturbed one first
     losses: int  # of a training
     succeeded: int
     different: Sequence[str]
     wrongly_charged: Sequence[str]
     leaked: Sequence[str]
     wanting: Sequence[str]
-
-    @property
-    def is_good(self) -> bool:
-        """True if nothing was found, and enough was tried to find something."""
-        return not (self.different or self.wrongly_charged or self.leaked or self.wanting)
-
-    def figures(self) -> dict[str, object]:
-        """Return what the last line names."""
-        return {
-            "kills": len(self.kills),
-            "trainings": len(self.seconds) - 1,
-            "succeeded": self.succeeded,
-            "different": len(self.different),
-            "wrongly_charged": len(self.wrongly_charged),
-            "leaked": len(self.leaked),
-        }
 
     def details(self) -> dict[str, object]:
         """Return everything that was found, for a file."""
@@ -117,7 +108,7 @@ def trial(context: Context, *, kills: int, seed: int | None = None) -> TrainingK
     ids = [tenant.id for tenant in tenants]
     verdict = TrainingKillsVerdict(
         kills=disturbance.kills,
-        seconds=disturbance.seconds,
+        trainings_s=disturbance.seconds,
         losses=len(found[0]["losses"]),
         succeeded=sum(training["status"] == "succeeded" for training in found),
         different=find_differences(found),
@@ -186,15 +177,16 @@ class Disturbance:
 
     def _await(self, address: str, is_there: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Return a training once it is as wanted, or has ended. Raises Miss."""
-        until = time.monotonic() + GOES_ON_WITHIN_S
-        training: dict[str, Any] = {}
-        while time.monotonic() < until:
+        found: list[dict[str, Any]] = []
+
+        def is_seen() -> bool:
             with suppress(Miss, httpx2.TransportError):  # what was killed is on its way back
-                training = self.api.get(address)
-                if is_there(training) or training["status"] in ENDED:
-                    return training
-            pause(self.context.stopping, POLL_S)
-        raise Miss(f"A training does not go on for {GOES_ON_WITHIN_S:.0f} s: {training}")
+                found[:] = [self.api.get(address)]
+                return is_there(found[0]) or found[0]["status"] in ENDED
+            return False
+
+        self.context.wait_until(is_seen, within_s=GOES_ON_WITHIN_S, lack="a training does not go on")
+        return found[0]
 
     def _kill(self, part: str) -> None:
         assert self.context.kill
@@ -205,12 +197,14 @@ class Disturbance:
 
     def _kill_child(self) -> None:
         """Kill the training child, once there is one. Raises Miss."""
-        until = time.monotonic() + GOES_ON_WITHIN_S
-        while time.monotonic() < until:
-            if child := machine.find_trainer(self.context.read_pid("worker-training")):
-                return child.kill()
-            pause(self.context.stopping, POLL_S)
-        raise Miss(f"There was no training child for {GOES_ON_WITHIN_S:.0f} s.")
+
+        def is_killed() -> bool:
+            child = machine.find_trainer(self.context.read_pid("worker-training"))
+            if child:
+                child.kill()
+            return child is not None
+
+        self.context.wait_until(is_killed, within_s=GOES_ON_WITHIN_S, lack="there was no training child")
 
 
 def find_differences(found: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -254,8 +248,8 @@ def find_wrong_charges(found: Sequence[Mapping[str, Any]]) -> list[str]:
 def report(verdict: TrainingKillsVerdict, context: Context, found: Sequence[Mapping[str, Any]]) -> None:
     """Print what happened, and write it into files."""
     verdict.write(context.notes, trainings=found)
-    verdict.publish("training-kills.json")
-    undisturbed_s, *disturbed_s = verdict.seconds
+    verdict.publish("training-kills")
+    undisturbed_s, *disturbed_s = verdict.trainings_s
     lines = {
         "kills": count_names(kill.part for kill in verdict.kills),
         "while": count_names(kill.status for kill in verdict.kills),

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from stack.pages import rows
+from stack.api import rows
 from tests.waiting import eventually
 
 KEY = re.compile(r"sk-ps-[0-9A-Za-z]{36}")

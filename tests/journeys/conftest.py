@@ -26,9 +26,19 @@ import openai
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from stack.api import Api, Upload, await_serving, upload_style
+from stack.api import (
+    Api,
+    Session,
+    Upload,
+    await_serving,
+    fetched,
+    link,
+    mailed_link,
+    post_form,
+    signed_in,
+    upload_style,
+)
 from stack.folders import ROOT, Folders
-from stack.pages import Session, fetched, link, mailed_link, post_form, signed_in
 from tests.chromium import launch
 from tests.javascript import install_client
 from tests.waiting import eventually

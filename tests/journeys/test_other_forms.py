@@ -2,7 +2,7 @@
 
 import pytest
 
-from stack.pages import Session
+from stack.api import Session
 from tests.journeys.builders import QUESTION, billed
 from tests.journeys.dialects import DIALECTS
 

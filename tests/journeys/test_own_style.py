@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from stack.api import Api
 from tests.waiting import eventually
-from trials.texts import take_paragraphs
+from trials.harness import take_paragraphs
 
 WITHIN_S = 800
 POLL_S = 1.0  # the plan's limit of requests per minute is for all journeys

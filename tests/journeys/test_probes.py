@@ -11,9 +11,8 @@ from safetensors.numpy import load_file, save_file
 
 from adapters.quality.effect_probe import MIN_EFFECT_NATS
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
-from stack.api import upload_style
+from stack.api import fetched, upload_style
 from stack.folders import ROOT
-from stack.pages import fetched
 from stack.smoke import await_usage
 from tests.chromium import look
 from tests.journeys.conftest import log_in

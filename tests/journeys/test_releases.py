@@ -9,8 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from stack.api import Upload
-from stack.pages import fetched, token
+from stack.api import Upload, fetched, token
 from tests.journeys.conftest import Writer, group_of
 from tests.waiting import eventually
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from adapters.object_store import sealed_key, upload_key
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
-from stack.pages import fetched
+from stack.api import fetched
 from tests.journeys.conftest import kill
 from tests.waiting import eventually
 

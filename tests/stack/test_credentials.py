@@ -2,7 +2,7 @@ import json
 import stat
 from dataclasses import asdict
 
-from stack.credentials import Credentials
+from stack.folders import Credentials
 
 
 def test_secrets_are_made_once_each_is_its_own_and_only_the_owner_may_read_them(tmp_path):

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from stack import engine, environment
-from stack.credentials import Credentials
 from stack.environment import Addresses, engine_address, engine_sockets
 from stack.errors import ServiceFailed, StackError
-from stack.folders import Folders
+from stack.folders import Credentials, Folders
 from tests.stack.servers import Handler
 
 KEY = "engine-key"

@@ -11,7 +11,7 @@ from labs.broken_adapters.valid import make_adapter
 from labs.fake_vllm.control_side import FakeVllm
 from trials.fuzz.cases import Cases, FuzzVerdict
 from trials.fuzz.engine import write_witnesses
-from trials.fuzz.run import Run
+from trials.fuzz.trial import Run
 from trials.harness import Context
 
 CASES = Cases(seed=1, base=tiny_base(), trained=(), max_rank=16)

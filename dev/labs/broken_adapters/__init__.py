@@ -4,7 +4,7 @@
 `mutants` has strategies for Hypothesis, of adapters with random faults.
 """
 
-from labs.broken_adapters import known_configs, known_files, known_weights
+from labs.broken_adapters.known import CODES, KINDS, first, make, rename_tensors
 from labs.broken_adapters.parts import (
     CONFIG,
     PREFIX,
@@ -14,7 +14,6 @@ from labs.broken_adapters.parts import (
     packed,
     safetensors,
 )
-from labs.broken_adapters.registry import CODES, KINDS, first, make, rename_tensors
 from labs.broken_adapters.valid import tiny_base, valid_adapter
 
 __all__ = [
@@ -26,9 +25,6 @@ __all__ = [
     "Adapter",
     "entries",
     "first",
-    "known_configs",
-    "known_files",
-    "known_weights",
     "make",
     "packed",
     "rename_tensors",

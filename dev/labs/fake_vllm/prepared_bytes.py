@@ -1,7 +1,5 @@
 """vLLM's answers, byte for byte, ready before anybody asks. `python -m labs.fake_vllm.prepared_bytes PORT`.
 
-Instead of a port it takes the path of a Unix domain socket, as vLLM's `--uds` does.
-
 The model's name is the pace. `instant` sends each token by itself, as an engine does, but at once; `burst`
 sends all of them together; `paced-5` one every 5 ms. The name that was asked for is echoed, as vLLM does.
 """
@@ -171,16 +169,13 @@ PAGES = {
 }
 
 
-async def serve(place: str) -> None:
-    """Answer at a port or a path until the process is stopped."""
+async def serve(port: int) -> None:
+    """Answer at a port until the process is stopped."""
     gc.disable()  # a pause here would be counted as the gateway's
     loop = asyncio.get_running_loop()
-    if place.isdigit():
-        server = await loop.create_server(Connection, "127.0.0.1", int(place), backlog=4096)
-    else:
-        server = await loop.create_unix_server(Connection, place, backlog=4096)
+    server = await loop.create_server(Connection, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(sys.argv[1]))
+    uvloop.run(serve(int(sys.argv[1])))

@@ -16,7 +16,10 @@ from stack.folders import ROOT
 
 
 def run_in_site(function: str, variables: Mapping[str, str] = os.environ, **arguments: object) -> Any:
-    """Return what a function returns, named like `tenants.create_tenants`. Raises ServiceFailed."""
+    """Return what a function returns, named like `tenants.create_tenants` or by its whole name.
+
+    Raises ServiceFailed.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "labs.site", function],
         env=variables,

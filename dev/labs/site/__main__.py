@@ -9,6 +9,6 @@ import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
-module, name = sys.argv[1].split(".")
-function = getattr(import_module(f"labs.site.{module}"), name)
+module, _, name = sys.argv[1].rpartition(".")
+function = getattr(import_module(module if "." in module else f"labs.site.{module}"), name)
 print(json.dumps(function(**json.load(sys.stdin))))

@@ -1,4 +1,4 @@
-"""Styles of trials and benches: many at once, their prices, their names in the engine, their history."""
+"""Styles of trials and benches: many at once, their prices, their names in the engine."""
 
 import hashlib
 import json
@@ -105,10 +105,3 @@ def engine_names() -> dict[str, str]:
     for placement in loaded.select_related("version__style__owner"):
         names[placement.version.style.model_name] = placement.loaded_as
     return names
-
-
-def history(*, model: str) -> dict[str, str]:
-    """Return status → when the newest version of a style reached it, in ISO 8601."""
-    owner, slug = model.split("/")
-    version = AdapterVersion.objects.filter(style__owner__slug=owner, style__slug=slug).latest("number")
-    return {step.status: step.at.isoformat() for step in version.history.all()}

@@ -17,6 +17,7 @@ from trials.chaos.verdict import ChaosVerdict, Kill, judge, read_seen
 from trials.harness import (
     PRICED,
     Context,
+    Say,
     Tenant,
     Watch,
     await_quiet,
@@ -29,7 +30,6 @@ from trials.harness import (
     run_on_own_stack,
 )
 from trials.usage_records import UsageRecords
-from trials.verdict import Say
 
 OTHERS = ("web", *WORKERS, "valkey", "postgres")
 KILLS_AN_ENGINE_KILL = 15  # vLLM takes a minute or two to come back

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from labs.chat_client import Outcome
 from trials.chaos.load import Seen
-from trials.harness import Tenant, Watch
+from trials.harness import Tenant, Verdict, Watch
 from trials.usage_records import Event, UsageRecords
-from trials.verdict import Verdict
 
 ANSWERS_A_KILL = 3  # fewer complete answers than this, and the trial has shown nothing
 ENGINE_SETTLES_S = 10.0  # so long after its return its adapters may still be on their way
@@ -27,9 +26,10 @@ class Kill:
 
 @dataclass(frozen=True)
 class ChaosVerdict(Verdict):
-    """What happened, and what must not have: the fields from `lost` on must be empty or 0."""
+    """What happened, and what must not have."""
 
     title = "CHAOS"
+    must_be_empty = ("lost", "doubled", "overshoot_tokens", "overspent_nanousd", "leaked", "wanting")
 
     kills: Sequence[Kill]
     engine_away: Sequence[tuple[float, float]]
@@ -41,22 +41,6 @@ class ChaosVerdict(Verdict):
     overspent_nanousd: int
     leaked: Sequence[str]
     wanting: Sequence[str]
-
-    @property
-    def is_good(self) -> bool:
-        """True if nothing was found, and enough was tried to find something."""
-        beyond = self.overshoot_tokens or self.overspent_nanousd
-        return not (self.lost or self.doubled or beyond or self.leaked or self.wanting)
-
-    def figures(self) -> dict[str, object]:
-        return {
-            "requests": len(self.seen),
-            "lost": len(self.lost),
-            "doubled": len(self.doubled),
-            "overshoot_tokens": self.overshoot_tokens,
-            "overspent_nanousd": self.overspent_nanousd,
-            "leaked_holds": len(self.leaked),
-        }
 
     def table(self) -> dict[str, str]:
         """Return what happened, for people."""

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import httpx2
 import openai
@@ -63,7 +65,7 @@ def _ask_valkey(project: Project, rule: str) -> None:
 
 # People at work while containers are replaced or crash: they open pages, ask, and read streams.
 
-PAGE_EVERY_S = 0.2
+ASKED_EVERY_S = 0.2
 PAGE_WITHIN_S = 30.0
 STREAM_TOKENS = 100
 MESSAGES: list[openai.types.chat.ChatCompletionUserMessageParam] = [
@@ -72,103 +74,52 @@ MESSAGES: list[openai.types.chat.ChatCompletionUserMessageParam] = [
 
 
 @dataclass
-class Pages:
-    """A page, asked for again and again in a thread; `away_s` is for how long it was not answered."""
+class Asked:
+    """What was asked again and again; `answered` has when each answer began and ended (Unix seconds)."""
 
-    site: str
-    asked: int = 0
-    slowest_s: float = 0.0
-    away_s: float = 0.0
-    faults: list[str] = field(default_factory=list)
-    _over: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._ask_until_over, name="pages")
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        if self._thread:
-            self._thread.join()
-
-    def _ask_until_over(self) -> None:
-        last_answer_s = time.monotonic()
-        is_away = False
-        with httpx2.Client(base_url=self.site, timeout=PAGE_WITHIN_S) as client:
-            while not self._over.wait(PAGE_EVERY_S):
-                began_s = time.monotonic()
-                fault = _open_page(client)
-                now_s = time.monotonic()
-                self.asked += 1
-                self.slowest_s = round(max(self.slowest_s, now_s - began_s), 2)
-                if fault:
-                    self.faults.append(fault)
-                    is_away = True
-                    continue
-                if is_away:
-                    self.away_s = round(self.away_s + now_s - last_answer_s, 1)
-                is_away = False
-                last_answer_s = now_s
-        if is_away:
-            self.away_s = round(self.away_s + time.monotonic() - last_answer_s, 1)
-
-
-def _open_page(client: httpx2.Client) -> str:
-    """Return why a page was not answered, or nothing."""
-    try:
-        answer = client.get("/")
-    except httpx2.TransportError as error:
-        return repr(error)
-    return "" if answer.status_code == 200 else f"{answer.status_code} {answer.text[:100]}"
-
-
-@dataclass
-class Requests:
-    """What was asked of /v1, when each stream began and ended (Unix seconds), and what failed."""
-
-    answered: int = 0
-    streams: list[tuple[float, float]] = field(default_factory=list)
+    began_s: float = field(default_factory=time.time)
+    answered: list[tuple[float, float]] = field(default_factory=list)
+    failed_s: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
-    def count_streams_across(self, moment_s: float) -> int:
-        """Return how many streams had begun by a moment and went on after it."""
-        return sum(began_s < moment_s < ended_s for began_s, ended_s in self.streams)
+    @property
+    def slowest_s(self) -> float:
+        """How long the slowest answer took."""
+        return round(max((ended - began for began, ended in self.answered), default=0.0), 2)
+
+    @property
+    def away_s(self) -> float:
+        """For how long nothing was answered, from the last answer before a failure to the next one."""
+        ends = [self.began_s, *(ended for _, ended in self.answered), time.time()]
+        gaps = []
+        for earlier, later in pairwise(ends):
+            if any(earlier <= failed <= later for failed in self.failed_s):
+                gaps.append(later - earlier)
+        return round(sum(gaps), 1)
+
+    def count_across(self, moment_s: float) -> int:
+        """Return how many answers had begun by a moment and went on after it."""
+        return sum(began_s < moment_s < ended_s for began_s, ended_s in self.answered)
 
 
 @contextmanager
-def asking(client: openai.OpenAI, model: str, *, streams: int) -> Iterator[Requests]:
-    """Read so many streams at once, and send short requests beside, one after the other."""
-    seen = Requests()
+def asking(ask: Callable[[], None], *, at_once: int = 1) -> Iterator[Asked]:
+    """Ask again and again, in so many threads; what is raised is a fault."""
+    seen = Asked()
     over = threading.Event()
 
-    def repeat(ask: Callable[[], None]) -> None:
-        while not over.is_set():
+    def repeat() -> None:
+        while not over.wait(ASKED_EVERY_S):
+            began_s = time.time()
             try:
                 ask()
-            except (openai.OpenAIError, httpx2.TransportError, ValueError) as error:
+            except (Miss, openai.OpenAIError, httpx2.TransportError) as error:
+                seen.failed_s.append(time.time())
                 seen.faults.append(repr(error))
-                over.wait(PAGE_EVERY_S)
+            else:
+                seen.answered.append((began_s, time.time()))
 
-    def ask_whole() -> None:
-        answer = client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=4)
-        if not answer.choices[0].finish_reason:
-            raise ValueError(f"an answer without its end: {answer}")
-        seen.answered += 1
-
-    def ask_streamed() -> None:
-        began_s = time.time()
-        reasons: list[str] = []
-        for chunk in client.chat.completions.create(
-            model=model, messages=MESSAGES, max_tokens=STREAM_TOKENS, stream=True
-        ):
-            reasons += [choice.finish_reason for choice in chunk.choices if choice.finish_reason]
-        if not reasons:
-            raise ValueError("a stream without its end")
-        seen.streams.append((began_s, time.time()))
-
-    threads = [threading.Thread(target=repeat, args=[ask]) for ask in [ask_whole] + [ask_streamed] * streams]
+    threads = [threading.Thread(target=repeat, name="asking") for _ in range(at_once)]
     for thread in threads:
         thread.start()
     try:
@@ -177,6 +128,32 @@ def asking(client: openai.OpenAI, model: str, *, streams: int) -> Iterator[Reque
         over.set()
         for thread in threads:
             thread.join()
+        seen.answered.sort(key=lambda span: span[1])
+
+
+def open_page(site: str) -> None:
+    """Open the front page. Raises Miss."""
+    answer = httpx2.get(site, timeout=PAGE_WITHIN_S)
+    if answer.status_code != 200:
+        raise Miss(f"{answer.status_code} {answer.text[:100]}")
+
+
+def ask_whole(client: openai.OpenAI, model: str) -> None:
+    """Send a short request. Raises Miss for an answer without its end."""
+    answer = client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=4)
+    if not answer.choices[0].finish_reason:
+        raise Miss(f"an answer without its end: {answer}")
+
+
+def read_stream(client: openai.OpenAI, model: str) -> None:
+    """Read a stream. Raises Miss where it has no end."""
+    reasons: list[str] = []
+    for chunk in client.chat.completions.create(
+        model=model, messages=MESSAGES, max_tokens=STREAM_TOKENS, stream=True
+    ):
+        reasons += [choice.finish_reason for choice in chunk.choices if choice.finish_reason]
+    if not reasons:
+        raise Miss("a stream without its end")
 
 
 VERSION = "trial"
@@ -198,10 +175,11 @@ def upgrade(project: Project, site: str, client: openai.OpenAI, upload: Upload) 
     before_s = time.time()
     images.build_image(IMAGE, ROOT, "Dockerfile", ("--label=version=next",))
     with (
-        Pages(site) as pages,
-        asking(client, upload.model, streams=STREAMS) as requests,
+        asking(partial(open_page, site)) as pages,
+        asking(partial(ask_whole, client, upload.model)) as requests,
+        asking(partial(read_stream, client, upload.model), at_once=STREAMS) as streams,
     ):
-        wait_until(lambda: bool(requests.streams), within_s=BACK_WITHIN_S, what="no stream ended")
+        wait_until(lambda: bool(streams.answered), within_s=BACK_WITHIN_S, what="no stream ended")
         began_s = time.monotonic()
         old_password = add_second(project)
         project.deploy("upgrade.sh", "--built")
@@ -210,20 +188,21 @@ def upgrade(project: Project, site: str, client: openai.OpenAI, upload: Upload) 
         seconds = round(time.monotonic() - began_s, 1)
     replaced = [one for one in project.containers() if one.created_s > before_s and one.service not in TASKS]
     gateway = project.container("gateway")
-    across = requests.count_streams_across(gateway.created_s)
+    across = streams.count_across(gateway.created_s)
+    faults = [*pages.faults, *requests.faults, *streams.faults]
     found = {
         "seconds": seconds,
         "replaced": len(replaced),
-        "pages": pages.asked,
+        "pages": len(pages.answered),
         "pages_failed": len(pages.faults),
         "slowest_page_s": pages.slowest_s,
-        "requests": requests.answered,
-        "streams": len(requests.streams),
+        "requests": len(requests.answered),
+        "streams": len(streams.answered),
         "streams_across": across,
-        "requests_failed": len(requests.faults),
+        "requests_failed": len(requests.faults) + len(streams.faults),
     }
-    if pages.faults or requests.faults or not across:
-        raise Miss(f"The upgrade was seen: {found} {[*pages.faults, *requests.faults][:5]}")
+    if faults or not across:
+        raise Miss(f"The upgrade was seen: {found} {faults[:5]}")
     return found
 
 
@@ -236,7 +215,7 @@ def crash_each(
     """
     found = {}
     for service in [name for name, service in project.services.items() if is_served(name, service)]:
-        with steps.step(f"{service} crashes and is back"), Pages(site) as pages:
+        with steps.step(f"{service} crashes and is back"), asking(partial(open_page, site)) as pages:
             began_s = time.monotonic()
             project.crash(service)
             project.await_well(within_s=BACK_WITHIN_S)

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from stack.errors import Miss, MissingPrerequisite
+from stack.errors import Miss
 from stack.folders import ROOT
 from stack.ports import Ports
 from stack.steps import Steps
@@ -24,7 +24,8 @@ from trials.compose import images, mail
 from trials.compose.incidents import IMAGE, VERSION
 from trials.compose.project import COMPOSE, NAME, build_override, serving_podman
 from trials.compose.trial import MODEL, PROGRAMS
-from trials.verdict import write_result
+from trials.debian import require_root
+from trials.harness import write_result
 
 FOLDER = ROOT / "var" / "install"
 RELEASE = FOLDER / "polyscribe"
@@ -57,9 +58,7 @@ exec podman "$@"
 
 def install() -> int:
     """Run install.sh in each of its ways; write how long each took and return 0. Raises StackError."""
-    missing = [program for program in PROGRAMS if not shutil.which(program)]
-    if missing or os.geteuid() != 0:
-        raise MissingPrerequisite(f"This needs root and {', '.join(PROGRAMS)}; missing: {missing or 'root'}.")
+    require_root(*PROGRAMS)
     steps = Steps()
     with steps.step("stand-in base images"):
         images.build_all(COMPOSE)
@@ -76,9 +75,7 @@ def install() -> int:
                 with steps.step(title):
                     found[title] = _run_installer(ports, *options)
                 steps.say(f"    {found[title]}")
-                write_result(
-                    "install.json", {"is_whole": title == "delete", "load": os.getloadavg()[1], **found}
-                )
+                write_result("install", {"is_whole": title == "delete", "load": os.getloadavg()[1], **found})
         finally:
             command = [str(FOLDER / "bin" / "compose"), "down", "--volumes", "--timeout=5"]
             subprocess.run(command, cwd=RELEASE, env=_environment(ports), capture_output=True)

@@ -15,10 +15,9 @@ from typing import Any
 import openai
 
 from stack import smoke
-from stack.api import Api, await_serving, upload_style
+from stack.api import Api, Session, await_serving, fetched, link, post_form, signed_in, upload_style
 from stack.errors import Miss, MissingPrerequisite
 from stack.folders import ROOT
-from stack.pages import Session, fetched, link, post_form, signed_in
 from stack.ports import Ports
 from stack.steps import Steps
 from trials.compose import images, mail
@@ -34,8 +33,8 @@ from trials.compose.incidents import (
     upgrade,
 )
 from trials.compose.project import COMPOSE, HOST_ADDRESS, Project
-from trials.debian import succeeds
-from trials.verdict import write_result
+from trials.debian import require_root, succeeds
+from trials.harness import write_result
 
 # The TLS proxy of deploy/Caddyfile in front of the services: with certificates of Caddy's own authority.
 #
@@ -97,9 +96,7 @@ CONNECT = "import socket; socket.create_connection(('{host}', {port}), timeout=3
 
 def compose() -> int:
     """Bring the compose file up and walk through it; return 0. Raises StackError."""
-    missing = [program for program in PROGRAMS if not shutil.which(program)]
-    if missing or os.geteuid() != 0:
-        raise MissingPrerequisite(f"This needs root and {', '.join(PROGRAMS)}; missing: {missing or 'root'}.")
+    require_root(*PROGRAMS)
     os.environ["PODMAN_IGNORE_CGROUPSV1_WARNING"] = "1"
     FOLDER.mkdir(parents=True, exist_ok=True)
     steps = Steps()
@@ -165,7 +162,7 @@ def _walk(project: Project, steps: Steps, site: str, mailbox: mail.Mailbox) -> M
 
 def _keep(found: Mapping[str, Any], *, is_whole: bool = False) -> None:
     """Write what was found until now."""
-    write_result("compose.json", {"is_whole": is_whole, **found})
+    write_result("compose", {"is_whole": is_whole, **found})
 
 
 def check_networks(project: Project) -> int:

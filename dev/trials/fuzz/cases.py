@@ -13,7 +13,7 @@ from adapters.validation.problems import WEIGHTS as OF_WEIGHTS
 from labs.broken_adapters.mutants import Mutant, generate_mutants
 from labs.broken_adapters.parts import WEIGHTS, Parts, write_files
 from labs.broken_adapters.valid import read_adapter
-from trials.verdict import Verdict
+from trials.harness import Verdict
 
 BLOCK = 100  # mutants that are made at once
 SLOW_S = 10.0  # on a machine that runs an engine beside it; 0.1 s is usual

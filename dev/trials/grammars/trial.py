@@ -21,8 +21,7 @@ from stack.errors import Interrupted
 from stack.folders import shown
 from stack.whole import start_engine
 from trials.grammars.case import PROMPT, Case, random_case
-from trials.harness import Context, open_engine, run_on_own_stack
-from trials.verdict import Verdict
+from trials.harness import Context, Verdict, open_engine, run_on_own_stack
 
 # Fifty grammars that are expensive to compile or to follow, made by hand: EXPENSIVE, of these.
 TEXT = {"type": "string"}
@@ -217,7 +216,7 @@ def fuzz_grammars(*, cases: int, seed: int) -> int:
     def fuzzing(context: Context) -> GrammarsVerdict:
         verdict = trial(context, cases=chosen_cases(cases, seed), seed=seed)
         verdict.publish(
-            "fuzz-grammars.json", how=f"make trial NAME=fuzz-grammars ARGS='--cases {cases} --seed {seed}'"
+            "fuzz-grammars", how=f"make trial NAME=fuzz-grammars ARGS='--cases {cases} --seed {seed}'"
         )
         return verdict
 

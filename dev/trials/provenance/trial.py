@@ -2,39 +2,35 @@
 
 Marked and unmarked answers of the base and of a style are written by turns, so that what else runs on the
 machine slows both alike. The folder NOVELS has the human texts. All random numbers but the engine's are
-fixed; the keys are the trial's own.
+fixed; the keys are the trial's own. Writes bench/results/provenance.json and tables of docs/provenance.md.
 """
 
-import json
-import math
-import operator
+import asyncio
 import os
 import random
-import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import batched
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import aiohttp
 import numpy as np
 from tokenizers import Tokenizer
 
-from provenance.watermark import detect, examine
+from labs import machine, report
+from provenance.watermark import detect
 from provenance.watermark.detector import CountedTokens, count_tokens, gamma_survival
-from stack.engine import PYTHON
 from stack.environment import base_model_folder
 from stack.folders import ROOT
 from stack.services import Stack
 from stack.whole import start_engine
-from trials.harness import Context, run_on_own_stack
+from trials.harness import Context, Verdict, open_engine, run_on_own_stack
 from trials.provenance import texts
-from trials.provenance.engine import PARALLEL, PLAIN, Answer, Engine, Speed
-from trials.provenance.texts import area_under_curve, difference, distinct_pairs, find_missed, has_loop, share
-from trials.verdict import RESULTS, Verdict
+from trials.provenance.texts import area_under_curve, find_missed, share
 
 # The first marks here, the others are those of earlier epochs.
 KEYS = {3: 0x9D3C1F0A7B5E2468, 1: 0x0123456789ABCDEF, 2: 0xFEDCBA9876543210}
@@ -42,12 +38,9 @@ STYLE = "poetry"
 MOST_P_VALUE = 1e-4
 ANSWER_TOKENS = 256
 LENGTHS = (30, 60, 100, 200)
-DELETED = (0.1, 0.3, 0.5)
 PASSAGES = 10_000
 TEMPLATE_TEXTS = 1_000
 RANDOM_KEYS = 50
-COMPARED_TEXTS = 1_000
-REGENERATIONS = 8
 SPEED_TOKENS = 64
 # What the gateway sends for a request that sends neither (docs/api.md), and how long answers to it are here.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -56,9 +49,77 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 DEFAULTS_TOKENS = 160
 COUNTED_FROM_TOKENS = 100
-PARAPHRASE = "Rewrite the following text in other words. Keep its meaning.\n\n{}"
+
+DOC = ROOT / "docs" / "provenance.md"
+
+SPEED_PARALLEL = 8
+PARALLEL = 40  # where speed isn't measured
+PATIENCE_S = 600.0
+UNMARKED = {"watermarking": False, "vllm_xargs": {"watermarking": 0}}  # as the gateway sends
+# Without these a request gets what the model's generation_config.json says: for the demo's base top_p 0.9 and
+# repetition_penalty 1.1.
+PLAIN = {"top_p": 1.0, "repetition_penalty": 1.0}
 
 type Table = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer: its text, its tokens, and the mean of their negative log probabilities under the model."""
+
+    text: str
+    tokens: list[int]
+    nats: float
+    is_cut: bool
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What an engine took for eight answers at once."""
+
+    tokens_per_s: float
+    tokens_per_cpu_s: float
+
+
+class Engine:
+    """The trial's engine."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def write(self, prompts: Sequence[str], *, is_marked: bool, **fields: Any) -> list[Answer]:
+        """Return an answer to each prompt; `fields` are the request's, with the base as its model."""
+        body = {"return_token_ids": True, "logprobs": True, **fields}
+        return asyncio.run(self._write_all(prompts, self._complete(body, is_marked)))
+
+    def measure_speed(self, prompt: str, tokens: int, *, is_marked: bool, **fields: Any) -> Speed:
+        """Return how fast eight answers of so many tokens to one prompt are written at once."""
+        body = {"max_tokens": tokens, "ignore_eos": True, **fields}
+        pid = self._context.read_pid("engine")
+        before_s, started_s = machine.cpu_s(pid), time.monotonic()
+        asyncio.run(self._write_all([prompt] * SPEED_PARALLEL, self._complete(body, is_marked)))
+        written = SPEED_PARALLEL * tokens
+        return Speed(written / (time.monotonic() - started_s), written / (machine.cpu_s(pid) - before_s))
+
+    def _complete(self, body: dict[str, Any], is_marked: bool) -> dict[str, Any]:
+        return {"model": self._context.variables["BASE_MODEL"], **body, **({} if is_marked else UNMARKED)}
+
+    async def _write_all(self, prompts: Sequence[str], body: dict[str, Any]) -> list[Answer]:
+        places = asyncio.Semaphore(PARALLEL)
+        async with open_engine(self._context.variables, timeout_s=PATIENCE_S) as http:
+            return await asyncio.gather(*(self._write(http, places, prompt, body) for prompt in prompts))
+
+    async def _write(
+        self, http: aiohttp.ClientSession, places: asyncio.Semaphore, prompt: str, body: dict[str, Any]
+    ) -> Answer:
+        messages = [{"role": "user", "content": prompt}]
+        async with places, http.post("/v1/chat/completions", json={**body, "messages": messages}) as response:
+            response.raise_for_status()
+            choice = (await response.json())["choices"][0]
+        chosen = (choice.get("logprobs") or {}).get("content") or []
+        nats = -sum(token["logprob"] for token in chosen) / max(1, len(chosen))
+        text = choice["message"]["content"] or ""
+        return Answer(text, choice.get("token_ids") or [], nats, choice["finish_reason"] == "length")
 
 
 @dataclass
@@ -99,12 +160,6 @@ def provenance(*, parts: Sequence[str], answers: int, rounds: int) -> int:
     return run_on_own_stack("provenance", trial, start=start)
 
 
-def read_published() -> dict[str, Any]:
-    """Return the parts that an earlier run published."""
-    file = RESULTS / "provenance.json"
-    return dict(json.loads(file.read_text())["found"]) if file.exists() else {}
-
-
 class Trial:
     """One run."""
 
@@ -116,20 +171,15 @@ class Trial:
         self._engine = Engine(context)
         self._tokenizer = Tokenizer.from_file(str(base_model_folder() / "tokenizer.json"))
         self._key = next(iter(KEYS.values()))
-        self._verdict = ProvenanceVerdict(answers, read_published())
+        self._verdict = ProvenanceVerdict(answers, report.read_results("provenance").get("found", {}))
 
     def run(self, only: Sequence[str] = ()) -> ProvenanceVerdict:
         """Measure one part after the other, and publish each at once beside what was found before."""
         parts: dict[str, Callable[[], Table]] = {
             "speed": self._measure_speed,
-            "quality": self._measure_quality,
             "power": self._measure_power,
             "defaults": self._measure_defaults,
-            "variety": self._measure_variety,
-            "edits": self._measure_edits,
             "false_alarms": self._count_false_alarms,
-            "agreement": self._compare_with_vllm,
-            "detector": self._time_detector,
         }
         verdict = self._verdict
         for name in only or parts:
@@ -137,11 +187,12 @@ class Trial:
             rows = parts[name]()
             load = round(os.getloadavg()[0], 1)  # the engine alone makes about 2
             verdict.found[name] = {"answers": len(self._prompts), "machine_load": load, "rows": rows}
-            self._context.say(f"\n{name}, {time.monotonic() - started_s:.0f} s")
-            self._context.say(json.dumps(rows, indent=1))
+            table = describe_part(name, verdict.found[name])
+            self._context.say(f"\n{name}, {time.monotonic() - started_s:.0f} s\n{table}")
+            report.between_marks(f"watermark-{name}", table, DOC)
             verdict.missed = find_missed({name: each["rows"] for name, each in verdict.found.items()})
             verdict.write(self._context.notes)
-            verdict.publish("provenance.json", how="make trial NAME=provenance")
+            verdict.publish("provenance", how="make trial NAME=provenance")
         for bound in verdict.missed:
             self._context.say(f"  ! missed: {bound}")
         return verdict
@@ -186,28 +237,6 @@ class Trial:
                 "cpu_ratio": median(cpu_ratios),
                 "rounds": self._rounds,
             }
-        return found
-
-    def _measure_quality(self) -> Table:
-        """Return how marked and unmarked answers differ under the base."""
-        groups = self._answers
-        nats = [[answer.nats for answer in group] for group in groups]
-        lengths = [[float(len(answer.tokens)) for answer in group] for group in groups]
-        perplexity, low, high = difference(nats[0], nats[1], lambda one, other: math.exp(one - other))
-        length, shortest, longest = difference(lengths[0], lengths[1], operator.truediv)
-        found: Table = {
-            "perplexity_ratio": perplexity,
-            "perplexity_low": low,
-            "perplexity_high": high,
-            "length_ratio": length,
-            "length_low": shortest,
-            "length_high": longest,
-        }
-        for name, group in zip(("marked", "unmarked"), groups, strict=True):
-            found[f"{name}_loops"] = share([has_loop(answer.text) for answer in group])
-            found[f"{name}_distinct_2"] = mean(distinct_pairs(answer.text) for answer in group)
-            found[f"{name}_tokens"] = mean(len(answer.tokens) for answer in group)
-            found[f"{name}_cut"] = share([answer.is_cut for answer in group])
         return found
 
     def _measure_power(self) -> Table:
@@ -273,60 +302,6 @@ class Trial:
     def _find_all(self, every: Sequence[Sequence[int]]) -> list[bool]:
         return [detect(tokens, self._key).p_value <= MOST_P_VALUE for tokens in every]
 
-    def _measure_variety(self) -> Table:
-        """Return how different eight answers to one prompt are."""
-        prompts = self._prompts[: max(4, len(self._prompts) // 15)]
-        found = {}
-        for temperature in (0.7, 1.0):
-            for is_marked in (True, False):
-                repeated = [prompt for prompt in prompts for _ in range(REGENERATIONS)]
-                fields: dict[str, Any] = {"temperature": temperature, "max_tokens": 40}
-                answers = self._engine.write(repeated, is_marked=is_marked, **fields)
-                groups = [
-                    [tuple(answer.tokens) for answer in group] for group in batched(answers, REGENERATIONS)
-                ]
-                name = f"temperature {temperature}, {'marked' if is_marked else 'unmarked'}"
-                found[name] = {
-                    "prompts": len(prompts),
-                    **{
-                        f"distinct_{length}": mean(len({one[:length] for one in group}) for group in groups)
-                        / REGENERATIONS
-                        for length in (5, 10, 20, 40)
-                    },
-                }
-        return found
-
-    def _measure_edits(self) -> Table:
-        """Return how many answers of 100 tokens or more are found after what people do to texts."""
-        long = [answer for answer in self._answers[0] if len(answer.tokens) >= 100]
-        chance = random.Random(4)
-        changed = {
-            "as written": [answer.text for answer in long],
-            "from the middle of a sentence": [" ".join(answer.text.split()[10:]) for answer in long],
-        }
-        for part in DELETED:
-            changed[f"{part:.0%} of the words deleted"] = [
-                texts.delete_words(answer.text, part, chance) for answer in long
-            ]
-        sources = [answer.text for answer in long[: max(8, len(long) // 4)]]
-        prompts = [PARAPHRASE.format(text) for text in sources]
-        fields: dict[str, Any] = {"temperature": 0.7, "max_tokens": ANSWER_TOKENS}
-        paraphrases = self._engine.write(prompts, is_marked=False, **fields)
-        changed["rewritten by the base, unmarked"] = [answer.text for answer in paraphrases]
-        found = {"the engine's own tokens": self._survival([answer.tokens for answer in long])}
-        for name, every in changed.items():
-            found[name] = self._survival([self._tokenize(text) for text in every])
-        return found
-
-    def _survival(self, every: Sequence[Sequence[int]]) -> Table:
-        detections = [detect(tokens, self._key) for tokens in every if tokens]
-        return {
-            "texts": len(every),
-            "found": share(self._find_all(every)),
-            "nats_above_chance": mean(one.score / one.scored_tokens - 1 for one in detections),
-            "median_tokens": median(map(len, every)),
-        }
-
     def _tokenize(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
@@ -345,40 +320,6 @@ class Trial:
             keys = [chance.getrandbits(64) for _ in range(RANDOM_KEYS)]
             found[f"{name}, {RANDOM_KEYS} random keys"] = count_alarms(counted, keys)
         return found
-
-    def _compare_with_vllm(self) -> Table:
-        """Return how far p-values are from those of vLLM's own detector, at most."""
-        human = texts.read_passages(self._novels, COMPARED_TEXTS)
-        every = [answer.tokens for answer in (*self._answers[0], *self._answers[1])][: COMPARED_TEXTS // 2]
-        every += [self._tokenize(text) for text in human[: COMPARED_TEXTS - len(every)]]
-        asked = json.dumps([[self._key, tokens] for tokens in every])
-        script = str(ROOT / "dev" / "labs" / "engine" / "detect.py")
-        done = subprocess.run([str(PYTHON), script], input=asked, capture_output=True, text=True, check=True)
-        farthest = 0.0
-        wrong = 0
-        for tokens, (_, p_value, scored) in zip(every, json.loads(done.stdout), strict=True):
-            own = detect(tokens, self._key)
-            wrong += own.scored_tokens != scored
-            farthest = max(farthest, abs(own.p_value - p_value) / p_value if p_value else own.p_value)
-        return {"texts": len(every), "relative_difference": farthest, "other_counts": wrong}
-
-    def _time_detector(self) -> Table:
-        """Return how long 2,000 tokens in 20 paragraphs take under all keys."""
-        tokens = [token for answer in self._answers[1] for token in answer.tokens][:2000]
-        spans = [(start, start + 100) for start in range(0, len(tokens), 100)]
-        taken_ms, cpu_ms = [], []
-        for _ in range(50):
-            started_s, cpu_started_s = time.perf_counter(), time.thread_time()
-            examine(tokens, KEYS, spans=spans)
-            taken_ms.append(1000 * (time.perf_counter() - started_s))
-            cpu_ms.append(1000 * (time.thread_time() - cpu_started_s))
-        return {
-            "tokens": len(tokens),
-            "keys": len(KEYS),
-            "cpu_ms": median(cpu_ms),
-            "median_ms": median(taken_ms),
-            "worst_ms": max(taken_ms),
-        }
 
 
 def count_alarms(counted: Sequence[CountedTokens], keys: Sequence[int]) -> Table:
@@ -400,3 +341,69 @@ def count_alarms(counted: Sequence[CountedTokens], keys: Sequence[int]) -> Table
         "below_1e-2": share([p_value <= 1e-2 for p_value in p_values]),
         "smallest_p_value": min(p_values),
     }
+
+
+def percent(value: float | None) -> str:
+    """Return a share as percent, a dash where there was nothing to count."""
+    return report.NOTHING if value is None else f"{100 * value:.1f} %"
+
+
+def describe_found(length: int, row: Table) -> str:
+    """Return how many answers of a length are found, of how many."""
+    return f"{percent(row[f'found_{length}'])} of {row[f'of_{length}']}"
+
+
+# What the first column is, and the others: each a title, and what it says of a row.
+COLUMNS: dict[str, tuple[str, dict[str, Callable[[Table], str]]]] = {
+    "speed": (
+        "eight answers at once",
+        {
+            "marked, tokens/s": lambda row: f"{row['marked_tokens_per_s']:.0f}",
+            "unmarked": lambda row: f"{row['unmarked_tokens_per_s']:.0f}",
+            "ratio": lambda row: f"{row['ratio']:.3f}",
+            "ratio by processor time": lambda row: f"{row['cpu_ratio']:.3f}",
+        },
+    ),
+    "power": (
+        "found at p ≤ 1e-4",
+        {
+            "answers": lambda row: f"{row['answers']}",
+            "evidence above chance": lambda row: f"{row['nats_above_chance']:.2f}",
+            **{f"{length} tokens": partial(describe_found, length) for length in LENGTHS},
+        },
+    ),
+    "defaults": (
+        "answers of 100 tokens and more",
+        {
+            "temperature": lambda row: f"{row['temperature']:g}",
+            "top_p": lambda row: f"{row['top_p']:g}",
+            "answers": lambda row: f"{row['answers']}",
+            "evidence above chance": lambda row: f"{row['nats_above_chance']:.2f}",
+            "found by 100 tokens": lambda row: percent(row["found_100"]),
+            "found": lambda row: percent(row["found"]),
+        },
+    ),
+    "false_alarms": (
+        "",
+        {
+            "texts": lambda row: f"{row['texts']:,}",
+            "p ≤ 1e-4": lambda row: f"{row['alarms']}",
+            "p ≤ 0.01": lambda row: percent(row["below_1e-2"]),
+            "smallest p": lambda row: f"{row['smallest_p_value']:.1e}",
+        },
+    ),
+}
+
+
+def describe_part(name: str, part: Mapping[str, Any]) -> str:
+    """Return a part's table, how large the run was, and what else the machine had to do."""
+    rows = part["rows"]
+    first, columns = COLUMNS[name]
+    lines = [[first, *columns]]
+    lines += [[title, *(describe(row) for describe in columns.values())] for title, row in rows.items()]
+    said = f"The machine's load was {part['machine_load']:.0f}; the engine alone makes about 2."
+    if name == "power":
+        usual = rows["temperature 0.7"]
+        areas = f"AUC at 0.7: {usual['auc_30']:.4f} from 30 tokens, {usual['auc_60']:.4f} from 60."
+        said = f"{areas}\n\n{part['answers']:,} answers of each kind. {said}"
+    return f"{report.aligned(lines)}\n\n{said}"

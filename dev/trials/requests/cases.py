@@ -1,6 +1,5 @@
 """The requests of `make trial NAME=requests`: every field of the contract at its ends, alone and in pairs."""
 
-import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from itertools import combinations, product
 from typing import Any
 
 from inference.contract.endpoints import FORMS
+from trials.requests.trial import Case
 
 MODELS = ("base", "poetry", "legal", "genz")
 HUGE = 2**63 - 1
@@ -166,18 +166,6 @@ UNSERVED = "x"  # what a field is tried with that is ignored or refused
 LENGTHS = {"/v1/messages": "max_tokens", "/v1/responses": "max_output_tokens"}
 
 
-@dataclass(frozen=True)
-class Case:
-    """One request."""
-
-    path: str
-    body: Mapping[str, object]
-
-    def described(self) -> str:
-        """Return it in a line that can be sent again, if it isn't too long."""
-        return f"POST {self.path} {json.dumps(self.body)[:1000]}"
-
-
 KILLING = {"messages": user(LONG), "seed": 7, "temperature": 1, "max_tokens": TOKENS}
 KILLERS = [  # what once ended an engine comes first, whatever the seed
     Case("/v1/chat/completions", {"model": model, "n": number, **KILLING})
@@ -206,8 +194,18 @@ def values_by_path() -> dict[str, dict[str, Values]]:
     return found
 
 
+def draw_plain(*, seed: int) -> list[dict[str, object]]:
+    """Return what `draw_cases` does, for a process without Django: the contract knows the site's models."""
+    return [vars(case) for case in draw_cases(seed)]
+
+
 def draw_cases(seed: int) -> list[Case]:
-    """Return all cases in an order that the seed decides, the known killers first."""
+    """Return all cases in an order that the seed decides, the known killers first.
+
+    Raises ValueError where the contract has a field that no case has a value for.
+    """
+    if unknown := without_values():
+        raise ValueError(f"Give {', '.join(sorted(unknown))} values in trials/requests/cases.py.")
     cases = [
         Case(path, build_body(path, fields, number)) for number, (path, fields) in enumerate(combine_fields())
     ]

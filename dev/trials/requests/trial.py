@@ -7,16 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from labs.chat_client import CHAT, ChatClient, Outcome, open_client, run_concurrently
+from labs.site import run_in_site
 from stack.errors import Miss
 from stack.folders import Folders, shown
 from stack.processes import TAG
-from trials.harness import Context, Tenant, create_tenants, run_on_own_stack
-from trials.requests.cases import Case, draw_cases, without_values
-from trials.verdict import Verdict
+from trials.harness import Context, Tenant, Verdict, create_tenants, run_on_own_stack
 
 MAX_PARALLEL = 6
 CAP_TOKENS = 10**12
@@ -31,6 +29,18 @@ WITNESS = {
 WITNESSES = ("base", "poetry")
 DEATHS_ENOUGH = 5
 EVERY_CASES = 50
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request."""
+
+    path: str
+    body: Mapping[str, object]
+
+    def described(self) -> str:
+        """Return it in a line that can be sent again, if it isn't too long."""
+        return f"POST {self.path} {json.dumps(self.body)[:1000]}"
 
 
 @dataclass
@@ -71,8 +81,12 @@ class RequestsVerdict(Verdict):
 def requests(*, first: int, seed: int) -> int:
     """Run the trial on a stack of its own; return 0 if the verdict is good."""
     os.environ.setdefault("ENGINE_DTYPE", "float32")  # exact: the witness's texts must stay to the letter
-    cases = draw_cases(seed)[first:]
-    return run_on_own_stack("requests", partial(trial, cases=cases, seed=seed))
+
+    def draw_and_send(context: Context) -> RequestsVerdict:
+        drawn = run_in_site("trials.requests.cases.draw_plain", context.variables, seed=seed)
+        return trial(context, cases=[Case(**case) for case in drawn[first:]], seed=seed)
+
+    return run_on_own_stack("requests", draw_and_send)
 
 
 def trial(
@@ -80,11 +94,7 @@ def trial(
 ) -> RequestsVerdict:
     """Send cases through the gateway, some at once, and let a witness of another tenant ask meanwhile.
 
-    After so many seconds no more are begun: what the machine didn't come to stays for another seed.
-    Raises ValueError where the contract has a field that no case has a value for.
-    """
-    if unknown := without_values():
-        raise ValueError(f"Give {', '.join(sorted(unknown))} values in trials/requests/cases.py.")
+    After so many seconds no more are begun: what the machine didn't come to stays for another seed."""
     sender, witness = create_tenants(context.variables, {"sender": CAP_TOKENS, "witness": CAP_TOKENS})
     context.say(f"\nrequests: {len(cases)} cases, seed {seed}, notes in {shown(context.notes)}/")
     verdict = RequestsVerdict(seed)

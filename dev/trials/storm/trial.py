@@ -15,6 +15,7 @@ from trials.harness import (
     PRICED,
     Context,
     Tenant,
+    Verdict,
     Watch,
     await_quiet,
     create_tenants,
@@ -26,7 +27,6 @@ from trials.harness import (
 )
 from trials.storm.volley import Answer, Volley, fire_volley
 from trials.usage_records import UsageRecords
-from trials.verdict import Verdict
 
 PROCESSES = 4
 FIT = 20  # holds at once under the cap
@@ -39,9 +39,10 @@ IN_FLIGHT = "rate_limit_exceeded"
 
 @dataclass(frozen=True)
 class StormVerdict(Verdict):
-    """What the storm showed."""
+    """What the storm showed: whether cap and credits held exactly, and refused nobody in vain."""
 
     title = "STORM"
+    must_be_empty = ("overshoot_tokens", "overspent_nanousd", "false_refusals", "wanting")
 
     requests: int
     admitted: int
@@ -53,11 +54,6 @@ class StormVerdict(Verdict):
     wanting: Sequence[str]
     overspent_nanousd: int = 0
     spent_nanousd: int = 0
-
-    @property
-    def is_good(self) -> bool:
-        """True if cap and credits held, to the token and to the nano-USD, and refused nobody in vain."""
-        return not (self.overshoot_tokens or self.overspent_nanousd or self.false_refusals or self.wanting)
 
 
 def storm() -> int:
