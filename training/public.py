@@ -2,7 +2,7 @@
 
 from training.erasure import TextsErasure, list_texts_erasures, prune_trainings
 from training.export import list_exported
-from training.files.store import prune_files
+from training.files import prune_files
 from training.summary import (
     count_charged_tokens,
     count_trainings,

@@ -12,8 +12,7 @@ from enum import Enum, auto
 
 from training.corpus.passages import Passage, draw
 from training.corpus.stop_words import EVERYDAY, stop_words
-from training.text.languages import FUNCTION_WORDS
-from training.text.words import WORD, normalize_word
+from training.text import FUNCTION_WORDS, WORD, normalize_word
 
 # Common names of people and places, in English and German: what stands for those of a writer's texts.
 #

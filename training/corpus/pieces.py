@@ -12,7 +12,7 @@ from enum import IntEnum
 from itertools import islice
 
 from core.sentences import PARAGRAPH_GAP, sentence_ends, strip_span
-from training.text.words import WORD, count_words
+from training.text import WORD, count_words
 
 MOST_PIECE_WORDS = 100
 # Shorter ones only add possible cuts, and the time to try them.

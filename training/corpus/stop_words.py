@@ -1,6 +1,6 @@
 """Words that say nothing about what a text is about, and words with a capital that are nobody's name."""
 
-from training.text.languages import FUNCTION_WORDS
+from training.text import FUNCTION_WORDS
 
 # Beyond their function words, English and German have these.
 FURTHER = {

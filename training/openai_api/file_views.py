@@ -27,9 +27,8 @@ from inference.openai_views.schema import AFTER, limit_of, operation
 from inference.public import BadRequest
 from tenants.access import Access
 from tenants.models import Scope
-from training import file_actions
+from training import files
 from training.errors import FileTooLarge
-from training.files import store
 from training.models import File
 from training.openai_api.forms import Form
 from training.openai_api.shapes import (
@@ -112,7 +111,7 @@ class FilesView(TrainingView):
         if "purpose" in form.fields:  # then a wrong one is refused before the file is sent
             check_fields(form.fields)
         require_lines(part.file_name or "")
-        file = file_actions.begin_file(self.access, name=part.file_name or "file", size_bytes=size_bytes)
+        file = files.begin_file(self.access.tenant, name=part.file_name or "file", size_bytes=size_bytes)
         connection.close()  # else it is held while the client sends, which may take minutes
         expires_after_s: int | None = None
 
@@ -122,8 +121,8 @@ class FilesView(TrainingView):
             form.read_rest()
             expires_after_s = check_fields(form.fields)
 
-        size_bytes = file_actions.write_file(file, read_chunks())
-        file_actions.finish_file(self.access, file, size_bytes=size_bytes, expires_after_s=expires_after_s)
+        size_bytes = files.write_new_file(file, read_chunks())
+        files.finish_upload(self.access, file, size_bytes=size_bytes, expires_after_s=expires_after_s)
         return file
 
 
@@ -140,7 +139,7 @@ class FileView(TrainingView):
         """Delete a file permanently. Refused while a job still has to read it."""
         file = find_file(self.access, file_id)
         answer = {"id": file.public_id, "object": "file", "deleted": True}
-        file_actions.delete_file(self.access, file)
+        files.delete_file(self.access, file)
         return Response(answer)
 
 
@@ -152,7 +151,7 @@ class ContentView(TrainingView):
         """Return the content as it was uploaded."""
         file = find_file(self.access, file_id)
         headers = {"Content-Length": str(file.size_bytes), "Content-Disposition": "attachment"}
-        content = store.read_content(file)
+        content = files.read_content(file)
         return StreamedResponse(content, content_type="application/octet-stream", headers=headers)
 
 
@@ -185,10 +184,10 @@ def announced_bytes(request: Request) -> int:
     """Return how many bytes a file has at most, by what its form's headers say. Raises FileTooLarge."""
     announced = request.META.get("CONTENT_LENGTH") or ""
     if not announced.isdigit():
-        return store.MAX_FILE_BYTES
-    if int(announced) > store.MAX_FILE_BYTES + FORM_BYTES:
-        raise FileTooLarge(limit=store.MAX_FILE_BYTES // MIB)
-    return min(int(announced), store.MAX_FILE_BYTES)
+        return files.MAX_FILE_BYTES
+    if int(announced) > files.MAX_FILE_BYTES + FORM_BYTES:
+        raise FileTooLarge(limit=files.MAX_FILE_BYTES // MIB)
+    return min(int(announced), files.MAX_FILE_BYTES)
 
 
 def check_fields(fields: dict[str, str]) -> int | None:
