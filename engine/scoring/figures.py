@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.child import EventStream
 from trainer.errors import BadExample
-from trainer.events import EventStream
 from trainer.examples import IGNORED, Example, Message, encode_conversation, encode_line
 from trainer.job import ADAPTER, LEARN, VALIDATE
 from trainer.model import Scores
