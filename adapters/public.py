@@ -1,6 +1,6 @@
 """What other apps may use of this one. What the gateway needs is in `data_plane`."""
 
-from adapters.actions import cast_vote, found_workspace
+from adapters.actions import found_workspace
 from adapters.catalog.home_styles import (
     StyleChoice,
     find_style_choices,
@@ -27,10 +27,9 @@ from adapters.errors import RoundNotFound
 from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines
 from adapters.placement.summary import take_samples as take_engine_samples
 from adapters.placement.transitions import is_answering
-from adapters.releases.votes import begin_round, find_round, find_side_model, show_side
+from adapters.releases.votes import begin_round, cast_vote, find_round, find_side_model, show_side
 from adapters.routing.publisher import publish_library
-from adapters.uploads.conversions import withdraw_old_conversions
-from adapters.uploads.pruner import prune_storage
+from adapters.uploads.pruner import prune_storage, withdraw_old_conversions
 from adapters.uploads.sessions import begin_upload, find_or_create_style, finish_upload
 from adapters.uploads.storage_quota import Holdings, count_holdings
 from adapters.uploads.upload_request import StyleDescription, style_faults

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from adapters.models import AdapterVersion, Style
-from adapters.uploads import conversions, sessions
+from adapters.uploads import sessions
 from tenants.access import MemberRequest, member_required
 from tenants.roles import Permission, requires
 
@@ -40,7 +40,7 @@ def steps_context(version: AdapterVersion) -> dict[str, Any]:
     return {
         "version": version,
         "steps": sessions.steps_of(version, version.history.all()),
-        "conversions": conversions.offered_conversions(version),
+        "conversions": sessions.offered_conversions(version),
     }
 
 

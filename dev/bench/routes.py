@@ -39,6 +39,7 @@ from core import valkey  # noqa: E402
 from inference.contract.route import BASE_NAME, Route  # noqa: E402
 from inference.proxy.runtime import Gateway  # noqa: E402
 from labs import machine  # noqa: E402
+from tenants.access import Access  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
 
 PROMISED_WORKSPACES = 10_000  # a run with fewer writes no results
@@ -165,12 +166,13 @@ def add_engine(engine: Engine, name: str) -> None:
 def measure_promotions(versions: list[AdapterVersion]) -> dict[str, float]:
     """Let two versions be live in turn; return what a promotion took and wrote."""
     client: Any = valkey.client()
+    access = Access(versions[0].style.owner)
     wall_s, worked_s = [], []
     before = read_commands()
     cpu_before = client.info("cpu")
     for number in range(ROUNDS):
         began_s, began_work_s = time.perf_counter(), time.process_time()
-        aliases.promote(versions[(number + 1) % 2], None)
+        aliases.promote(access, versions[(number + 1) % 2])
         wall_s.append(time.perf_counter() - began_s)
         worked_s.append(time.process_time() - began_work_s)
     cpu = client.info("cpu")

@@ -20,6 +20,7 @@ from adapters.routing import publisher
 from core import valkey as keys
 from tenants.models import Tenant
 from tests.adapters.builders import (
+    by,
     known,
     published_routes,
     published_share,
@@ -125,12 +126,12 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
     both = {**short, **{f"acme/{name}": number for name, number in short.items()}}
     assert versions_of(valkey, acme) == {**both, "base": None}
 
-    aliases.begin_canary(second, 20, None)
+    aliases.begin_canary(by(), second, 20)
     canary = {"noir@canary": 2, "acme/noir@canary": 2}
     assert versions_of(valkey, acme) == {**both, **canary, "base": None}
     assert published_share(valkey, "acme/noir") == 20
 
-    aliases.promote(third, None)
+    aliases.promote(by(), third)
     transitions.retire_version(second)
     left = {"noir": 3, "noir@live": 3, "noir@1": 1, "noir@3": 3}
     both = {**left, **{f"acme/{name}": number for name, number in left.items()}}
@@ -269,7 +270,7 @@ def test_routes_that_valkey_missed_are_published_when_it_is_back(valkey, acme, p
 def test_routes_that_valkey_lost_are_not_written_in_parts(valkey, acme, engine):
     version = known(acme, "noir", engine)
     valkey.flushdb()
-    aliases.promote(version, None)
+    aliases.promote(by(), version)
     assert published(valkey, acme) == {}  # a cache miss: admission has it written whole
 
 
@@ -299,7 +300,7 @@ def test_a_promotion_writes_one_row_whoever_selected_the_style(valkey, poetry, e
     before = valkey.info("commandstats")["cmdstat_hset"]["calls"]
     changes = valkey.get(keys.route_generation_key())
     with changed_keys(valkey) as changed:
-        aliases.promote(second, None)
+        aliases.promote(by(), second)
     assert changed == {keys.route_styles_key(), keys.route_sources_key()}
     assert valkey.get(keys.route_generation_key()) == changes  # no gateway has anything to read
     # The style's row, and its generation.
