@@ -15,15 +15,17 @@ from trainer.preparation import read_tokenizer
 from trainer.training import memory_errors
 from transformers import PreTrainedTokenizerFast
 
-from scoring.canaries import PlantedText, exposure_bits, split_prefix
 from scoring.model import BASE, Scorer, load_scorer
 from scoring.repeats import (
     REPEATED,
+    PlantedText,
     Run,
+    exposure_bits,
     find_longest_run,
     find_repeated_run,
     find_starts,
     mark_copied,
+    split_prefix,
 )
 from scoring.request import Canary, Request
 
