@@ -11,17 +11,3 @@ from training.summary import (
     longest_silent_s,
     oldest_queued_s,
 )
-
-__all__ = [
-    "TextsErasure",
-    "count_charged_tokens",
-    "count_trainings",
-    "find_silent",
-    "find_unserved",
-    "list_exported",
-    "list_texts_erasures",
-    "longest_silent_s",
-    "oldest_queued_s",
-    "prune_files",
-    "prune_trainings",
-]

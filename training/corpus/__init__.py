@@ -26,33 +26,3 @@ from training.corpus.pieces import (
     SourceDocument,
 )
 from training.corpus.writer_prompts import draft_prompt, writer_prompts
-
-__all__ = [
-    "MOST_ANSWER_TOKENS",
-    "STANDARD_LIMITS",
-    "Corpus",
-    "CorpusLimits",
-    "CorpusReport",
-    "CorpusTooSmall",
-    "Example",
-    "ExamplePlan",
-    "Examples",
-    "Instruction",
-    "NothingHeldOut",
-    "Passage",
-    "SourceDocument",
-    "Task",
-    "TaskMix",
-    "as_jsonl",
-    "build_corpus",
-    "choose_instructions",
-    "draft_prompt",
-    "make_canaries",
-    "make_examples",
-    "make_held_out_briefs",
-    "plan_examples",
-    "plant_canaries",
-    "without",
-    "write_canaries",
-    "writer_prompts",
-]
