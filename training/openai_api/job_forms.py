@@ -15,8 +15,7 @@ from tenants.access import Access
 from training.actions import JobRequest
 from training.models import MAX_EPOCHS, File
 from training.openai_api.file_views import find_file
-from training.openai_api.forms import AUTO, HyperparametersBody, MethodBody
-from training.openai_api.shapes import NotFineTunable
+from training.openai_api.shapes import AUTO, HyperparametersBody, MethodBody, NotFineTunable
 
 BASE = "base"
 MAX_SUFFIX = 64

@@ -21,7 +21,7 @@ from tests.waiting import eventually
 from training import files
 from training.models import File
 from training.openai_api import streaming
-from training.openai_api.forms import READ_BYTES, Form
+from training.openai_api.file_views import READ_BYTES, Form
 from training.openai_api.shapes import UploadTooSlow
 from training.openai_api.streaming import Uploads
 
