@@ -18,6 +18,7 @@ from adapters.public import model_choices
 from adapters.releases import aliases
 from adapters.routing import publisher
 from core import valkey as keys
+from tenants.access import Access
 from tenants.models import Tenant
 from tests.adapters.builders import (
     by,
@@ -286,7 +287,7 @@ def test_two_thousand_styles_are_published_in_a_few_queries_and_a_second_of_work
     publisher.republish_stale()
     assert len(published(valkey, acme)) == 1999 * 2 * 5 + 2 * 3 + 1
     style = Style.objects.get(slug="style-7")
-    promotions = [partial(aliases.promote, version, None) for version in style.versions.order_by("number")]
+    promotions = [partial(aliases.promote, by(), version) for version in style.versions.order_by("number")]
     assert min(map(seconds, promotions)) < 0.1
     assert route(valkey, acme, "style-7")["version"] == 3
 
@@ -300,7 +301,7 @@ def test_a_promotion_writes_one_row_whoever_selected_the_style(valkey, poetry, e
     before = valkey.info("commandstats")["cmdstat_hset"]["calls"]
     changes = valkey.get(keys.route_generation_key())
     with changed_keys(valkey) as changed:
-        aliases.promote(by(), second)
+        aliases.promote(Access(poetry.owner, None), second)
     assert changed == {keys.route_styles_key(), keys.route_sources_key()}
     assert valkey.get(keys.route_generation_key()) == changes  # no gateway has anything to read
     # The style's row, and its generation.
