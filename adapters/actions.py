@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.workspaces import create_tenant
 from adapters import enqueue, object_store
 from adapters.catalog import selection
 from adapters.erasure import workflow
-from adapters.errors import NothingToDownload
-from adapters.models import AdapterVersion, BlindVote, Erasure, Status, Style
+from adapters.errors import NeverServed, NothingToConvert, NothingToDownload, PlanFull
+from adapters.models import AdapterVersion, Erasure, Status, Style
 from adapters.object_store import Upload
 from adapters.placement import transitions
-from adapters.releases import aliases, votes
-from adapters.uploads import conversions, sessions
+from adapters.uploads import sessions, storage_quota
 from adapters.uploads.upload_request import StyleDescription
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from tenants.access import Access, access_of_person
@@ -60,84 +60,23 @@ def found_workspace(user: User, *, name: str, slug: str | None = None) -> Tenant
 
     Raises ReservedName; and SlugTaken or BadSlug for a given slug.
     """
-    with transaction.atomic():
-        tenant = create_tenant(user, name=name, slug=slug)
-        selection.select_first_party_styles(access_of_person(user, tenant, address=None))
+    tenant = create_tenant(user, name=name, slug=slug)
+    selection.select_first_party_styles(access_of_person(user, tenant, address=None))
     return tenant
 
 
 @transaction.atomic
-def promote_version(access: Access, version: AdapterVersion) -> bool:
-    """Let a version answer for its style; return False if it did so already. Raises NotServing."""
-    before = version.style.live_version
-    if not aliases.promote(version, access.user, key=access.key):
-        return False
-    access.audit(
-        "version.promoted",
-        version,
-        before={"live_version": before.number if before else None},
-        after={"live_version": version.number},
-    )
-    return True
-
-
-@transaction.atomic
-def cast_vote(access: Access, held: BlindVote, choice: str) -> None:
-    """Vote on a round of two versions. Raises BadVote or AlreadyVoted."""
-    votes.cast_vote(held, choice)
-    between = [str(held.left), str(held.right)]
-    access.audit("vote.cast", held, name=" or ".join(between), after={"choice": choice})
-
-
-@transaction.atomic
-def roll_back(access: Access, style: Style, *, seen_live: int | None = None) -> AdapterVersion:
-    """Let the version before answer again, and return it.
-
-    Raises NothingToRollBackTo or NotServing; AnsweredMeanwhile if another version answers than was seen.
-    """
-    before = style.live_version
-    after = aliases.roll_back(style, access.user, key=access.key, seen_live=seen_live)
-    access.audit(
-        "style.rolled_back",
-        style,
-        before={"live_version": before.number if before else None},
-        after={"live_version": after.number},
-    )
-    return after
-
-
-@transaction.atomic
-def begin_canary(access: Access, version: AdapterVersion, percent: int) -> None:
-    """Try a version on a share of the requests, or change that share.
-
-    Raises BadShare, NotServing or NothingToCompare.
-    """
-    style = version.style
-    is_running = style.canary_version_id == version.pk
-    aliases.begin_canary(version, percent, access.user, key=access.key)
-    access.audit(
-        "canary.changed" if is_running else "canary.begun",
-        style,
-        before={"percent": style.canary_percent} if is_running else {},
-        after={"version": version.number, "percent": percent},
-    )
-
-
-@transaction.atomic
-def end_canary(access: Access, style: Style) -> bool:
-    """End the canary that a style shows; return False when it has ended or was replaced meanwhile."""
-    is_ended = aliases.end_canary(style, access.user, key=access.key)
-    if is_ended:
-        access.audit("canary.ended", style)
-    return is_ended
-
-
-@transaction.atomic
 def retire_version(access: Access, version: AdapterVersion, *, at_once: bool) -> None:
-    """Retire a version and keep its files. Doing it twice does nothing. Raises StillUsed or NeverServed."""
+    """Retire a version and keep its files. Doing it twice does nothing.
+
+    Raises StillUsed when other workspaces would lose the style, and NeverServed for one that was rejected.
+    """
     # Read before: doing it twice is no fault, and no second line in the log.
     was_retired = version.status == Status.RETIRED
-    workflow.retire_unused(version, at_once=at_once)
+    if version.status == Status.REJECTED:
+        raise NeverServed(number=version.number)
+    workflow.require_unused(version, at_once=at_once)
+    transitions.retire_version(version)
     if not was_retired:
         access.audit("version.retired", version)
 
@@ -185,13 +124,30 @@ def retry_version(access: Access, version: AdapterVersion) -> None:
 def convert_version(access: Access, version: AdapterVersion) -> AdapterVersion:
     """Return the new version that a rejected one is converted into. Doing it twice returns the same one.
 
-    Raises NothingToConvert or PlanFull.
+    Raises NothingToConvert when no conversion is offered, PlanFull when the plan keeps no more versions.
     """
-    was_converted = AdapterVersion.objects.filter(converted_from=version).exists()
-    converted = conversions.begin_conversion(version, access.user)
-    enqueue.enqueue_advance(converted.pk)
-    if not was_converted:
+    owner = version.style.owner
+    sessions.lock_uploads(owner.pk)
+    converted = AdapterVersion.objects.filter(converted_from=version).first()
+    if converted is None:
+        faults = [] if owner.is_first_party else storage_quota.storage_of(owner).version_faults()
+        if faults:
+            raise PlanFull(fault=faults[0])
+        rejected = AdapterVersion.objects.filter(pk=version.pk, status=Status.REJECTED, files_gone_at=None)
+        if not rejected.exclude(conversions=[]).exists():
+            raise NothingToConvert
+        converted = sessions.create_next_version(
+            version.style,
+            access.user,
+            converted_from=version,
+            size_bytes=version.size_bytes,
+            stated_quantisation=version.stated_quantisation,
+            auto_promote=version.auto_promote,
+            handed_in_at=timezone.now(),
+        )
+        converted.move(before=Status.UPLOADING, after=Status.UPLOADED)
         access.audit("version.converted", version, after={"version": converted.number})
+    enqueue.enqueue_advance(converted.pk)
     return converted
 
 
@@ -229,7 +185,5 @@ def cancel_upload(access: Access, version: AdapterVersion) -> None:
 
     Doing it twice does nothing. No transaction: it waits for the storage.
     """
-    if sessions.is_cancelled(version):
-        return
-    sessions.cancel_upload(version)
-    access.audit("upload.aborted", version)
+    if sessions.cancel_upload(version):
+        access.audit("upload.aborted", version)

@@ -2,5 +2,3 @@
 
 from adapters.enqueue import request_version
 from adapters.routing.publisher import publish_library, publish_missing_tables
-
-__all__ = ["publish_library", "publish_missing_tables", "request_version"]

@@ -1,6 +1,6 @@
 """What other apps may use of this one. What the gateway needs is in `data_plane`."""
 
-from adapters.actions import cast_vote, found_workspace
+from adapters.actions import found_workspace
 from adapters.catalog.home_styles import (
     StyleChoice,
     find_style_choices,
@@ -27,68 +27,9 @@ from adapters.errors import RoundNotFound
 from adapters.placement.summary import count_unpublished, count_versions, oldest_missing_s, summarize_engines
 from adapters.placement.summary import take_samples as take_engine_samples
 from adapters.placement.transitions import is_answering
-from adapters.releases.votes import begin_round, find_round, find_side_model, show_side
+from adapters.releases.votes import begin_round, cast_vote, find_round, find_side_model, show_side
 from adapters.routing.publisher import publish_library
-from adapters.uploads.conversions import withdraw_old_conversions
-from adapters.uploads.pruner import prune_storage
+from adapters.uploads.pruner import prune_storage, withdraw_old_conversions
 from adapters.uploads.sessions import begin_upload, find_or_create_style, finish_upload
 from adapters.uploads.storage_quota import Holdings, count_holdings
 from adapters.uploads.upload_request import StyleDescription, style_faults
-
-__all__ = [
-    "Holdings",
-    "ModelChoice",
-    "RoundNotFound",
-    "StyleChoice",
-    "StyleDescription",
-    "Terms",
-    "begin_round",
-    "begin_upload",
-    "cast_vote",
-    "choose_style",
-    "count_base_parameters",
-    "count_holdings",
-    "count_unpublished",
-    "count_versions",
-    "describe_styles",
-    "describe_styles_erasure",
-    "diagnose_engines",
-    "engine_readiness",
-    "enqueue",
-    "enqueue_advance",
-    "erase_some_styles",
-    "find_or_create_style",
-    "find_round",
-    "find_side_model",
-    "find_style",
-    "find_style_choices",
-    "find_to_try",
-    "finish_upload",
-    "found_workspace",
-    "is_answering",
-    "list_answers",
-    "list_exported",
-    "list_style_choices",
-    "list_styles",
-    "model_choices",
-    "name_default_style",
-    "name_example_model",
-    "newest_uploads",
-    "oldest_missing_s",
-    "prune_storage",
-    "public_styles",
-    "publish_library",
-    "report_styles_erasure",
-    "select_first_party_styles",
-    "set_price",
-    "set_public",
-    "show_side",
-    "style_faults",
-    "styles_in_use",
-    "styles_to_try",
-    "summarize_engines",
-    "take_engine_samples",
-    "try_styles",
-    "withdraw_old_conversions",
-    "write_with_base",
-]

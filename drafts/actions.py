@@ -25,7 +25,7 @@ from tenants.roles import Permission
 from training.corpus.shingles import list_shingles
 from training.reading import read_document
 from training.reading.problems import explain
-from training.text.words import normalize_words
+from training.text import normalize_words
 
 Reason = DraftSnapshot.Reason
 

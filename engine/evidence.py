@@ -11,13 +11,12 @@ import sys
 from pathlib import Path
 
 from scoring.request import read_canaries, read_request
-from trainer.child import WORKER_HELP, follow_worker, set_environment
-from trainer.errors import TrainingError
-from trainer.events import EventStream, take_standard_output
+from trainer.child import EventStream, run_child, set_environment
 
 
-def judge(folder: Path, events: EventStream) -> None:
-    """Judge the adapter in `folder` and report the figures. Raises TrainingError."""
+def judge(options: argparse.Namespace, events: EventStream) -> None:
+    """Judge the adapter in a folder and report the figures. Raises TrainingError."""
+    folder = options.folder
     request = read_request(folder)
     canaries = read_canaries(folder)
     set_environment(request.threads)
@@ -31,17 +30,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--worker", action="store_true", help=WORKER_HELP)
-    options = parser.parse_args()
-    if options.worker:
-        follow_worker()
-    events = take_standard_output()
-    try:
-        judge(options.folder, events)
-    except TrainingError as error:
-        events.write("error", code=error.code, message=str(error))
-        return 1
-    return 0
+    return run_child(parser, judge)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,14 @@ import importlib
 import sys
 from pathlib import Path
 
-from trainer.child import WORKER_HELP, follow_worker, set_environment
-from trainer.errors import TrainingError
-from trainer.events import EventStream, take_standard_output
-from trainer.job import fingerprint_job, read_job
+from trainer.child import EventStream, StopRequest, run_child, set_environment
+from trainer.job import fingerprint_job, read_job, read_progress
 from trainer.plan import Plan
-from trainer.progress import read_progress
-from trainer.signals import StopRequest
 
 
-def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
-    """Train the job in `folder`, or only report what that would take. Raises TrainingError."""
+def train(options: argparse.Namespace, events: EventStream) -> None:
+    """Train the job in a folder, or only report what that would take. Raises TrainingError."""
+    folder = options.job
     stop = StopRequest()
     stop.listen()
     job = read_job(folder)
@@ -36,7 +33,7 @@ def train(folder: Path, events: EventStream, *, is_counting: bool) -> None:
     progress = read_progress(folder, fingerprint_job(folder, job))
     parameters = preparation.count_trainable_parameters(job.base, job.recipe.rank)
     write_start(events, plan, first_step=progress.step, trainable_parameters=parameters)
-    if is_counting:
+    if options.count:
         return
     training = importlib.import_module("trainer.training")
     with training.memory_errors():
@@ -62,17 +59,7 @@ def main() -> int:
     )
     parser.add_argument("job", type=Path)
     parser.add_argument("--count", action="store_true", help="print the `start` line and exit")
-    parser.add_argument("--worker", action="store_true", help=WORKER_HELP)
-    options = parser.parse_args()
-    if options.worker:
-        follow_worker()
-    events = take_standard_output()
-    try:
-        train(options.job, events, is_counting=options.count)
-    except TrainingError as error:
-        events.write("error", code=error.code, message=str(error))
-        return 1
-    return 0
+    return run_child(parser, train)
 
 
 if __name__ == "__main__":

@@ -4,23 +4,20 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from adapters.errors import NotStored
 from adapters.models import Evaluation
 from adapters.models import Status as VersionStatus
 from training import storage
 from training.corpus import canaries
-from training.errors import NotEvaluable, TooManyEvaluations, TrainingMoved
-from training.models import Status, Training
+from training.errors import NotEvaluable
+from training.models import Training
 from training.preparation import list_passages
-from training.text.languages import detect_language
+from training.text import detect_language
 
-MAX_PER_DAY = 20
 KEPT_PER_VERSION = 3
 EVALUABLE = (VersionStatus.VALID, VersionStatus.PUSHING, VersionStatus.SERVING)
 
@@ -67,25 +64,6 @@ def begin_evaluation(training: Training) -> Evaluation:
         evaluation = Evaluation.objects.create(version=version)
         Training.objects.filter(pk=training.pk).update(evaluation=evaluation)
     return evaluation
-
-
-def request_evaluation(training: Training) -> Evaluation:
-    """Queue an evaluation for a member or a program: another one, or the first one of texts that are ready.
-
-    It costs nothing, so its number is limited. Raises TooManyEvaluations, NotEvaluable, TrainingMoved.
-    """
-    tenant = training.tenant
-    recent = Evaluation.objects.filter(
-        version__style__owner=tenant, created_at__gt=timezone.now() - timedelta(days=1)
-    )
-    if recent.count() >= MAX_PER_DAY:
-        raise TooManyEvaluations(most=MAX_PER_DAY)
-    if training.status == Status.SUCCEEDED:
-        return begin_evaluation(training)
-    with transaction.atomic():
-        if not training.is_evaluation or not training.move(before=Status.READY, after=Status.SUCCEEDED):
-            raise TrainingMoved
-        return begin_evaluation(training)
 
 
 def read_texts(training: Training) -> EvaluationTexts:

@@ -15,15 +15,14 @@ from core.errors import DomainError, Unavailable
 from core.messages import Message
 from inference.public import count_conversation_tokens, refuses_chat
 from metering.quota_sync import training_holds
-from training import preparation, results, starting, storage
+from training import conversations, files, preparation, results, starting, storage
+from training.conversations import BadConversations, BadLine, Conversation
 from training.corpus import make_canaries, write_canaries
 from training.corpus.canaries import Canary
 from training.errors import TooManyTrainings, TooManyWords
-from training.files import conversations, store
-from training.files.conversations import BadConversations, BadLine, Conversation
 from training.models import MAX_EXAMPLE_TOKENS, File, Status, Training
 from training.notes import FileFault, JobFault, LineFault
-from training.text.languages import SAMPLE_CHARACTERS, detect_language
+from training.text import SAMPLE_CHARACTERS, detect_language
 
 HELD_OUT_EVERY = 10
 MAX_HELD_OUT = 200
@@ -73,7 +72,7 @@ def write_results(training: Training) -> None:
         },
     )
     if file.arrived_at is None and file.deleted_at is None:
-        store.finish_file(file, size_bytes=store.write_content(file, [content]))
+        files.finish_file(file, size_bytes=files.write_content(file, [content]))
 
 
 def format_losses(training: Training) -> bytes:
@@ -202,7 +201,7 @@ def _read_file(file: File, param: str, *, least: int) -> Iterator[tuple[Conversa
     if not file.is_kept(timezone.now()):
         raise UnusableFile(_blame(FileFault.GONE(file=file.name), param))
     try:
-        read = conversations.read_conversations(store.read_content(file), file=file.name, least=least)
+        read = conversations.read_conversations(files.read_content(file), file=file.name, least=least)
         for number, conversation in read:
             yield conversation, _count_tokens(conversation, number, file=file.name)
     except BadConversations as error:

@@ -36,8 +36,7 @@ from training.corpus import (
     write_canaries,
     writer_prompts,
 )
-from training.errors import NoDocuments, StillReading, TrainingMoved
-from training.models import Document, Status, Training
+from training.models import Status, Training
 from training.notes import TrainingNote
 
 # Writing: what the served base model writes for a training's examples.
@@ -108,26 +107,9 @@ def _is_preparing(training: Training) -> bool:
 
 
 PASSAGES = "passages.json"
-MAX_LEFT_OUT = 5_000
 # Tokens a second before anything was measured here: the demo's 135M on a core of a laptop, 7B on a GPU.
 FIRST_SPEED = {"cpu": 150.0, "cuda": 2_500.0}
 BEFORE_FIRST_STEP = timedelta(seconds=20)  # imports and loading the base
-
-
-def begin_preparation(training: Training) -> None:
-    """Have a worker make the examples. Doing it twice does nothing.
-
-    Raises NoDocuments, StillReading, TrainingMoved.
-    """
-    if training.status in (Status.PREPARING, Status.READY):
-        return
-    reading = training.documents.filter(status__in=[Document.Status.UPLOADING, Document.Status.UPLOADED])
-    if reading.exists():
-        raise StillReading(count=reading.count())
-    if not training.documents.learned().exists():
-        raise NoDocuments
-    if not training.move(before=Status.DRAFT, after=Status.PREPARING):
-        raise TrainingMoved
 
 
 def prepare(training: Training) -> None:
@@ -176,14 +158,6 @@ def prepare(training: Training) -> None:
         epoch_tokens=epoch_tokens,
         estimated_s=estimate_s(epoch_tokens * training.epochs),
     )
-
-
-def leave_out_passages(training: Training, passage_ids: Sequence[str]) -> None:
-    """Set which passages are left out, and prepare the rest again. Raises TrainingMoved."""
-    if len(passage_ids) > MAX_LEFT_OUT or not training.move(
-        before=Status.READY, after=Status.PREPARING, left_out_passages=sorted(set(passage_ids))
-    ):
-        raise TrainingMoved
 
 
 def read_corpus(training: Training) -> Corpus:

@@ -2,7 +2,7 @@
 
 from training.erasure import TextsErasure, list_texts_erasures, prune_trainings
 from training.export import list_exported
-from training.files.store import prune_files
+from training.files import prune_files
 from training.summary import (
     count_charged_tokens,
     count_trainings,
@@ -11,17 +11,3 @@ from training.summary import (
     longest_silent_s,
     oldest_queued_s,
 )
-
-__all__ = [
-    "TextsErasure",
-    "count_charged_tokens",
-    "count_trainings",
-    "find_silent",
-    "find_unserved",
-    "list_exported",
-    "list_texts_erasures",
-    "longest_silent_s",
-    "oldest_queued_s",
-    "prune_files",
-    "prune_trainings",
-]

@@ -20,30 +20,6 @@ from training.notes import TrainingFailure, TrainingNote
 # How trainings end: with a version, cancelled, or failed. Trained tokens are settled once.
 
 
-def request_pause(training: Training) -> bool:
-    """Pause a training after its current step; return False if that was already requested.
-
-    Raises TrainingMoved, also for one that is being cancelled.
-    """
-    if training.move(before=Status.QUEUED, after=Status.PAUSED):
-        return True
-    running = Training.objects.filter(pk=training.pk, status=Status.RUNNING)
-    if running.filter(stop_request=StopRequest.NONE).update(stop_request=StopRequest.PAUSE):
-        return True
-    if not running.filter(stop_request=StopRequest.PAUSE).exists():
-        raise TrainingMoved
-    return False
-
-
-def resume_training(training: Training) -> None:
-    """Queue a paused training again. Raises TrainingMoved."""
-    paused = Training.objects.filter(pk=training.pk, status=Status.RUNNING, stop_request=StopRequest.PAUSE)
-    if paused.update(stop_request=StopRequest.NONE):  # it has not stopped yet
-        return
-    if not training.move(before=Status.PAUSED, after=Status.QUEUED, stop_request=StopRequest.NONE):
-        raise TrainingMoved
-
-
 def cancel_training(training: Training, reason: Message = NO_MESSAGE) -> bool:
     """Cancel a training. Completed steps are charged; a running one stops after its current step.
 

@@ -8,8 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from adapters.errors import StyleRefused
-from adapters.models import AdapterVersion, Style
-from adapters.models import Status as VersionStatus
+from adapters.models import Style
 from adapters.public import find_or_create_style, style_faults
 from core import months
 from core.errors import DomainError
@@ -18,10 +17,8 @@ from metering.plans import limits_of
 from metering.quota_sync import training_holds
 from tenants.models import Tenant, User
 from training.errors import (
-    NotEvaluable,
     NothingToTrain,
     NoTrainingsInPlan,
-    RightsNotStated,
     TooManyDrafts,
     TooManyTrainings,
     TooManyWords,
@@ -29,7 +26,7 @@ from training.errors import (
     TrainingOff,
     TrainingsUsedUp,
 )
-from training.models import ENDED, MAX_EPOCHS, OPEN, STARTED, Status, Training
+from training.models import ENDED, OPEN, STARTED, Status, Training
 from training.notes import TrainingNote
 
 MAX_DRAFTS = 20
@@ -43,52 +40,12 @@ def create_training(tenant: Tenant, user: User | None, *, slug: str, name: str, 
     """Return a new training without documents. Raises TrainingOff, StyleRefused, TooManyDrafts."""
     if not settings.TRAINING:
         raise TrainingOff
-    _require_name(tenant, slug, name)
+    require_name(tenant, slug, name)
     with transaction.atomic():
         Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
         if Training.objects.filter(tenant=tenant, status__in=OPEN).count() >= MAX_DRAFTS:
             raise TooManyDrafts(most=MAX_DRAFTS)
         return Training.objects.create(tenant=tenant, created_by=user, slug=slug, name=name, epochs=epochs)
-
-
-def create_evaluation(version: AdapterVersion, user: User | None) -> Training:
-    """Return a draft whose texts will evaluate a version; nothing is trained. Raises TrainingOff,
-    TooManyDrafts, NotEvaluable."""
-    if version.status != VersionStatus.SERVING:
-        raise NotEvaluable
-    style = version.style
-    training = create_training(style.owner, user, slug=style.slug, name=style.name, epochs=MAX_EPOCHS)
-    training.evaluated_version = version
-    training.save(update_fields=["evaluated_version"])
-    return training
-
-
-def rename_training(training: Training, *, slug: str, name: str) -> None:
-    """Rename the style of a training that has not started.
-
-    Raises NothingToTrain, StyleRefused, TrainingMoved.
-    """
-    if training.is_evaluation:
-        raise NothingToTrain
-    _require_name(training.tenant, slug, name)
-    renamed = Training.objects.filter(pk=training.pk, status__in=OPEN).update(slug=slug, name=name)
-    if not renamed:
-        raise TrainingMoved
-
-
-def start_training(
-    training: Training, user: User | None, *, states_rights: bool, keeps_documents: bool
-) -> None:
-    """Queue a training for which a user states the rights to its texts. Raises RightsNotStated, and what
-    `start_job` does."""
-    if not states_rights:
-        raise RightsNotStated
-    start_job(
-        training,
-        rights_stated_at=timezone.now(),
-        rights_stated_by=user,
-        keeps_documents=keeps_documents,
-    )
 
 
 def start_job(training: Training, **facts: object) -> None:
@@ -131,7 +88,7 @@ def hold_price(training: Training) -> None:
         training_holds.settle_training(training.pk, 0, now=timezone.now())
 
 
-def _require_name(tenant: Tenant, slug: str, name: str) -> None:
+def require_name(tenant: Tenant, slug: str, name: str) -> None:
     """Raise StyleRefused if no style could have these names: it would be too late to say so at the start."""
     own = Style.objects.filter(owner=tenant, slug=slug).first()
     if own and own.retired_at is None:

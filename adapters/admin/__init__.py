@@ -1,5 +1,3 @@
 """The console for operators: styles, versions, engines, erasures. Measured values are read-only."""
 
-from adapters.admin import engines, erasures, styles
-
-__all__ = ["engines", "erasures", "price_changes", "styles", "versions"]
+from adapters.admin import engines, styles

@@ -23,7 +23,18 @@ from unfold.forms import ActionForm
 from adapters import enqueue
 from adapters.admin import moderation
 from adapters.catalog import price_changes, sharing, terms
-from adapters.models import AdapterVersion, Placement, PriceChange, Release, Share, Style
+from adapters.erasure import engine_purge
+from adapters.erasure.report import erasure_report
+from adapters.models import (
+    AdapterVersion,
+    EngineErasure,
+    Erasure,
+    Placement,
+    PriceChange,
+    Release,
+    Share,
+    Style,
+)
 from adapters.models.styles import REVIEWED_WORDS
 from adapters.placement import transitions
 from adapters.releases import review
@@ -31,6 +42,44 @@ from adapters.routing import publisher
 from core.console import ListAdmin, OperatorAdmin, operator_action, state_column
 from core.grammar import mark_code
 from tenants.console import NoDelete, ReadOnly
+
+# Erasures: the reports, and an operator's word for machines that nobody can look at.
+
+
+class EngineErasureInline(ReadOnly, TabularInline):
+    model = EngineErasure
+    fields = ["engine", "unregistered_at", "memory_free_at", "proof", "copy_gone_at", "note"]
+    readonly_fields = fields
+    extra = 0
+
+
+@admin.register(Erasure)
+class ErasureAdmin(ReadOnly, OperatorAdmin):
+    list_display = ["version", "requested_at", "drained_at", "storage_gone_at", "finished_at", "note"]
+    list_filter = [("finished_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["version__style__owner"]
+    search_fields = ["version__style__slug", "version__style__owner__slug", "=version__sha256"]
+    ordering = ["-requested_at"]
+    fields = ["version", "requested_by", "requested_at", "report"]
+    readonly_fields = fields
+    inlines = [EngineErasureInline]
+    actions = ["attest"]
+
+    @admin.display(description="report")
+    def report(self, erasure: Erasure) -> SafeString:
+        return format_html(
+            '<pre style="white-space: pre-wrap; overflow-wrap: anywhere">{}</pre>',
+            erasure_report(erasure).text(),
+        )
+
+    @operator_action(
+        "Confirm that the machines of unreachable engines were wiped",
+        effect="The report will say that an operator confirmed that no copy is left on those machines.",
+        done="Confirmed",
+        permissions=["steer"],
+    )
+    def attest(self, request: HttpRequest, erasure: Erasure, reason: str) -> None:
+        engine_purge.attest(erasure)
 
 
 class PlacementInline(ReadOnly, TabularInline):

@@ -10,7 +10,6 @@ from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from adapters import actions
 from adapters.api.addresses import StyleApiViewSet, version_of
 from adapters.api.versions import CardObject, VersionObject
 from adapters.errors import NoCanary, NoPair
@@ -18,7 +17,7 @@ from adapters.evidence import check_draft
 from adapters.evidence.drafts import MOST_CHARACTERS
 from adapters.models import MAX_NUMBER, AdapterVersion, Release, Style
 from adapters.quality.samples import StyleCard, style_card_of
-from adapters.releases import canary_analysis, diff
+from adapters.releases import aliases, canary_analysis, diff
 from adapters.releases.canary_analysis import CanaryComparison
 from core.rest.bodies import StrictSerializer, TextField, choice_query
 from core.rest.objects import MessageText, PersonField
@@ -244,7 +243,7 @@ class ReleaseViewSet(StyleApiViewSet):
     @post("Roll back to the previous live version", answer=VersionObject)
     def rollback(self, style: Style) -> AdapterVersion:
         """Roll back to the previous live version and return it."""
-        after = actions.roll_back(self.access, style)
+        after = aliases.roll_back(self.access, style)
         return version_of(self.own_style(), after.number)
 
     @get("Get the canary and its metrics", url_path="canary", answer=CanaryObject)
@@ -255,13 +254,13 @@ class ReleaseViewSet(StyleApiViewSet):
     @put("Start or change a canary", url_path="canary", body=CanaryBody, answer=CanaryObject)
     def set_canary(self, style: Style, body: dict[str, Any]) -> CanaryComparison:
         """Send a share of requests to a version. Replaces an existing canary."""
-        actions.begin_canary(self.access, version_of(style, body["version"]), body["percent"])
+        aliases.begin_canary(self.access, version_of(style, body["version"]), body["percent"])
         return _canary_of(self.own_style())
 
     @delete("End the canary", url_path="canary", answer=None)
     def end_canary(self, style: Style) -> None:
         """End the canary. All requests go to the live version."""
-        if not actions.end_canary(self.access, style):
+        if not aliases.end_canary(self.access, style):
             raise NoCanary
 
 

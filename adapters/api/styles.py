@@ -207,7 +207,7 @@ class StylesQuery(StrictSerializer):
 class WordsBody(StrictSerializer):
     """A style's public details."""
 
-    # How long each may be, and what it may contain, is checked with the pages' words: see words.py.
+    # How long each may be, and what it may contain, is checked as on the pages: see style_fields.word_faults.
     name = TextField(required=False, help_text=f"At most {WORDS_CHARACTERS['name']} characters.")
     description = TextField(required=False, allow_blank=True)
     sample_prompt = TextField(

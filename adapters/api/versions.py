@@ -22,7 +22,8 @@ from adapters.evidence import EvaluationObject, present_evaluation, reads_texts
 from adapters.models import AdapterVersion, Erasure, Evaluation, EvaluationStatus, Status
 from adapters.object_store import DOWNLOAD_VALID_S
 from adapters.quality.samples import StyleCard, facts_of, style_card_of
-from adapters.uploads import conversions
+from adapters.releases import aliases
+from adapters.uploads import sessions
 from adapters.uploads.upload_request import QUANTISATIONS, StyleDescription
 from core.rest.bodies import StrictSerializer, TextField, choice_query
 from core.rest.objects import MessageText, PersonField
@@ -145,7 +146,7 @@ class ReportObject(serializers.Serializer[Any]):
 
     def get_conversions(self, version: AdapterVersion) -> list[str]:
         """Return a sentence for each correction."""
-        return conversions.offered_conversions(version)
+        return sessions.offered_conversions(version)
 
 
 class SampleObject(serializers.Serializer[Any]):
@@ -331,7 +332,7 @@ class VersionViewSet(StyleApiViewSet):
     @post("Promote a version to live")
     def promote(self, version: AdapterVersion) -> None:
         """Make a serving version the live version and end the canary."""
-        actions.promote_version(self.access, version)
+        aliases.promote(self.access, version)
 
     @post("Get download URLs for a version's files", answer=DownloadObject, is_post=False, is_repeatable=True)
     def download(self, version: AdapterVersion) -> Response:

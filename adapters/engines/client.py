@@ -95,10 +95,24 @@ class EngineFault(MessageCode):
     ANSWERS_ERROR = _("The engine answers with error {status}. {text}")
 
 
+@dataclass(frozen=True)
+class Completion:
+    """A model, by its name on the engine, and a prompt.
+
+    It answers greedily, or with a seed drawn at temperature 1, unless `sampling` says otherwise.
+    """
+
+    name: str
+    prompt: str
+    max_tokens: int
+    seed: int | None = None
+    sampling: Mapping[str, float] = NO_SAMPLING
+
+
 def check_health(engine: Engine) -> None:
     """Have an engine show that it can answer. Raises EngineUnavailable."""
     if engine.kind != Engine.Kind.RAY:
-        _get(engine, "/health")
+        read_page(engine, "/health")
         return
     # A cluster's /health is answered by its proxy; this request reaches a replica, and costs no token.
     body = {"model": engine.base_model.name, "prompt": "?"}
@@ -125,7 +139,7 @@ def list_adapters(engine: Engine) -> dict[str, str]:
         return dict.fromkeys(loaded.values_list("loaded_as", flat=True), "")
     bases = []
     adapters = {}
-    for model in json.loads(_get(engine, "/v1/models"))["data"]:
+    for model in json.loads(read_page(engine, "/v1/models"))["data"]:
         if model.get("parent"):
             adapters[model["id"]] = model.get("root") or ""
         else:
@@ -140,13 +154,8 @@ def started_at(engine: Engine) -> datetime | None:
     """Return when an engine's process began, by its machine's clock, or None. Raises EngineUnavailable."""
     if engine.kind == Engine.Kind.RAY:  # many processes, of which none tells
         return None
-    found = PROCESS_START.search(_get(engine, "/metrics"))
+    found = PROCESS_START.search(read_page(engine, "/metrics"))
     return datetime.fromtimestamp(float(found["seconds"]), UTC) if found else None
-
-
-def read_page(engine: Engine, path: str) -> str:
-    """Return what an engine answers at a path. Raises EngineUnavailable."""
-    return _get(engine, path)
 
 
 def load_adapter(engine: Engine, name: str, path: str) -> None:
@@ -179,27 +188,18 @@ def unload_adapter(engine: Engine, name: str) -> None:
         raise EngineUnavailable(_describe_error(status, text))
 
 
-def complete(
-    engine: Engine,
-    name: str,
-    prompt: str,
-    *,
-    tokens: int,
-    seed: int | None = None,
-    sampling: Mapping[str, float] = NO_SAMPLING,
-) -> str:
+def complete(engine: Engine, one: Completion) -> str:
     """Return what a model answers to a prompt, after all tenants' requests. Not metered.
 
-    Greedily, or drawn with a seed, at temperature 1 unless `sampling` says otherwise. Raises
-    EngineUnavailable.
+    Raises EngineUnavailable.
     """
-    drawn = {"temperature": 0.0} if seed is None else {"temperature": 1.0, "seed": seed}
+    drawn = {"temperature": 0.0} if one.seed is None else {"temperature": 1.0, "seed": one.seed}
     body = {
-        "model": name,
-        "messages": [{"role": "user", "content": prompt}],
-        "max_tokens": tokens,
+        "model": one.name,
+        "messages": [{"role": "user", "content": one.prompt}],
+        "max_tokens": one.max_tokens,
         **drawn,
-        **sampling,
+        **one.sampling,
         "cache_salt": CACHE_SALT,
         "priority": LOWEST_PRIORITY,
         # Measured, or learned from: neither should have a mark. Our worker on a CPU reads the argument alone.
@@ -267,7 +267,8 @@ def _describe_error(status: int, text: str) -> Message:
     return EngineFault.ANSWERS_ERROR(status=status, text=printable(text))
 
 
-def _get(engine: Engine, path: str) -> str:
+def read_page(engine: Engine, path: str) -> str:
+    """Return what an engine answers at a path. Raises EngineUnavailable."""
     status, text = _send(engine, "GET", path, timeout_s=QUERY_TIMEOUT_S)
     if status != 200:
         raise EngineUnavailable(_describe_error(status, text))
@@ -312,17 +313,6 @@ def _error_message(text: str) -> str:
 CONCURRENT_REQUESTS = 8
 
 
-@dataclass(frozen=True)
-class Completion:
-    """A model, by its name on the engine, and a prompt. A seed draws at temperature 1, or by `sampling`."""
-
-    name: str
-    prompt: str
-    max_tokens: int
-    seed: int | None = None
-    sampling: Mapping[str, float] = NO_SAMPLING
-
-
 def complete_all(
     engine: Engine, completions: Sequence[Completion], *, is_refusal_empty: bool = False
 ) -> list[str]:
@@ -334,14 +324,7 @@ def complete_all(
 
     def answer(one: Completion) -> str:
         try:
-            return complete(
-                engine,
-                one.name,
-                one.prompt,
-                tokens=one.max_tokens,
-                seed=one.seed,
-                sampling=one.sampling,
-            )
+            return complete(engine, one)
         except EngineUnavailable:
             if is_refusal_empty and is_healthy(engine):
                 return ""

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_noop as _
 from adapters import object_store
 from adapters.catalog import sharing
 from adapters.erasure.report import STAYS, erasure_reports
-from adapters.errors import NeverServed, StillUsed
+from adapters.errors import StillUsed
 from adapters.models import (
     AdapterVersion,
     Engine,
@@ -65,7 +65,7 @@ def erase_version(version: AdapterVersion, by: User | None, *, at_once: bool = F
 
     Raises StillUsed when other workspaces would lose the style, unless `at_once` takes it from them.
     """
-    _require_unused(version, at_once=at_once)
+    require_unused(version, at_once=at_once)
     with transaction.atomic():
         # First of all locks: an upload, which holds it, waits for the style's row, which this locks next.
         sessions.lock_uploads(version.style.owner_id)
@@ -93,17 +93,6 @@ def erase_style(style: Style, by: User | None, *, at_once: bool = False) -> list
             erasures.append(_begin_erasure(version, by))
         _close_style(style)
     return erasures
-
-
-def retire_unused(version: AdapterVersion, *, at_once: bool = False) -> None:
-    """Retire a version and keep its files.
-
-    Raises StillUsed as `erase_version` does, and NeverServed for one that was rejected.
-    """
-    if version.status == Status.REJECTED:
-        raise NeverServed(number=version.number)
-    _require_unused(version, at_once=at_once)
-    transitions.retire_version(version)
 
 
 def count_other_users(version: AdapterVersion) -> int:
@@ -144,7 +133,7 @@ def advance_erasure(erasure: Erasure) -> list[Engine]:
     return list(Engine.objects.filter(name__in=names, is_gone=False))
 
 
-def _require_unused(version: AdapterVersion, *, at_once: bool) -> None:
+def require_unused(version: AdapterVersion, *, at_once: bool) -> None:
     others = 0 if at_once else count_other_users(version)
     if others:
         raise StillUsed(count=others)

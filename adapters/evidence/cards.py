@@ -22,6 +22,7 @@ from adapters.evidence.figures import (
     VoiceUnknown,
 )
 from adapters.models import AdapterVersion, Evaluation, EvaluationNote, EvaluationStatus
+from core.lifecycle import Step
 
 LEAST_OWN_PERCENT = 1.0
 LEAST_VOICE_SHARE = 0.3
@@ -85,15 +86,6 @@ class EvidenceRow:
 
 
 @dataclass(frozen=True)
-class EvidenceStep:
-    """A step of an evaluation; `state` is done, current or next, as in other lists of steps."""
-
-    label: str
-    state: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class EvidenceCard:
     """What pages show of a version: its newest evaluation, and the figures of the last one that succeeded."""
 
@@ -106,7 +98,7 @@ class EvidenceCard:
     passages: list[str] = field(default_factory=list)
 
     @property
-    def steps(self) -> list[EvidenceStep]:
+    def steps(self) -> list[Step]:
         """Return the steps of the newest evaluation while it is in progress."""
         return _list_steps(self.newest) if self.newest.is_open else []
 
@@ -518,7 +510,7 @@ def _list_details(figures: Figures) -> list[tuple[str, str]]:
     return details
 
 
-def _list_steps(evaluation: Evaluation) -> list[EvidenceStep]:
+def _list_steps(evaluation: Evaluation) -> list[Step]:
     """Return the steps of an evaluation in progress, by its note."""
     labels = (_("Loading the version"), _("Reading the texts"), _("Answering the same requests"))
     current = 0
@@ -529,11 +521,10 @@ def _list_steps(evaluation: Evaluation) -> list[EvidenceStep]:
     note = str(evaluation.note) or _("The check starts as soon as a worker is free.")
     steps = []
     for number, label in enumerate(labels):
-        if number == current:
-            steps.append(EvidenceStep(label, "current", note))
-        else:
-            steps.append(EvidenceStep(label, "done" if number < current else "next"))
-    return [*steps, EvidenceStep(_("Your evidence"), "next", _("Five figures, with samples side by side."))]
+        state = "done" if number < current else "next"
+        steps.append(Step(label, state, None, ""))
+    steps[current] = Step(labels[current], "current", None, note)
+    return [*steps, Step(_("Your evidence"), "next", None, _("Five figures, with samples side by side."))]
 
 
 def _advise_more_text() -> str:

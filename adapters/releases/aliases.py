@@ -23,6 +23,7 @@ from adapters.routing import publisher
 from core.messages import NO_MESSAGE, Message, MessageCode
 from events.models import EventType
 from events.outbox import record_event
+from tenants.access import Access
 from tenants.models import ApiKey, User
 
 
@@ -45,7 +46,7 @@ class Cause:
     reason: Message = NO_MESSAGE
 
 
-def promote(version: AdapterVersion, actor: User | None, *, key: ApiKey | None = None) -> bool:
+def promote(access: Access, version: AdapterVersion) -> bool:
     """Let a version answer for its style, and end the canary: what it is compared with is live no more.
 
     Return False, and change nothing, if it was live already.
@@ -56,13 +57,12 @@ def promote(version: AdapterVersion, actor: User | None, *, key: ApiKey | None =
             return False
         _require_serving(version)
         _require_shareable(style, version)
-        _move_live(style, version, Cause(actor, key))
+        _audit_move(access, "version.promoted", version, before=style.live_version, after=version)
+        _move_live(style, version, Cause(access.user, access.key))
     return True
 
 
-def roll_back(
-    style: Style, actor: User | None, *, key: ApiKey | None = None, seen_live: int | None = None
-) -> AdapterVersion:
+def roll_back(access: Access, style: Style, *, seen_live: int | None = None) -> AdapterVersion:
     """Let the version answer again that did before the live one, and return it.
 
     `seen_live` is the number of the live version that was looked at: a second click rolls nothing back again.
@@ -76,14 +76,13 @@ def roll_back(
         if before is None:
             raise NothingToRollBackTo
         _require_serving(before)
-        cause = Cause(actor, key, MoveReason.ROLLED_BACK())
+        _audit_move(access, "style.rolled_back", held, before=held.live_version, after=before)
+        cause = Cause(access.user, access.key, MoveReason.ROLLED_BACK())
         _move_live(held, before, cause, event_type=EventType.RELEASE_ROLLED_BACK)
     return before
 
 
-def begin_canary(
-    version: AdapterVersion, percent: int, actor: User | None, *, key: ApiKey | None = None
-) -> None:
+def begin_canary(access: Access, version: AdapterVersion, percent: int) -> None:
     """Let a version answer a share of its style's requests, or change that share; it replaces another canary.
 
     Raises BadShare, NotServing, VersionNotShareable or NothingToCompare.
@@ -95,17 +94,26 @@ def begin_canary(
         _require_shareable(style, version)
         if style.live_version_id in (None, version.pk):
             raise NothingToCompare(number=version.number)
-        _move_canary(style, version, Cause(actor, key), percent=percent)
+        is_running = style.canary_version_id == version.pk
+        access.audit(
+            "canary.changed" if is_running else "canary.begun",
+            style,
+            before={"percent": style.canary_percent} if is_running else {},
+            after={"version": version.number, "percent": percent},
+        )
+        _move_canary(style, version, Cause(access.user, access.key), percent=percent)
 
 
-def end_canary(
-    style: Style,
-    actor: User | None,
-    reason: str | Message = "",
-    *,
-    key: ApiKey | None = None,
-    is_automatic: bool = False,
-) -> bool:
+@transaction.atomic
+def end_canary(access: Access, style: Style) -> bool:
+    """End the canary that a style shows; return False when it has ended or was replaced meanwhile."""
+    is_ended = stop_canary(style, Cause(access.user, access.key))
+    if is_ended:
+        access.audit("canary.ended", style)
+    return is_ended
+
+
+def stop_canary(style: Style, cause: Cause, *, is_automatic: bool = False) -> bool:
     """End the canary that a style shows; return False when it has ended or was replaced meanwhile.
 
     The actor is None for a program with a key, too, so `is_automatic` says whether the platform did it.
@@ -114,7 +122,7 @@ def end_canary(
         # The caller judged the canary that it read; another one has not been judged.
         if held.canary_version_id is None or held.canary_version_id != style.canary_version_id:
             return False
-        _move_canary(held, None, Cause(actor, key, Message.of(reason)), is_automatic=is_automatic)
+        _move_canary(held, None, cause, is_automatic=is_automatic)
     return True
 
 
@@ -154,7 +162,7 @@ def end_failing_canaries() -> int:
     for style in running.select_related("canary_version", "live_version"):
         comparison = canary_analysis.compare_canary(style)
         if comparison and comparison.fault:
-            ended += end_canary(style, None, comparison.fault, is_automatic=True)
+            ended += stop_canary(style, Cause(reason=comparison.fault), is_automatic=True)
     return ended
 
 
@@ -209,6 +217,18 @@ def _require_serving(version: AdapterVersion) -> None:
 def _require_shareable(style: Style, version: AdapterVersion) -> None:
     if review.is_kept_back(style, version):
         review.require_shareable(version)
+
+
+def _audit_move(
+    access: Access,
+    action: str,
+    row: AdapterVersion | Style,
+    *,
+    before: AdapterVersion | None,
+    after: AdapterVersion,
+) -> None:
+    was_live = before.number if before else None
+    access.audit(action, row, before={"live_version": was_live}, after={"live_version": after.number})
 
 
 def _move_live(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -19,6 +20,7 @@ from adapters.errors import (
     VersionNotFound,
 )
 from adapters.models import AdapterVersion, BlindVote, Status, Style
+from tenants.access import Access
 from tenants.models import Tenant, User
 
 OPEN_FOR = timedelta(days=1)
@@ -96,7 +98,8 @@ def find_side_model(tenant_id: UUID, voter: User, round_id: UUID, side: str) -> 
     return found.version_on(side).name_for(tenant_id)
 
 
-def cast_vote(held: BlindVote, choice: str) -> None:
+@transaction.atomic
+def cast_vote(access: Access, held: BlindVote, choice: str) -> None:
     """Vote on a round, once. Raises BadVote or AlreadyVoted."""
     if choice not in BlindVote.Choice.values:
         raise BadVote
@@ -106,6 +109,7 @@ def cast_vote(held: BlindVote, choice: str) -> None:
     if not is_cast:
         raise AlreadyVoted
     held.choice, held.voted_at = choice, now
+    access.audit("vote.cast", held, name=f"{held.left} or {held.right}", after={"choice": choice})
 
 
 def show_side(version: AdapterVersion, tenant: Tenant) -> Side:

@@ -17,7 +17,7 @@ from adapters.errors import NothingToConvert, NotStored, NotUploaded, StorageUna
 from adapters.models import AdapterVersion, Engine, Placement, Status, UploadNote
 from adapters.placement import planner
 from adapters.routing import publisher
-from adapters.uploads import conversions, sessions, storage_quota
+from adapters.uploads import pruner, sessions, storage_quota
 from adapters.validation import BaseShape, Finding, Report, archive_reader, autofix, validate_adapter
 from adapters.validation.limits import CONFIG_FILE, CONFIG_LIMIT, LIMITS_BYTES, WEIGHTS_FILE
 from core import locks
@@ -186,7 +186,7 @@ def _clean_up(version: AdapterVersion) -> None:
             object_store.discard_uploads(version.pk, version.files)
             object_store.discard_sealed(version.pk, _archives(version))
         if version.converted_from:
-            conversions.withdraw_conversions(version.converted_from)
+            pruner.withdraw_conversions(version.converted_from)
     except StorageUnavailable as error:
         logger.warning("%s: files that are no longer needed could not be deleted: %s", version, str(error))
 

@@ -32,6 +32,7 @@ FILES_PER_PASS = 1000  # of the posted and of the sealed ones
 ROWS_PER_QUERY = 1000
 UNKNOWN_KEPT_FOR = timedelta(days=7)  # within it, a backup may bring a lost row back
 PARTS_KEPT_FOR = timedelta(days=1)
+CONVERSIONS_OFFERED_FOR = timedelta(days=7)  # the files of the rejected version are kept as long
 WRONG_DATABASE = (
     "%d of %d versions in the bucket have no row here: is this the database that belongs to it? "
     "Nothing of them is deleted."
@@ -69,7 +70,7 @@ def _prune_parts_of(version: AdapterVersion, uploads: list[OpenUpload]) -> None:
         for upload in uploads:
             object_store.abort_parts(version.pk, upload.file, upload.upload_id)
     elif parts.is_sent_too_often(version, uploads):
-        sessions.end_upload_sent_too_often(version)
+        sessions.end_upload(version, sessions.SENT_TOO_OFTEN)
 
 
 def _prune_prefix(prefix: str, start: str) -> int:
@@ -87,7 +88,7 @@ def _is_needed(prefix: str) -> Q:
     is_kept = Q(status=Status.REJECTED, stored_bytes__gt=0)
     if prefix == object_store.SEALED:
         return is_kept | Q(files_gone_at=None) & ~Q(status=Status.REJECTED)
-    is_for_support = is_kept & Q(conversions=[])  # its examination never ended: see examination.py
+    is_for_support = is_kept & Q(conversions=[])  # its examination never ended
     return is_for_support | Q(status__in=[Status.UPLOADING, Status.UPLOADED])
 
 
@@ -98,3 +99,23 @@ def _old_unknown(unknown: dict[UUID, datetime], *, known: int) -> set[UUID]:
         return set()
     before = timezone.now() - UNKNOWN_KEPT_FOR
     return {version_id for version_id, written_at in unknown.items() if written_at < before}
+
+
+def withdraw_conversions(version: AdapterVersion) -> None:
+    """Withdraw the conversion of a version, and delete the files kept for it. Raises StorageUnavailable."""
+    object_store.erase(version.pk)
+    AdapterVersion.objects.filter(pk=version.pk).update(conversions=[], stored_bytes=0)
+
+
+def withdraw_old_conversions() -> int:
+    """Withdraw conversions that nobody began in time; return of how many versions.
+
+    Files that were kept as long because their examination never ended are deleted, too. Raises
+    StorageUnavailable.
+    """
+    before = timezone.now() - CONVERSIONS_OFFERED_FOR
+    rejected = AdapterVersion.objects.filter(history__status=Status.REJECTED, history__at__lt=before)
+    versions = list(rejected.filter(stored_bytes__gt=0))
+    for version in versions:
+        withdraw_conversions(version)
+    return len(versions)

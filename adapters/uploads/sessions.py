@@ -118,6 +118,34 @@ def _step_note(version: AdapterVersion, number: int, state: str) -> str:
     return ""
 
 
+CONVERSIONS = {  # by code: a name of ours, or the field of adapter_config.json that is corrected
+    "names": _(
+        "Renames the tensors to what engines expect: base_model.model.<module>.lora_A.weight and "
+        "….lora_B.weight."
+    ),
+    "precision": _(
+        "Rounds 64-bit weights, and 32-bit weights in a file that is too large, to bfloat16, the "
+        "precision engines compute in."
+    ),
+    "ranks": _(
+        "Pads layers with zeros if their rank is lower than adapter_config.json says. Their effect stays "
+        "the same."
+    ),
+    "peft_type": _("Sets peft_type to LORA, which matches the tensors."),
+    "r": _("Sets r to the rank of the tensors, as a whole number."),
+    "lora_alpha": _("Changes lora_alpha from a string to a number."),
+    "use_rslora": _("Changes use_rslora to true or false."),
+    "target_modules": _("Sets target_modules to the modules that have weights."),
+    "bias": _("Sets bias to none, because the adapter has no biases."),
+    "base_model_name_or_path": _("Sets base_model_name_or_path to this service's name for the same model."),
+}
+
+
+def offered_conversions(version: AdapterVersion) -> list[str]:
+    """Return what a conversion of a rejected version would do, a sentence for each correction."""
+    return [str(CONVERSIONS[code]) for code in version.conversions] if version.is_convertible else []
+
+
 ABANDONED_AFTER = timedelta(hours=24)
 ABANDONED = Finding("abandoned")
 CANCELLED = Finding("cancelled")
@@ -276,23 +304,19 @@ def _require_finished(version: AdapterVersion) -> None:
 def abandon_old_uploads() -> None:
     """Reject uploads that were begun a day ago and never finished."""
     for version in AdapterVersion.objects.abandoned(timezone.now() - ABANDONED_AFTER):
-        _end_upload(version, ABANDONED)
+        end_upload(version, ABANDONED)
 
 
-def cancel_upload(version: AdapterVersion) -> None:
-    """Reject an upload that was not finished. Raises VersionMoved for one that was."""
-    if version.handed_in_at or not _end_upload(version, CANCELLED):
+def cancel_upload(version: AdapterVersion) -> bool:
+    """Reject an upload that was not finished; return False if it was cancelled before.
+
+    Raises VersionMoved for one that was finished.
+    """
+    if any(finding.code == CANCELLED.code for finding in version.findings):
+        return False
+    if version.handed_in_at or not end_upload(version, CANCELLED):
         raise VersionMoved
-
-
-def is_cancelled(version: AdapterVersion) -> bool:
-    """Return whether a version's upload was cancelled."""
-    return any(finding.code == CANCELLED.code for finding in version.findings)
-
-
-def end_upload_sent_too_often(version: AdapterVersion) -> None:
-    """Reject an upload whose parts fill the storage, unless it was finished meanwhile."""
-    _end_upload(version, SENT_TOO_OFTEN)
+    return True
 
 
 def missing_files(version: AdapterVersion) -> list[str]:
@@ -303,7 +327,7 @@ def missing_files(version: AdapterVersion) -> list[str]:
     return missing
 
 
-def _end_upload(version: AdapterVersion, finding: Finding) -> bool:
+def end_upload(version: AdapterVersion, finding: Finding) -> bool:
     """Reject an upload and delete what was posted; return False if it was finished meanwhile.
 
     What a storage that does not answer keeps is deleted later: see pruner.py.

@@ -10,18 +10,3 @@ from adapters.validation.shapes import BaseShape, Linear
 from adapters.validation.sources import LocalFile, Shortened, Source
 from adapters.validation.validator import Report, validate_adapter, validate_folder
 from adapters.validation.weights import BOUND, Strength
-
-__all__ = [
-    "BOUND",
-    "PROBLEMS",
-    "BaseShape",
-    "Finding",
-    "Linear",
-    "LocalFile",
-    "Report",
-    "Shortened",
-    "Source",
-    "Strength",
-    "validate_adapter",
-    "validate_folder",
-]

@@ -1,6 +1,6 @@
 """Plan automatic fixes: what can be changed in an adapter without guessing and without changing what it does.
 
-`adapters.uploads.conversions` and docs/adapters.md explain the codes to people. A fix is planned only if
+`adapters.uploads.sessions` and docs/adapters.md explain the codes to people. A fix is planned only if
 names, shapes and config are valid afterwards, so that none leads to the next rejection.
 """
 

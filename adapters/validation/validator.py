@@ -31,7 +31,7 @@ class Report:
     target_modules: tuple[str, ...] = ()  # last names, such as q_proj, that have weights
     layers: int = 0  # how many of the base's linear layers are changed
     strongest: Strength | None = None
-    fingerprint: bytes = b""  # see fingerprint.py
+    fingerprint: bytes = b""
     conversions: tuple[str, ...] = ()  # codes of the automatic fixes that would make it valid: see autofix.py
 
     @property

@@ -13,18 +13,3 @@ from adapters.verifier.impostors import (
     UnsupportedLanguage,
 )
 from adapters.verifier.verifier import Place, SentenceScore, Verifier, place_between, train_verifier
-
-__all__ = [
-    "CALIBRATED_LANGUAGES",
-    "SUPPORTED_LANGUAGES",
-    "BadVerifier",
-    "CeilingTooLow",
-    "Place",
-    "SentenceScore",
-    "StyleNotDistinct",
-    "TooFewTexts",
-    "UnsupportedLanguage",
-    "Verifier",
-    "place_between",
-    "train_verifier",
-]

@@ -4,14 +4,16 @@ from collections.abc import Callable
 from typing import Any, Concatenate
 from uuid import UUID
 
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from adapters.catalog import queries
+from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Style
-from adapters.uploads import conversions, sessions
+from adapters.uploads import sessions
 from tenants.access import MemberRequest, member_required
 from tenants.roles import Permission, requires
 
@@ -35,12 +37,23 @@ def own_style(request: MemberRequest, style_id: UUID) -> Style:
     return get_object_or_404(styles, pk=style_id)
 
 
+def find_style(request: MemberRequest, owner: str, slug: str, *, is_own: bool = False) -> Style:
+    """Return a style that the tenant may see, or only one of its own. Raises Http404."""
+    try:
+        style = queries.find_style(request.tenant, owner, slug)
+    except StyleNotFound as error:
+        raise Http404 from error
+    if is_own and style.owner_id != request.tenant.pk:
+        raise Http404
+    return style
+
+
 def steps_context(version: AdapterVersion) -> dict[str, Any]:
     """Return what the list of a version's steps shows."""
     return {
         "version": version,
         "steps": sessions.steps_of(version, version.history.all()),
-        "conversions": conversions.offered_conversions(version),
+        "conversions": sessions.offered_conversions(version),
     }
 
 

@@ -11,8 +11,6 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from adapters.catalog import queries
-from adapters.errors import StyleNotFound
 from adapters.evidence import (
     GuessingRound,
     check_draft,
@@ -24,7 +22,7 @@ from adapters.evidence import (
 )
 from adapters.evidence.drafts import LEAST_WORDS, MOST_CHARACTERS
 from adapters.models import Style
-from adapters.views.common import own_version
+from adapters.views.common import find_style, own_version
 from core.errors import DomainError
 from tenants.access import MemberRequest, access_of, member_required
 from tenants.roles import Permission, requires
@@ -63,7 +61,7 @@ def show_live(request: MemberRequest, version_id: UUID) -> HttpResponse:
 @requires(Permission.WRITE_TEXT, to_read=Permission.WRITE_TEXT)
 def draft(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show how far a pasted text is from an own style's author. The text is not stored."""
-    style = _find_own(request, owner, slug)
+    style = find_style(request, owner, slug, is_own=True)
     form = DraftForm(request.POST if request.method == "POST" else None)
     context: dict[str, Any] = {
         "style": style,
@@ -86,7 +84,7 @@ def draft(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
 @requires(Permission.CHANGE_STYLES, to_read=Permission.CHANGE_STYLES)
 def guess(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Ask which of two texts is the author's. Answers are counted in the session alone."""
-    style = _find_own(request, owner, slug)
+    style = find_style(request, owner, slug, is_own=True)
     evaluation = find_guessable(style)
     if evaluation is None:
         raise Http404
@@ -136,13 +134,3 @@ def _list_sides(shown: GuessingRound) -> list[dict[str, object]]:
         is_author = shown.author_is_first == (choice == "first")
         sides.append({"choice": choice, "label": label, "text": text, "is_author": is_author})
     return sides
-
-
-def _find_own(request: MemberRequest, owner: str, slug: str) -> Style:
-    try:
-        style = queries.find_style(request.tenant, owner, slug)
-    except StyleNotFound as error:
-        raise Http404 from error
-    if style.owner_id != request.tenant.pk:
-        raise Http404
-    return style

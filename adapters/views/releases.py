@@ -133,7 +133,7 @@ def promote(request: MemberRequest, version_id: UUID) -> HttpResponse:
             "Version {version} is now live in your workspace. Everyone else gets it once it's approved."
         )
     with failures_shown(request):
-        is_new = actions.promote_version(access_of(request), version)
+        is_new = aliases.promote(access_of(request), version)
         if not is_new:  # another tab, or another person, was first
             done = gettext("Version {version} is already live.")
         show = messages.success if is_new else messages.info
@@ -147,7 +147,7 @@ def roll_back(request: MemberRequest, style_id: UUID) -> HttpResponse:
     style = own_style(request, style_id)
     seen_live = _parse_number(request.POST.get("live", ""))
     with failures_shown(request):
-        actions.roll_back(access_of(request), style, seen_live=seen_live)
+        aliases.roll_back(access_of(request), style, seen_live=seen_live)
         messages.success(request, gettext("Rolled back. The previous version is live again."))
     return redirect(page_of(style, "versions"))
 
@@ -163,7 +163,7 @@ def begin_canary(request: MemberRequest, version_id: UUID) -> HttpResponse:
     with failures_shown(request):
         if percent is None:
             raise BadShare
-        actions.begin_canary(access_of(request), version, percent)
+        aliases.begin_canary(access_of(request), version, percent)
         messages.success(request, done.format(version=version.number, percent=percent))
     return redirect(page_of(version.style, "versions"))
 
@@ -173,7 +173,7 @@ def end_canary(request: MemberRequest, style_id: UUID) -> HttpResponse:
     """Let the live version answer everybody again."""
     style = own_style(request, style_id)
     with failures_shown(request):
-        actions.end_canary(access_of(request), style)
+        aliases.end_canary(access_of(request), style)
         messages.success(request, gettext("The canary has ended. All requests go to the live version."))
     return redirect(page_of(style, "versions"))
 

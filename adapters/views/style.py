@@ -22,14 +22,13 @@ from adapters.errors import (
     NoSuchWorkspace,
     OwnWorkspace,
     ShortNameNeeded,
-    StyleNotFound,
     VersionNotShareable,
 )
 from adapters.evidence import evidence_card_of, reads_texts
 from adapters.models import Share, Status, Style
 from adapters.quality.samples import style_card_of
 from adapters.releases import review
-from adapters.views.common import changes_styles, own_style, page_of, steps_context
+from adapters.views.common import changes_styles, find_style, own_style, page_of, steps_context
 from adapters.views.releases import release_context
 from core.pages import failures_shown
 from metering.style_usage import style_usage
@@ -47,7 +46,7 @@ CALL = """client.chat.completions.create(
 @member_required
 def overview(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show what a style does now and what it writes."""
-    style = _find(request, owner, slug)
+    style = find_style(request, owner, slug)
     context = {
         "prices": terms.prices_of(style),
         "licence_url": LICENCES.get(style.licence),
@@ -61,7 +60,7 @@ def overview(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
 @member_required
 def versions(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show its owner the versions, which one answers, and what moved."""
-    style = _find_own(request, owner, slug)
+    style = find_style(request, owner, slug, is_own=True)
     newest_first = style.versions.select_related("style__owner", "erasure").order_by("-number")
     shown = list(newest_first[:VERSIONS_SHOWN])
     context = {
@@ -79,7 +78,7 @@ def versions(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
 @member_required
 def usage(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show what this workspace wrote in a style this month."""
-    style = _find(request, owner, slug)
+    style = find_style(request, owner, slug)
     context = {"usage": style_usage(request.tenant, style.model_name, timezone.now())}
     return _render_tab(request, style, "usage", context)
 
@@ -88,7 +87,7 @@ def usage(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
 @member_required
 def developers(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show how programs call a style."""
-    style = _find(request, owner, slug)
+    style = find_style(request, owner, slug)
     call = CALL.format(model=style.model_name, temperature=style.default_temperature)
     return _render_tab(request, style, "developers", {"call": call})
 
@@ -97,14 +96,14 @@ def developers(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
 @member_required
 def share_tab(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show its owner who may use a style."""
-    return sharing_page(request, _find_own(request, owner, slug))
+    return sharing_page(request, find_style(request, owner, slug, is_own=True))
 
 
 @require_GET
 @member_required
 def edit_tab(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show its owner the words that others read, and how to delete it."""
-    style = _find_own(request, owner, slug)
+    style = find_style(request, owner, slug, is_own=True)
     return settings_page(request, style, AboutForm(style=style))
 
 
@@ -165,20 +164,6 @@ def _render_tab(
     if style.owner_id == request.tenant.pk:
         shared["own"] = style
     return render(request, f"adapters/style_{tab}.html", shared | context, status=status)
-
-
-def _find(request: MemberRequest, owner: str, slug: str) -> Style:
-    try:
-        return queries.find_style(request.tenant, owner, slug)
-    except StyleNotFound as error:
-        raise Http404 from error
-
-
-def _find_own(request: MemberRequest, owner: str, slug: str) -> Style:
-    style = _find(request, owner, slug)
-    if style.owner_id != request.tenant.pk:
-        raise Http404
-    return style
 
 
 def _newest_context(request: MemberRequest, style: Style) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.child import EventStream
 from trainer.errors import BadExample
-from trainer.events import EventStream
 from trainer.examples import IGNORED, Example, Message, encode_conversation, encode_line
 from trainer.job import ADAPTER, LEARN, VALIDATE
 from trainer.model import Scores
@@ -15,15 +15,17 @@ from trainer.preparation import read_tokenizer
 from trainer.training import memory_errors
 from transformers import PreTrainedTokenizerFast
 
-from scoring.canaries import PlantedText, exposure_bits, split_prefix
 from scoring.model import BASE, Scorer, load_scorer
 from scoring.repeats import (
     REPEATED,
+    PlantedText,
     Run,
+    exposure_bits,
     find_longest_run,
     find_repeated_run,
     find_starts,
     mark_copied,
+    split_prefix,
 )
 from scoring.request import Canary, Request
 

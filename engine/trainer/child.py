@@ -1,11 +1,22 @@
-"""What train.py and evidence.py do as child processes of a worker."""
+"""What train.py and evidence.py do as child processes of a worker.
 
+They report to it with one JSON object per line on standard output.
+"""
+
+import argparse
+import json
 import os
+import signal
+import sys
 import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import TextIO
+
+from trainer.errors import TrainingError
 
 STANDARD_INPUT = 0
 NICENESS = 19  # serving comes first
-WORKER_HELP = "run at the lowest priority, and exit when standard input is closed: the worker is gone"
 
 
 def follow_worker() -> None:
@@ -33,3 +44,57 @@ def set_environment(threads: int) -> None:
         TOKENIZERS_PARALLELISM="false",
         TRANSFORMERS_VERBOSITY="error",
     )
+
+
+class EventStream:
+    """Writes events as lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, kind: str, **facts: object) -> None:
+        """Write one event, and flush it."""
+        self._stream.write(json.dumps({"type": kind, **facts}) + "\n")
+        self._stream.flush()
+
+
+def take_standard_output() -> EventStream:
+    """Return a stream of events on standard output, and send what libraries print to standard error."""
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return EventStream(events)
+
+
+def run_child(
+    parser: argparse.ArgumentParser, program: Callable[[argparse.Namespace, EventStream], None]
+) -> int:
+    """Run a program with what its command line says, and report why it failed; return its exit status."""
+    parser.add_argument(
+        "--worker",
+        action="store_true",
+        help="run at the lowest priority, and exit when standard input is closed: the worker is gone",
+    )
+    options = parser.parse_args()
+    if options.worker:
+        follow_worker()
+    events = take_standard_output()
+    try:
+        program(options, events)
+    except TrainingError as error:
+        events.write("error", code=error.code, message=str(error))
+        return 1
+    return 0
+
+
+class StopRequest:
+    """Whether a stop was requested; training checks it before each step."""
+
+    def __init__(self) -> None:
+        self.is_made = False
+
+    def listen(self) -> None:
+        """Treat SIGTERM as a request to stop, instead of exiting at once."""
+        signal.signal(signal.SIGTERM, self._record)
+
+    def _record(self, _signal: int, _frame: FrameType | None) -> None:
+        self.is_made = True

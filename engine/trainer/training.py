@@ -17,14 +17,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from trainer import job as jobs
+from trainer.child import EventStream, StopRequest
 from trainer.errors import Diverged, OutOfMemory
-from trainer.events import EventStream
 from trainer.examples import Example
 from trainer.model import LoraModel, load_model, loss_per_token
 from trainer.plan import Plan, count_tokens
-from trainer.progress import FILE, FOLDER, Progress
 from trainer.repeats import MEMORISED_EXCESS, repeat_score
-from trainer.signals import StopRequest
 
 # `checkpoint/state.safetensors` holds the tensors, and everything else as JSON in its metadata. It is
 # replaced as a whole, so it is either the old or the new state, even if it is copied or the process is
@@ -32,23 +30,23 @@ from trainer.signals import StopRequest
 
 
 def write_checkpoint(
-    job: Path, fingerprint: str, progress: Progress, tensors: dict[str, torch.Tensor]
+    job: Path, fingerprint: str, progress: jobs.Progress, tensors: dict[str, torch.Tensor]
 ) -> None:
     """Replace a job's checkpoint. `job` is its folder."""
-    folder = job / FOLDER
+    folder = job / jobs.CHECKPOINT
     folder.mkdir(exist_ok=True)
-    unfinished = folder / f".{FILE}"
+    unfinished = folder / f".{jobs.STATE}"
     state = json.dumps({"job": fingerprint, "progress": asdict(progress)})
     save_file(tensors, unfinished, metadata={"state": state})
     # The new name must not reach the disk before the content does.
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
-    os.replace(unfinished, folder / FILE)
+    os.replace(unfinished, folder / jobs.STATE)
 
 
 def read_tensors(job: Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a job's checkpoint; none if there is no checkpoint yet."""
-    file = job / FOLDER / FILE
+    file = job / jobs.CHECKPOINT / jobs.STATE
     if not file.exists():
         return {}
     with safe_open(file, framework="pt") as stored:
@@ -120,7 +118,7 @@ class Training:
     """Trains one job from its last checkpoint. Ends early on request, or once it memorises its examples."""
 
     def __init__(
-        self, folder: Path, job: jobs.Job, plan: Plan, *, progress: Progress, events: EventStream
+        self, folder: Path, job: jobs.Job, plan: Plan, *, progress: jobs.Progress, events: EventStream
     ) -> None:
         torch.set_num_threads(job.threads)
         torch.manual_seed(job.seed)

@@ -103,7 +103,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "tenants.context_processors.tenant",
                 "website.pages.legal_links",
-                "training.views.context.training",
+                "training.views.common.has_training",
             ],
             # Nearly every template says something to people, shows icons, and when something was.
             "builtins": [

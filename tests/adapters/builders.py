@@ -27,13 +27,19 @@ from core import locks
 from core import valkey as valkey_keys
 from inference.contract.route import Target
 from labs.fake_vllm.control_side import BASE
-from tenants.models import Tenant
+from tenants.access import Access
+from tenants.models import Tenant, User
 from tests.adapters import routes
 
 WIDTH, LAYERS = 64, 2
 CLOSED = "http://127.0.0.1:9"  # nothing listens on the discard port
 
 type Files = dict[str, bytes]
+
+
+def by(person: User | None = None) -> Access:
+    """Return the access of a person, or of nobody in particular, to acme's workspace."""
+    return Access(Tenant.objects.get(slug="acme"), person)
 
 
 def module_names() -> list[str]:

@@ -12,10 +12,11 @@ from adapters.models import AdapterVersion, Status, Style
 from adapters.placement import transitions
 from adapters.releases import aliases
 from adapters.uploads import pipeline, sessions
+from core.messages import Message
 from core.rest.objects import present
 from events.models import OutboxEvent
 from tenants.models import Tenant, User
-from tests.adapters.builders import adapter_files, begin, known, uploaded
+from tests.adapters.builders import adapter_files, begin, by, known, uploaded
 from tests.adapters.erasure.conftest import erase
 from tests.tenants.builders import owner_of
 
@@ -61,9 +62,9 @@ def test_what_serves_is_told_once_its_style_says_what_answers(acme, versions):
 
 
 def test_promoting_and_rolling_back_are_told_apart(acme, alice, versions):
-    aliases.promote(versions[1], alice)
-    aliases.promote(versions[1], alice)
-    aliases.roll_back(Style.objects.get(), alice)
+    aliases.promote(by(alice), versions[1])
+    aliases.promote(by(alice), versions[1])
+    aliases.roll_back(by(alice), Style.objects.get())
     assert recorded(acme, skip=3) == [
         ("release.promoted", {"version": 2, "previous_version": 1, "reason": ""}),
         ("release.rolled_back", {"version": 1, "previous_version": 2, "reason": "Rolled back."}),
@@ -73,13 +74,14 @@ def test_promoting_and_rolling_back_are_told_apart(acme, alice, versions):
 
 def test_a_canary_that_ends_tells_by_whom(acme, alice, versions):
     style = versions[0].style
-    aliases.begin_canary(versions[1], 10, alice)
-    aliases.begin_canary(versions[1], 20, alice)
+    aliases.begin_canary(by(alice), versions[1], 10)
+    aliases.begin_canary(by(alice), versions[1], 20)
     assert recorded(acme, skip=3) == []
     canary = Style.objects.get(pk=style.pk)
-    aliases.end_canary(canary, None, "Version 2 failed 9 of 20 times.", is_automatic=True)
-    aliases.begin_canary(versions[1], 10, alice)
-    aliases.promote(versions[1], alice)
+    cause = aliases.Cause(reason=Message.of("Version 2 failed 9 of 20 times."))
+    aliases.stop_canary(canary, cause, is_automatic=True)
+    aliases.begin_canary(by(alice), versions[1], 10)
+    aliases.promote(by(alice), versions[1])
     assert recorded(acme, skip=3) == [
         (
             "canary.ended",
@@ -95,7 +97,7 @@ def test_a_canary_that_ends_tells_by_whom(acme, alice, versions):
 
 
 def test_a_version_that_ends_tells_it_and_what_answers_instead(acme, versions):
-    aliases.promote(versions[1], None)
+    aliases.promote(by(), versions[1])
     transitions.retire_version(versions[1])
     transitions.retire_version(versions[1])
     assert recorded(acme, skip=4) == [
@@ -117,7 +119,7 @@ def test_a_deleted_version_tells_its_erasure(acme, alice, versions):
 
 
 def test_a_canary_that_fails_or_is_retired_is_none_in_its_last_event(acme, alice, versions):
-    aliases.begin_canary(versions[1], 10, alice)
+    aliases.begin_canary(by(alice), versions[1], 10)
     transitions.retire_version(AdapterVersion.objects.select_related("style").get(number=2))
     [ended], [retired] = objects_of("canary.ended"), objects_of("version.retired")
     assert (ended["canary"], ended["live_version"]) == (None, 1)
@@ -193,5 +195,5 @@ def test_what_fails_tells_nothing(acme, alice, versions):
     transitions.retire_version(versions[1])
     before = OutboxEvent.objects.count()
     with pytest.raises(NotServing):
-        aliases.promote(versions[1], User.objects.get(pk=alice.pk))
+        aliases.promote(by(User.objects.get(pk=alice.pk)), versions[1])
     assert OutboxEvent.objects.count() == before

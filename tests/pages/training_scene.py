@@ -16,11 +16,12 @@ from adapters.models import (
 )
 from adapters.models import Status as VersionStatus
 from core.messages import NO_MESSAGE
+from tenants.access import access_of_person
 from tenants.models import Tenant, User
 from tests.adapters.builders import known
 from tests.adapters.evidence.cases import LOW, lay_evaluation
 from tests.training.builders import read_all
-from training import documents, preparation
+from training import actions, preparation
 from training.models import Document, Status, Training
 from training.notes import DocumentFault, TrainingFailure, TrainingNote
 from training.views.texts import SAMPLE
@@ -93,9 +94,10 @@ def _evaluate_with(training: Training, evaluation: Evaluation) -> None:
 def lay_ready_training(acme: Tenant, alice: User) -> Training:
     """Lay a training whose texts are read and whose examples are made."""
     training = _begin(acme, alice, "Ferryman")
-    documents.add_file(training, SAMPLE.name, SAMPLE.read_bytes())
+    access = access_of_person(alice, acme, address=None)
+    actions.add_file(access, training, SAMPLE.name, SAMPLE.read_bytes())
     read_all()
-    preparation.begin_preparation(training)
+    actions.prepare_training(access, training)
     preparation.prepare(training)
     return training
 

@@ -14,7 +14,7 @@ from adapters.object_store import Upload
 from tests.adapters.builders import post
 from tests.tenants.builders import issue_key
 from tests.training.builders import read_all
-from training import actions, documents, storage
+from training import actions, storage
 from training.models import Document, Training
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def forms(access, draft: Training) -> dict[str, Upload]:
     """The forms of two documents that are still to be posted, by their document's id."""
-    added = documents.add_documents(draft, {"one.txt": 4, "two.txt": 4})
+    added = actions.add_documents(access, draft, {"one.txt": 4, "two.txt": 4})
     return {str(document.pk): form for document, form in added}
 
 

@@ -6,10 +6,9 @@ from django.urls import reverse
 from core.sizes import MIB
 from metering.models import PlanVersion
 from tests.training.builders import read_all
-from training import actions, storage
+from training import actions, files, storage
 from training.errors import StorageFull
-from training.files import store
-from training.models import Document, File
+from training.models import Document
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reads_here")]
 
@@ -41,14 +40,14 @@ def test_a_refused_document_does_not_count(acme, access, training):
 
 def test_files_and_documents_share_what_the_plan_has(acme, access, training):
     PlanVersion.objects.update(stored_bytes=10 * MIB)
-    store.begin_file(acme, purpose=File.Purpose.FINE_TUNE, name="chats.jsonl", size_bytes=6 * MIB)
+    files.begin_file(acme, name="chats.jsonl", size_bytes=6 * MIB)
     with pytest.raises(StorageFull) as refused:
         actions.add_documents(access, training, {"one.docx": 3 * MIB, "two.docx": 2 * MIB})
     assert "6.0 MB is in use, and this upload needs 5.0 MB" in refused.value.message
     assert not training.documents.exists()
     actions.add_documents(access, training, {"one.docx": 3 * MIB})
     with pytest.raises(StorageFull):
-        store.begin_file(acme, purpose=File.Purpose.FINE_TUNE, name="more.jsonl", size_bytes=2 * MIB)
+        files.begin_file(acme, name="more.jsonl", size_bytes=2 * MIB)
 
 
 def test_a_member_reads_why_and_a_program_gets_the_code(alice_client, acme, training):

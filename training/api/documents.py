@@ -11,7 +11,7 @@ from core.rest.objects import MessageText
 from tenants.rest import described, post
 from training import actions
 from training.api.trainings import TrainingApiViewSet, TrainingObject
-from training.documents import MAX_DOCUMENTS, MAX_PASTED_BYTES
+from training.documents import MAX_DOCUMENTS
 from training.models import Document, Training
 
 MAX_SIZE = 2**62
@@ -78,7 +78,7 @@ class TextBody(StrictSerializer):
     """A text to add."""
 
     name = TextField(max_length=200, help_text="A title, such as `Letter to Anna.txt`.", initial="Letter.txt")
-    text = TextField(max_length=MAX_PASTED_BYTES, trim_whitespace=False, initial="Dear Anna, …")
+    text = TextField(max_length=actions.MAX_PASTED_BYTES, trim_whitespace=False, initial="Dear Anna, …")
 
 
 class DocumentBody(StrictSerializer):

@@ -5,7 +5,6 @@ Pure functions of texts, seed and settings: no database, no storage, no network,
 
 from training.corpus.build import Corpus, CorpusReport, build_corpus, without
 from training.corpus.canaries import make_canaries, plant_canaries, write_canaries
-from training.corpus.documents import SourceDocument
 from training.corpus.examples import (
     Example,
     ExamplePlan,
@@ -18,36 +17,12 @@ from training.corpus.examples import (
     plan_examples,
 )
 from training.corpus.instructions import MOST_ANSWER_TOKENS, Instruction, choose_instructions
-from training.corpus.limits import STANDARD_LIMITS, CorpusLimits, CorpusTooSmall, NothingHeldOut
 from training.corpus.passages import Passage
+from training.corpus.pieces import (
+    STANDARD_LIMITS,
+    CorpusLimits,
+    CorpusTooSmall,
+    NothingHeldOut,
+    SourceDocument,
+)
 from training.corpus.writer_prompts import draft_prompt, writer_prompts
-
-__all__ = [
-    "MOST_ANSWER_TOKENS",
-    "STANDARD_LIMITS",
-    "Corpus",
-    "CorpusLimits",
-    "CorpusReport",
-    "CorpusTooSmall",
-    "Example",
-    "ExamplePlan",
-    "Examples",
-    "Instruction",
-    "NothingHeldOut",
-    "Passage",
-    "SourceDocument",
-    "Task",
-    "TaskMix",
-    "as_jsonl",
-    "build_corpus",
-    "choose_instructions",
-    "draft_prompt",
-    "make_canaries",
-    "make_examples",
-    "make_held_out_briefs",
-    "plan_examples",
-    "plant_canaries",
-    "without",
-    "write_canaries",
-    "writer_prompts",
-]

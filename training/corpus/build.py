@@ -6,10 +6,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from training.corpus.documents import SourceDocument
-from training.corpus.limits import STANDARD_LIMITS, CorpusLimits, CorpusTooSmall, NothingHeldOut
 from training.corpus.passages import Passage, cut_passages, draw, make_passage, sample_evenly
-from training.corpus.pieces import Border
+from training.corpus.pieces import (
+    STANDARD_LIMITS,
+    Border,
+    CorpusLimits,
+    CorpusTooSmall,
+    NothingHeldOut,
+    SourceDocument,
+)
 from training.corpus.worksheet import Run, Use, Worksheet
 
 # What is held out: whole documents if there are enough, otherwise the ends of long ones.

@@ -19,7 +19,7 @@ from training.corpus.names import LEAST_KEYWORDS, Cast, KeywordIndex
 from training.corpus.pairs import cut_parts, join_parts, kept_share
 from training.corpus.passages import Passage, draw
 from training.corpus.shingles import shares_shingle
-from training.text.words import WORD, count_words
+from training.text import WORD, count_words
 
 # Where a passage is divided into a beginning, which is given, and a rest, which is learned.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from core.sentences import sentence_ends
 from training.corpus.passages import draw
-from training.text.words import count_words
+from training.text import count_words
 
 PERCENT = 15  # of the examples of passages
 LEAST_ANSWER_WORDS = 8

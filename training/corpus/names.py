@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from training.corpus.passages import Passage, draw
-from training.corpus.stop_words import EVERYDAY, stop_words
-from training.text.languages import FUNCTION_WORDS
-from training.text.words import WORD, normalize_word
+from training.text import EVERYDAY, FUNCTION_WORDS, WORD, normalize_word, stop_words
 
 # Common names of people and places, in English and German: what stands for those of a writer's texts.
 #

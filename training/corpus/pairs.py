@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from core.sentences import sentence_ends, strip_span
 from training.corpus.names import terms
-from training.corpus.stop_words import stop_words
-from training.text.words import count_words, normalize_word
+from training.text import count_words, normalize_word, stop_words
 
 PART_WORDS = 50  # a small base can say so much in other words; of more it tells half
 STEM_LETTERS = 6  # "gardens" and "gardening" count as "garden"

@@ -4,8 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from training.corpus.limits import CorpusLimits
-from training.corpus.pieces import Border
+from training.corpus.pieces import Border, CorpusLimits
 from training.corpus.worksheet import Run, Use, Worksheet
 
 # What is drawn at random, and an even sample of a corpus that is too large.

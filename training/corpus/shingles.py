@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.text.words import normalize_words
+from training.text import normalize_words
 
 SHINGLE_WORDS = 8
 # Odd, and far apart in their bits: products of them spread over all 64.

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate, groupby
 
-from training.corpus.documents import SourceDocument
-from training.corpus.pieces import Border, Piece, cut_pieces
+from training.corpus.pieces import Border, Piece, SourceDocument, cut_pieces
 from training.corpus.shingles import SHINGLE_WORDS, hash_shingles
-from training.text.words import WORD, normalize_word
+from training.text import WORD, normalize_word
 
 
 class Use(Enum):

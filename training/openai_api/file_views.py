@@ -5,9 +5,11 @@ https://developers.openai.com/api/reference/resources/files
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from threading import Lock
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
@@ -16,6 +18,8 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -27,11 +31,9 @@ from inference.openai_views.schema import AFTER, limit_of, operation
 from inference.public import BadRequest
 from tenants.access import Access
 from tenants.models import Scope
-from training import file_actions
+from training import files
 from training.errors import FileTooLarge
-from training.files import store
 from training.models import File
-from training.openai_api.forms import Form
 from training.openai_api.shapes import (
     ANCHOR,
     LONGEST_EXPIRY_S,
@@ -45,6 +47,9 @@ from training.openai_api.shapes import (
     TrainingView,
 )
 from training.reading.readers import ENDINGS
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 PREFIX = "file-"
 MAX_FILES = 10_000
@@ -112,7 +117,7 @@ class FilesView(TrainingView):
         if "purpose" in form.fields:  # then a wrong one is refused before the file is sent
             check_fields(form.fields)
         require_lines(part.file_name or "")
-        file = file_actions.begin_file(self.access, name=part.file_name or "file", size_bytes=size_bytes)
+        file = files.begin_file(self.access.tenant, name=part.file_name or "file", size_bytes=size_bytes)
         connection.close()  # else it is held while the client sends, which may take minutes
         expires_after_s: int | None = None
 
@@ -122,8 +127,8 @@ class FilesView(TrainingView):
             form.read_rest()
             expires_after_s = check_fields(form.fields)
 
-        size_bytes = file_actions.write_file(file, read_chunks())
-        file_actions.finish_file(self.access, file, size_bytes=size_bytes, expires_after_s=expires_after_s)
+        size_bytes = files.write_new_file(file, read_chunks())
+        files.finish_upload(self.access, file, size_bytes=size_bytes, expires_after_s=expires_after_s)
         return file
 
 
@@ -140,7 +145,7 @@ class FileView(TrainingView):
         """Delete a file permanently. Refused while a job still has to read it."""
         file = find_file(self.access, file_id)
         answer = {"id": file.public_id, "object": "file", "deleted": True}
-        file_actions.delete_file(self.access, file)
+        files.delete_file(self.access, file)
         return Response(answer)
 
 
@@ -152,7 +157,7 @@ class ContentView(TrainingView):
         """Return the content as it was uploaded."""
         file = find_file(self.access, file_id)
         headers = {"Content-Length": str(file.size_bytes), "Content-Disposition": "attachment"}
-        content = store.read_content(file)
+        content = files.read_content(file)
         return StreamedResponse(content, content_type="application/octet-stream", headers=headers)
 
 
@@ -185,10 +190,10 @@ def announced_bytes(request: Request) -> int:
     """Return how many bytes a file has at most, by what its form's headers say. Raises FileTooLarge."""
     announced = request.META.get("CONTENT_LENGTH") or ""
     if not announced.isdigit():
-        return store.MAX_FILE_BYTES
-    if int(announced) > store.MAX_FILE_BYTES + FORM_BYTES:
-        raise FileTooLarge(limit=store.MAX_FILE_BYTES // MIB)
-    return min(int(announced), store.MAX_FILE_BYTES)
+        return files.MAX_FILE_BYTES
+    if int(announced) > files.MAX_FILE_BYTES + FORM_BYTES:
+        raise FileTooLarge(limit=files.MAX_FILE_BYTES // MIB)
+    return min(int(announced), files.MAX_FILE_BYTES)
 
 
 def check_fields(fields: dict[str, str]) -> int | None:
@@ -238,3 +243,132 @@ def _upload_of(access: Access) -> Iterator[None]:
             _uploads[person] -= 1
             if not _uploads[person]:
                 del _uploads[person]
+
+
+# A form with a file in it (multipart/form-data), read as it comes: its file is never whole in memory.
+
+READ_BYTES = 64 * 1024
+MAX_FIELD_BYTES = 16 * 1024
+MAX_FIELDS = 20
+FORM = b"multipart/form-data"
+
+type Read = Callable[[int], bytes]
+
+
+@dataclass
+class Part:
+    """One part of a form: a field, or a file where it has a file name."""
+
+    name: str
+    file_name: str | None
+    value: bytearray = field(default_factory=bytearray)  # a field's
+
+
+@dataclass
+class _Events:
+    """What the parser found in the bytes that it was given last."""
+
+    header_name: bytearray = field(default_factory=bytearray)
+    header_value: bytearray = field(default_factory=bytearray)
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    parts: list[Part | bytes | None] = field(default_factory=list)  # begin, some of its data, end
+
+
+class Form:
+    """A form that a client is sending. Read the file's chunks first: the fields may follow behind it."""
+
+    def __init__(self, content_type: str, read: Read) -> None:
+        """Raises BadRequest for a body that is no form."""
+        kind, options = parse_options_header(content_type)
+        if kind != FORM or b"boundary" not in options:
+            raise BadRequest("Send the file as multipart/form-data with the fields `file` and `purpose`.")
+        self._events = _Events()
+        self._read = read
+        try:
+            self._parser = MultipartParser(options[b"boundary"], _callbacks(self._events))
+        except FormParserError as error:
+            raise BadRequest(str(error)) from None
+        self._stream = self._list_events()
+        self.fields: dict[str, str] = {}
+        self.file: Part | None = None
+
+    def read_to_file(self) -> Part:
+        """Return the part with the file; fields before it are in `fields` then. Raises BadRequest."""
+        for found in self._stream:
+            if isinstance(found, Part) and found.file_name is not None and found.name == "file":
+                self.file = found
+                return found
+            if isinstance(found, Part):
+                self._read_field(found)
+        raise BadRequest("The field `file` is missing.", param="file")
+
+    def read_file(self) -> Iterator[bytes]:
+        """Yield the file's content. Raises BadRequest for a form that breaks off."""
+        for found in self._stream:
+            if not isinstance(found, bytes):
+                return
+            yield found
+
+    def read_rest(self) -> None:
+        """Read the fields behind the file. Raises BadRequest."""
+        for found in self._stream:
+            if isinstance(found, Part):
+                self._read_field(found)
+
+    def _read_field(self, part: Part) -> None:
+        if part.file_name is not None or len(self.fields) >= MAX_FIELDS:
+            raise BadRequest("Send one file, in the field `file`.", param=part.name)
+        for found in self._stream:
+            if not isinstance(found, bytes):
+                break
+            part.value += found
+            if len(part.value) > MAX_FIELD_BYTES:
+                raise BadRequest("This field is too long.", param=part.name)
+        self.fields[part.name] = part.value.decode(errors="replace")
+
+    def _list_events(self) -> Iterator[Part | bytes | None]:
+        """Yield each part's beginning, its data and its end."""
+        try:
+            while chunk := self._read(READ_BYTES):
+                self._parser.write(chunk)
+                yield from self._events.parts
+                self._events.parts.clear()
+            self._parser.finalize()
+        except FormParserError as error:
+            raise BadRequest(f"The form can't be read: {error}") from None
+
+
+def _callbacks(events: _Events) -> "MultipartCallbacks":
+    def add_name(data: bytes, start: int, end: int) -> None:
+        events.header_name += data[start:end]
+
+    def add_value(data: bytes, start: int, end: int) -> None:
+        events.header_value += data[start:end]
+
+    def end_header() -> None:
+        events.headers[bytes(events.header_name).lower()] = bytes(events.header_value)
+        events.header_name.clear()
+        events.header_value.clear()
+
+    def begin_part() -> None:
+        events.parts.append(_describe_part(events.headers))
+        events.headers.clear()
+
+    return {
+        "on_header_field": add_name,
+        "on_header_value": add_value,
+        "on_header_end": end_header,
+        "on_headers_finished": begin_part,
+        "on_part_data": lambda data, start, end: events.parts.append(bytes(data[start:end])),
+        "on_part_end": lambda: events.parts.append(None),
+    }
+
+
+def _describe_part(headers: dict[bytes, bytes]) -> Part:
+    _, options = parse_options_header(headers.get(b"content-disposition", b""))
+    file_name = options.get(b"filename")
+    return Part(
+        name=options.get(b"name", b"").decode(errors="replace")[:200],
+        # PostgreSQL stores no NUL.
+        file_name=None if file_name is None else file_name.decode(errors="replace").replace("\0", "\ufffd"),
+    )

@@ -12,11 +12,10 @@ from adapters.models import SLUG_CHARACTERS, WORDS_CHARACTERS
 from core.rest.bodies import StrictSerializer, TextField
 from inference.public import BadRequest
 from tenants.access import Access
-from training.file_actions import JobRequest
+from training.actions import JobRequest
 from training.models import MAX_EPOCHS, File
 from training.openai_api.file_views import find_file
-from training.openai_api.forms import AUTO, HyperparametersBody, MethodBody
-from training.openai_api.shapes import NotFineTunable
+from training.openai_api.shapes import AUTO, HyperparametersBody, MethodBody, NotFineTunable
 
 BASE = "base"
 MAX_SUFFIX = 64

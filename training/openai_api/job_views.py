@@ -20,7 +20,7 @@ from inference.public import BadRequest
 from tenants.access import Access
 from tenants.models import Scope
 from tenants.rest import IDEMPOTENCY_KEY, idempotent, repeatable
-from training import actions, file_actions
+from training import actions
 from training.actions import Action
 from training.models import Status, Training, TrainingEvent
 from training.openai_api.job_forms import JobBody, is_storable, read_job
@@ -219,7 +219,7 @@ class JobsView(TrainingView):
         style that `suffix` names. By creating it, you state that you have the right to train on the texts."""
         asked = read_job(self.access, self.read_body(JobBody))
         try:
-            training = file_actions.create_job(self.access, asked)
+            training = actions.create_job(self.access, asked)
         except StyleRefused as error:
             # The style's names are made of the suffix.
             sentences = next(iter(error.errors.values()))

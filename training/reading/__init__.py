@@ -10,8 +10,6 @@ from training.reading.limits import LIMITS, MIB, ReadingLimits
 from training.reading.readers import ENDINGS, ending_of
 from training.reading.sandbox import run_child
 
-__all__ = ["ENDINGS", "LIMITS", "ReadDocument", "ending_of", "read_document"]
-
 STARTING_S = 1  # beyond what the child itself allows a file
 
 

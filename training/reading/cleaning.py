@@ -12,7 +12,7 @@ from training.reading.characters import SOFT_HYPHEN, normalise
 from training.reading.documents import Refused
 from training.reading.drafts import Draft, Paragraph
 from training.reading.lines import Hyphenation, divide_block
-from training.text.words import count_words
+from training.text import count_words
 
 # How much of a text is in quotation marks: speech, or other people's words.
 

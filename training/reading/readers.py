@@ -13,8 +13,7 @@ from training.reading.cleaning import clean, quotation_share
 from training.reading.documents import ReadDocument, Refused, printable_name, refuse_document
 from training.reading.drafts import Draft
 from training.reading.limits import MIB, ReadingLimits
-from training.text.languages import detect_language
-from training.text.words import count_words
+from training.text import count_words, detect_language
 
 # Which format a file has. Its first bytes decide; its name only distinguishes kinds of plain text.
 

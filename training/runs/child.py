@@ -4,13 +4,17 @@ It has no access to database, Valkey and storage: it reads a folder and prints o
 runs at the lowest priority, and exits when its standard input is closed: so it ends with its worker.
 """
 
+import fcntl
 import json
 import os
 import selectors
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -18,6 +22,41 @@ from typing import Any, NotRequired, TypedDict
 from django.conf import settings
 
 from training.models import MAX_EXAMPLE_TOKENS
+
+# The folder in which one training runs. It has a writer's texts, so none outlives its worker for long.
+
+PREFIX = "polyscribe-training-"
+LOCK = "worker.lock"  # held as long as the worker lives, whatever ends it
+JUST_MADE_S = 60  # a folder that is so young may not be locked yet
+
+
+@contextmanager
+def job_folder() -> Iterator[Path]:
+    """Yield an empty folder, deleted afterwards; first delete those of workers that were killed."""
+    _delete_abandoned(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name, (Path(name) / LOCK).open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(name)
+
+
+def _delete_abandoned(parent: Path) -> None:
+    for folder in parent.glob(f"{PREFIX}*"):
+        if _is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    try:
+        if time.time() - folder.stat().st_mtime < JUST_MADE_S:
+            return False
+        with (folder / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:  # gone meanwhile, or killed before it was locked
+        return folder.exists()
+    except OSError:  # another worker runs in it, or it belongs to another user
+        return False
+    return True
+
 
 READ_BYTES = 64 * 1024
 MAX_LINE_BYTES = 64 * 1024

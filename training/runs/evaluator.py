@@ -57,8 +57,7 @@ from training import evaluations, storage
 from training.evaluations import EvaluationTexts
 from training.models import Training
 from training.results import FILES
-from training.runs.child import ChildDied, ChildEvent, ChildSilent, EngineChild, model_settings
-from training.runs.job_folder import job_folder
+from training.runs.child import ChildDied, ChildEvent, ChildSilent, EngineChild, job_folder, model_settings
 from training.runs.rewriting import Rewriting, compare_rewrites, rewrite
 
 logger = logging.getLogger(__name__)

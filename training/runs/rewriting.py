@@ -8,7 +8,7 @@ from adapters.evidence import Models, Nearness, Rewrites, Verifier
 from training.corpus.examples import VARIANTS, fill, usable_draft, wordings
 from training.corpus.pairs import cut_parts, kept_share
 from training.corpus.writer_prompts import draft_prompt
-from training.text.words import count_words
+from training.text import count_words
 
 
 def choose_parts(passages: Sequence[str], *, most: int) -> list[str]:

@@ -34,10 +34,10 @@ from training.runs.child import (
     ChildSilent,
     EngineChild,
     JobSettings,
+    job_folder,
     model_settings,
     write_job,
 )
-from training.runs.job_folder import job_folder
 
 # Checkpoints: copied between a job's folder and the storage, as one file that is replaced each time.
 

@@ -83,7 +83,9 @@ class StartForm(forms.Form):
     )
 
 
-# Names of languages, for people.
+def has_training(request: HttpRequest) -> dict[str, bool]:
+    """Return a variable of every template: whether this service trains styles."""
+    return {"has_training": settings.TRAINING}
 
 
 def name_language(code: str) -> str:

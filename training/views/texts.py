@@ -22,7 +22,7 @@ from core.errors import DomainError
 from core.pages import failures_shown
 from core.sizes import MIB
 from tenants.access import Access, MemberRequest, access_of
-from training import actions, documents, erasure
+from training import actions, erasure
 from training.corpus import STANDARD_LIMITS
 from training.errors import BadDocument
 from training.models import Document, Status, Training
@@ -224,9 +224,9 @@ def _show(
         "steps": page_steps(training, "texts"),
         "name_form": name_form,
         "formats": ",".join(ENDINGS),
-        "max_file_mb": documents.MAX_DOCUMENT_BYTES // MIB,
-        "max_pasted_bytes": documents.MAX_PASTED_BYTES,
-        "max_pasted_mb": documents.MAX_PASTED_BYTES // MIB,
+        "max_file_mb": actions.MAX_DOCUMENT_BYTES // MIB,
+        "max_pasted_bytes": actions.MAX_PASTED_BYTES,
+        "max_pasted_mb": actions.MAX_PASTED_BYTES // MIB,
     }
     return render(request, "training/texts.html", context, status=status)
 

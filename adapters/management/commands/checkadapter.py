@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from adapters.errors import UnreadableBase
-from adapters.uploads.conversions import SENTENCES
+from adapters.uploads.sessions import CONVERSIONS
 from adapters.uploads.upload_request import QUANTISATIONS
 from adapters.validation import BOUND, BaseShape, Report, base_model_reader, validate_folder
 from adapters.validation.archive_reader import validate_archive
@@ -98,5 +98,5 @@ def findings_text(adapter: Path, report: Report) -> str:
     if report.conversions:
         lines.append("  After an upload, this conversion would be offered:")
         for code in report.conversions:
-            lines.append(f"    {SENTENCES[code]}")
+            lines.append(f"    {CONVERSIONS[code]}")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from adapters.models import Erasure, Probe, Selection, Share, Style
 from adapters.releases import aliases
 from metering.models import PlanVersion
 from tests.adapters.api.conftest import logged_actions, read_all
-from tests.adapters.builders import known
+from tests.adapters.builders import by, known
 from tests.adapters.routes import routes_of
 from tests.tenants.api.builders import problem
 from tests.tenants.builders import owner_of
@@ -101,7 +101,7 @@ def test_a_style_has_the_fields_of_the_document_as_a_serializer_writes_them(
     program, stranger, acme, engine, reviewed
 ):
     selection.set_test_prompts(owner_of(reviewed.owner), reviewed, ["Why?"])
-    aliases.begin_canary(reviewed.versions.get(number=1), 10, None)
+    aliases.begin_canary(by(), reviewed.versions.get(number=1), 10)
     own = program.get("styles/acme/noir").json()
     assert own["canary"]
     assert own["offer"]["public_since"]
@@ -369,7 +369,7 @@ def many(acme, charlies, engine, poetry) -> None:
     for number in range(12):
         known(acme, f"own-{number}", engine)
         if number % 2:
-            aliases.begin_canary(known(acme, f"own-{number}", engine, auto_promote=False), 10, None)
+            aliases.begin_canary(by(), known(acme, f"own-{number}", engine, auto_promote=False), 10)
         sharing.share_style(owner_of(charlies), known(charlies, f"ode-{number}", engine).style, "acme")
 
 

@@ -52,14 +52,14 @@ def serving(server: socketserver.BaseServer) -> Iterator[None]:
 
 def test_an_engine_answers_at_a_unix_domain_socket(path):
     with serving(socketserver.ThreadingUnixStreamServer(path, Handler)):
-        assert client._get(Engine(url=f"unix://{path}"), "/v1/models") == "/v1/models"
+        assert client.read_page(Engine(url=f"unix://{path}"), "/v1/models") == "/v1/models"
 
 
 def test_a_prefix_stays_before_each_path():
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
     with serving(server):
         url = f"http://127.0.0.1:{server.server_address[1]}/proxy/"
-        assert client._get(Engine(url=url), "/health") == "/proxy/health"
+        assert client.read_page(Engine(url=url), "/health") == "/proxy/health"
 
 
 def test_a_socket_without_a_listener_is_an_engine_that_is_away(path):

@@ -7,7 +7,7 @@ from adapters.catalog import sharing
 from adapters.errors import VersionNotShareable
 from adapters.models import AdapterVersion, ShareRefusal, Style
 from adapters.releases import aliases
-from tests.adapters.builders import known
+from tests.adapters.builders import by, known
 from tests.tenants.builders import owner_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey")]
@@ -41,13 +41,13 @@ def test_an_offer_that_turns_out_to_repeat_its_texts_is_not_approved(noir):
 
 def test_it_goes_live_for_its_owner_alone(noir, acme, engine, charlies, alice):
     version = refuse(known(acme, "noir", engine, auto_promote=False))
-    assert aliases.promote(version, alice)  # nobody else has the style
-    aliases.roll_back(noir, alice)
+    assert aliases.promote(by(alice), version)  # nobody else has the style
+    aliases.roll_back(by(alice), noir)
     sharing.share_style(owner_of(noir.owner), Style.objects.get(pk=noir.pk), charlies.slug)
     with pytest.raises(VersionNotShareable):
-        aliases.promote(version, alice)
+        aliases.promote(by(alice), version)
     with pytest.raises(VersionNotShareable):
-        aliases.begin_canary(version, 10, alice)
+        aliases.begin_canary(by(alice), version, 10)
     version.auto_promote = True
     aliases.auto_promote(version)
     assert Style.objects.get(pk=noir.pk).live_version != version

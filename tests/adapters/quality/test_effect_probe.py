@@ -14,7 +14,7 @@ from adapters.errors import EngineRefused, EngineUnavailable
 from adapters.models import AdapterVersion, Placement, Probe, Style
 from adapters.quality import effect_probe, samples
 from adapters.releases import aliases
-from tests.adapters.builders import known
+from tests.adapters.builders import by, known
 
 NATS = some.floats(-20, 0)
 LISTS = some.dictionaries(some.sampled_from("abcdefgh"), NATS, min_size=1)
@@ -123,7 +123,7 @@ def test_a_version_that_waits_for_its_owner_has_its_sample_at_once(version, engi
     assert samples.take_missing_samples(engine) == 1
     sample = Style.objects.get().sample
     assert sample.startswith("Describe a morning.")
-    aliases.promote(AdapterVersion.objects.get(), None)
+    aliases.promote(by(), AdapterVersion.objects.get())
     assert Style.objects.get().sample == sample
     assert samples.take_missing_samples(engine) == 0
 

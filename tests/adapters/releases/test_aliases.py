@@ -12,8 +12,9 @@ from adapters.errors import BadShare, NothingToCompare, NothingToRollBackTo, Not
 from adapters.models import AdapterVersion, Probe, Release, Status, Style
 from adapters.placement import transitions
 from adapters.releases import aliases, canary_analysis
+from core.messages import Message
 from metering.ledger import record_events
-from tests.adapters.builders import known
+from tests.adapters.builders import by, known
 from tests.racing import race
 from tests.tenants.builders import make_event
 
@@ -57,7 +58,7 @@ def test_the_first_version_answers_and_later_ones_only_if_they_were_uploaded_to(
 
 def test_an_engine_that_loads_a_version_again_moves_no_alias(acme, engine, versions):
     newest = known(acme, "noir", engine, auto_promote=True)
-    aliases.roll_back(style(), None)
+    aliases.roll_back(by(), style())
     placement = newest.placements.get()
     transitions.mark_unloaded(placement)
     transitions.mark_loaded(placement, newest.engine_name)
@@ -66,13 +67,13 @@ def test_an_engine_that_loads_a_version_again_moves_no_alias(acme, engine, versi
 
 def test_promoting_and_rolling_back_are_recorded(alice, versions):
     first, second, third = versions
-    assert aliases.promote(second, alice)
-    assert not aliases.promote(second, alice), "another tab was first"
-    aliases.promote(third, alice)
-    assert aliases.roll_back(style(), alice) == second
-    assert aliases.roll_back(style(), alice) == first, "a step further back, not forward again"
+    assert aliases.promote(by(alice), second)
+    assert not aliases.promote(by(alice), second), "another tab was first"
+    aliases.promote(by(alice), third)
+    assert aliases.roll_back(by(alice), style()) == second
+    assert aliases.roll_back(by(alice), style()) == first, "a step further back, not forward again"
     with pytest.raises(NothingToRollBackTo):
-        aliases.roll_back(style(), alice)
+        aliases.roll_back(by(alice), style())
     assert moves() == [
         "Version 1 went live",
         "Version 2 replaced version 1",
@@ -81,41 +82,41 @@ def test_promoting_and_rolling_back_are_recorded(alice, versions):
         "Version 1 replaced version 2",
     ]
     assert Release.objects.filter(alias="live", after=third).get().actor == alice
-    aliases.promote(third, alice)
-    assert aliases.roll_back(style(), None) == first
+    aliases.promote(by(alice), third)
+    assert aliases.roll_back(by(), style()) == first
 
 
 def test_only_a_version_that_serves_is_promoted_or_tried(acme, engine, versions):
     first, second, third = versions
-    aliases.promote(third, None)
+    aliases.promote(by(), third)
     transitions.retire_version(first)
     pushing = known(acme, "noir", engine, status=Status.PUSHING)
     for version in (first, pushing):
         with pytest.raises(NotServing, match=f"Version {version.number} is not serving"):
-            aliases.promote(version, None)
+            aliases.promote(by(), version)
         with pytest.raises(NotServing):
-            aliases.begin_canary(version, 10, None)
+            aliases.begin_canary(by(), version, 10)
     with pytest.raises(NotServing):
-        aliases.roll_back(style(), None)
+        aliases.roll_back(by(), style())
     with pytest.raises(NothingToCompare):
-        aliases.begin_canary(third, 10, None)
+        aliases.begin_canary(by(), third, 10)
     for percent in (0, 100, -1):
         with pytest.raises(BadShare):
-            aliases.begin_canary(second, percent, None)
+            aliases.begin_canary(by(), second, percent)
     assert (live(), canary()) == (3, None)
 
 
 def test_a_canary_begins_grows_and_ends(alice, versions):
     _, second, third = versions
-    aliases.begin_canary(second, 10, alice)
+    aliases.begin_canary(by(alice), second, 10)
     since = style().canary_since
-    aliases.begin_canary(second, 50, alice)
+    aliases.begin_canary(by(alice), second, 50)
     assert (canary(), style().canary_since) == ((2, 50), since)
     before = style()
-    aliases.begin_canary(third, 5, alice)
-    assert not aliases.end_canary(before, None), "that one was replaced meanwhile"
-    assert aliases.end_canary(style(), alice, "Enough.")
-    assert not aliases.end_canary(style(), alice)
+    aliases.begin_canary(by(alice), third, 5)
+    assert not aliases.end_canary(by(), before), "that one was replaced meanwhile"
+    assert aliases.stop_canary(style(), aliases.Cause(alice, reason=Message.of("Enough.")))
+    assert not aliases.end_canary(by(alice), style())
     assert (canary(), live()) == (None, 1)
     assert moves()[1:] == [
         "Version 2 gets 10% of requests",
@@ -126,19 +127,19 @@ def test_a_canary_begins_grows_and_ends(alice, versions):
 
 
 def test_promoting_ends_the_canary(versions):
-    aliases.begin_canary(versions[1], 10, None)
-    aliases.promote(versions[1], None)
+    aliases.begin_canary(by(), versions[1], 10)
+    aliases.promote(by(), versions[1])
     assert (live(), canary()) == (2, None)
-    aliases.begin_canary(versions[2], 10, None)
-    aliases.roll_back(style(), None)
+    aliases.begin_canary(by(), versions[2], 10)
+    aliases.roll_back(by(), style())
     assert (live(), canary()) == (1, None)
 
 
 def test_a_live_version_that_ends_is_replaced_by_the_one_before_it(versions):
     first, second, third = versions
-    aliases.promote(third, None)
-    aliases.promote(second, None)
-    aliases.begin_canary(first, 10, None)
+    aliases.promote(by(), third)
+    aliases.promote(by(), second)
+    aliases.begin_canary(by(), first, 10)
     transitions.retire_version(second)
     assert (live(), canary()) == (3, None)
     assert "Version 2 was retired." in Release.objects.values_list("reason", flat=True)
@@ -155,11 +156,11 @@ def test_the_sample_line_is_always_the_live_version_s(versions):
         row = {"prompt": "Why?", "base": "So.", "style": f"I am {version.number}."}
         Probe.objects.create(version=version, strength=1, noise=0, samples=[row])
     Style.objects.update(sample_prompt="Why?", sample="I am 1.")
-    aliases.promote(second, None)
+    aliases.promote(by(), second)
     assert style().sample == "I am 2."
-    aliases.roll_back(style(), None)
+    aliases.roll_back(by(), style())
     assert style().sample == "I am 1."
-    aliases.promote(third, None)
+    aliases.promote(by(), third)
     assert style().sample == "", "it has not answered yet"
     transitions.retire_version(third)
     assert style().sample == "I am 1."
@@ -173,7 +174,7 @@ def test_two_promotions_and_a_retirement_at_once_leave_one_version_live_that_ser
 
     def promote(version):
         with suppress(NotServing):
-            aliases.promote(version, None)
+            aliases.promote(by(), version)
 
     race(
         lambda: promote(second),
@@ -210,7 +211,7 @@ def test_two_promotions_and_a_retirement_at_once_leave_one_version_live_that_ser
 def test_a_canary_that_does_clearly_worse_is_rolled_back_by_itself(acme, versions, canarys, lives, ends):
     first, second, _ = versions
     answered(acme, second, times=50, failed=50)  # before it was a canary
-    aliases.begin_canary(second, 10, None)
+    aliases.begin_canary(by(), second, 10)
     answered(acme, second, **canarys)
     answered(acme, first, **lives)
     tasks.watch_canaries()
@@ -225,7 +226,7 @@ def test_a_canary_that_does_clearly_worse_is_rolled_back_by_itself(acme, version
 
 def test_what_a_canary_did_long_ago_does_not_count_for_ever(acme, versions):
     second = versions[1]
-    aliases.begin_canary(second, 10, None)
+    aliases.begin_canary(by(), second, 10)
     Style.objects.update(canary_since=timezone.now() - timedelta(days=9))
     answered(acme, second, times=100, failed=100, at=timezone.now() - timedelta(days=2))
     answered(acme, second, times=30)
@@ -234,7 +235,7 @@ def test_what_a_canary_did_long_ago_does_not_count_for_ever(acme, versions):
 
 def test_the_figures_are_said_in_a_sentence(acme, versions):
     first, second, _ = versions
-    aliases.begin_canary(second, 10, None)
+    aliases.begin_canary(by(), second, 10)
 
     def said():
         return canary_analysis.compare_canary(style()).sentence.removeprefix(

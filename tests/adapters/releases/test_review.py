@@ -16,7 +16,7 @@ from adapters.releases import aliases
 from adapters.routing import publisher
 from core.valkey import client
 from tenants.models import Tenant
-from tests.adapters.builders import known, others_styles, published_routes, published_share
+from tests.adapters.builders import by, known, others_styles, published_routes, published_share
 from tests.adapters.routes import routes_of
 from tests.tenants.builders import owner_of
 
@@ -75,11 +75,11 @@ def test_a_new_version_answers_its_owner_at_once_and_others_once_it_is_approved(
 def test_rolling_back_to_an_approved_version_reaches_all_at_once(noir, engine, acme, charlies):
     next_version(noir, engine)
     sharing.approve_style(Style.objects.get())
-    aliases.roll_back(Style.objects.get(), None)
+    aliases.roll_back(by(), Style.objects.get())
     assert published(charlies)[MODEL] == published(acme)[MODEL] == 1
     third = next_version(noir, engine)
     assert (published(charlies)[MODEL], published(acme)[MODEL]) == (1, 3)
-    aliases.promote(AdapterVersion.objects.get(number=2), None)
+    aliases.promote(by(), AdapterVersion.objects.get(number=2))
     assert published(charlies)[MODEL] == published(acme)[MODEL] == 2
     assert third.approved_at is None
 
@@ -101,7 +101,7 @@ def test_who_has_an_approved_version_that_ends_gets_another_one_or_none(noir, en
 
 def test_a_canary_that_is_not_approved_takes_its_owners_requests_only(noir, engine, acme, charlies):
     second = known(acme, "noir", engine, auto_promote=False)
-    aliases.begin_canary(second, 10, None)
+    aliases.begin_canary(by(), second, 10)
     assert published_share(client(), MODEL) == 10
     assert published_share(client(), MODEL, "others") is None
     assert f"{MODEL}@canary" in published(acme)

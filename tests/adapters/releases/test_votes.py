@@ -19,7 +19,7 @@ from adapters.errors import (
 from adapters.models import AdapterVersion, BlindVote, Selection, Status
 from adapters.releases import votes
 from operations import retention
-from tests.adapters.builders import known
+from tests.adapters.builders import by, known
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FIRST, SECOND = "acme/noir@1", "acme/noir@2"
@@ -49,10 +49,10 @@ def test_a_round_takes_one_vote_of_the_person_who_began_it(acme, alice, bob, cha
         with pytest.raises(RoundNotFound):
             votes.find_round(tenant.pk, person, begun.pk)
     with pytest.raises(BadVote):
-        votes.cast_vote(begun, "both")
-    votes.cast_vote(begun, "tie")
+        votes.cast_vote(by(alice), begun, "both")
+    votes.cast_vote(by(alice), begun, "tie")
     with pytest.raises(AlreadyVoted):
-        votes.cast_vote(begun, "left")
+        votes.cast_vote(by(alice), begun, "left")
     with pytest.raises(AlreadyVoted):
         votes.find_side_model(acme.pk, alice, begun.pk, "left")
     assert BlindVote.objects.get().choice == "tie"
@@ -86,7 +86,7 @@ def test_styles_of_others_take_part_without_a_number(acme, alice, versions, poet
 
 
 def test_rounds_are_bounded_and_pruned(acme, alice, versions, monkeypatch):
-    votes.cast_vote(votes.begin_round(acme, alice, FIRST, SECOND), "left")
+    votes.cast_vote(by(alice), votes.begin_round(acme, alice, FIRST, SECOND), "left")
     votes.begin_round(acme, alice, FIRST, SECOND)
     monkeypatch.setattr(votes, "ROUNDS_A_DAY", 2)
     with pytest.raises(TooManyRounds):

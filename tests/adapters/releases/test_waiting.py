@@ -6,7 +6,7 @@ from adapters.models import Status, Style
 from adapters.placement import transitions
 from adapters.releases import aliases
 from adapters.routing import publisher
-from tests.adapters.builders import known, published_targets
+from tests.adapters.builders import by, known, published_targets
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,7 +23,7 @@ def test_a_version_that_waits_for_its_owner_answers_only_to_its_own_name(valkey,
     assert names(valkey, acme) == {"noir@1"}
     assert Style.objects.get().live_version is None
     loading.refresh_from_db()
-    assert aliases.promote(loading, alice)
+    assert aliases.promote(by(alice), loading)
     assert names(valkey, acme) == {"noir", "noir@1", "noir@live"}
 
 

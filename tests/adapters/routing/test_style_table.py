@@ -18,8 +18,10 @@ from adapters.public import model_choices
 from adapters.releases import aliases
 from adapters.routing import publisher
 from core import valkey as keys
+from tenants.access import Access
 from tenants.models import Tenant
 from tests.adapters.builders import (
+    by,
     known,
     published_routes,
     published_share,
@@ -125,12 +127,12 @@ def test_every_serving_version_has_a_name_and_aliases_lead_to_theirs(valkey, acm
     both = {**short, **{f"acme/{name}": number for name, number in short.items()}}
     assert versions_of(valkey, acme) == {**both, "base": None}
 
-    aliases.begin_canary(second, 20, None)
+    aliases.begin_canary(by(), second, 20)
     canary = {"noir@canary": 2, "acme/noir@canary": 2}
     assert versions_of(valkey, acme) == {**both, **canary, "base": None}
     assert published_share(valkey, "acme/noir") == 20
 
-    aliases.promote(third, None)
+    aliases.promote(by(), third)
     transitions.retire_version(second)
     left = {"noir": 3, "noir@live": 3, "noir@1": 1, "noir@3": 3}
     both = {**left, **{f"acme/{name}": number for name, number in left.items()}}
@@ -269,7 +271,7 @@ def test_routes_that_valkey_missed_are_published_when_it_is_back(valkey, acme, p
 def test_routes_that_valkey_lost_are_not_written_in_parts(valkey, acme, engine):
     version = known(acme, "noir", engine)
     valkey.flushdb()
-    aliases.promote(version, None)
+    aliases.promote(by(), version)
     assert published(valkey, acme) == {}  # a cache miss: admission has it written whole
 
 
@@ -285,7 +287,7 @@ def test_two_thousand_styles_are_published_in_a_few_queries_and_a_second_of_work
     publisher.republish_stale()
     assert len(published(valkey, acme)) == 1999 * 2 * 5 + 2 * 3 + 1
     style = Style.objects.get(slug="style-7")
-    promotions = [partial(aliases.promote, version, None) for version in style.versions.order_by("number")]
+    promotions = [partial(aliases.promote, by(), version) for version in style.versions.order_by("number")]
     assert min(map(seconds, promotions)) < 0.1
     assert route(valkey, acme, "style-7")["version"] == 3
 
@@ -299,7 +301,7 @@ def test_a_promotion_writes_one_row_whoever_selected_the_style(valkey, poetry, e
     before = valkey.info("commandstats")["cmdstat_hset"]["calls"]
     changes = valkey.get(keys.route_generation_key())
     with changed_keys(valkey) as changed:
-        aliases.promote(second, None)
+        aliases.promote(Access(poetry.owner, None), second)
     assert changed == {keys.route_styles_key(), keys.route_sources_key()}
     assert valkey.get(keys.route_generation_key()) == changes  # no gateway has anything to read
     # The style's row, and its generation.

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from adapters import object_store
+from adapters import actions, object_store
 from adapters.models import Status
-from adapters.uploads import conversions, pipeline, upload_request
-from adapters.uploads.conversions import SENTENCES
+from adapters.uploads import pipeline, upload_request
+from adapters.uploads.sessions import CONVERSIONS
 from adapters.validation import BaseShape, autofix, header, validate_adapter
 from adapters.validation.config import read_config
 from adapters.validation.findings import Findings
@@ -25,7 +25,7 @@ from adapters.validation.weights import TYPES
 from labs import broken_adapters as broken
 from labs.broken_adapters import PREFIX, Adapter, tiny_base, valid_adapter
 from labs.broken_adapters.mutants import mutants
-from tests.adapters.builders import adapter_files, uploaded
+from tests.adapters.builders import adapter_files, by, uploaded
 from tests.adapters.validation.sources import Bytes, config_of, memory_below, wide_base, wide_weights
 from tests.profiles import examples
 
@@ -249,7 +249,7 @@ def test_a_version_that_is_too_large_becomes_one_that_is_pushed(acme, engine):
         pipeline.advance_version(original)
         assert (original.status, original.conversions) == (Status.REJECTED, ["precision"])
         assert [found.code for found in original.findings] == ["weights_too_large"]
-        version = conversions.begin_conversion(original, None)
+        version = actions.convert_version(by(), original)
         pipeline.advance_version(version)
     assert (version.status, version.number) == (Status.PUSHING, 2)
     with object_store.reading(version.pk, WEIGHTS_FILE) as weights:
@@ -319,4 +319,4 @@ def test_what_is_stated_of_the_base_is_kept_in_mind():
 
 
 def test_every_conversion_is_explained():
-    assert {code for _, codes in CORRECTED.values() for code in codes} == set(SENTENCES)
+    assert {code for _, codes in CORRECTED.values() for code in codes} == set(CONVERSIONS)

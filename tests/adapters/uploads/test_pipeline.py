@@ -10,15 +10,15 @@ from django.urls import reverse
 from django.utils import timezone
 from safetensors.numpy import load, save
 
-from adapters import object_store
+from adapters import actions, object_store
 from adapters.errors import NothingToConvert, StorageUnavailable
 from adapters.models import AdapterVersion, Status
 from adapters.placement import reconciler
-from adapters.uploads import conversions, pipeline
+from adapters.uploads import pipeline, pruner, sessions
 from adapters.validation import validate_adapter
 from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from adapters.validation.sources import LocalFile, ReadAhead
-from tests.adapters.builders import adapter_files, storage_down, uploaded, zipped
+from tests.adapters.builders import adapter_files, by, storage_down, uploaded, zipped
 from tests.adapters.validation.sources import config_of, memory_below, wide_base, wide_weights
 
 pytestmark = pytest.mark.django_db
@@ -161,7 +161,7 @@ def test_two_clicks_convert_a_rejected_version_into_one_new_one(acme, engine, al
     original = rejected(acme)
     convert = reverse("adapters:convert", args=[original.pk])
     page = alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
-    assert conversions.SENTENCES["names"].replace("<", "&lt;").replace(">", "&gt;") in page
+    assert sessions.CONVERSIONS["names"].replace("<", "&lt;").replace(">", "&gt;") in page
     assert charlie_client.post(convert).status_code == 404
     assert alice_client.post(convert, follow=True).status_code == 200
     assert alice_client.post(convert).status_code == 302
@@ -180,24 +180,24 @@ def test_two_clicks_convert_a_rejected_version_into_one_new_one(acme, engine, al
         in alice_client.get(reverse("adapters:style", args=["acme", "noir"])).text
     )
     with pytest.raises(NothingToConvert):
-        conversions.begin_conversion(uploaded(acme, "odes"), None)
+        actions.convert_version(by(), uploaded(acme, "odes"))
 
 
 def test_a_conversion_that_nobody_wants_is_withdrawn_after_a_week(acme, engine):
     version = rejected(acme)
-    conversions.withdraw_old_conversions()
+    pruner.withdraw_old_conversions()
     assert set(stored(version)) == {CONFIG_FILE, WEIGHTS_FILE}
     version.history.update(at=timezone.now() - timedelta(days=7, minutes=1))
-    conversions.withdraw_old_conversions()
+    pruner.withdraw_old_conversions()
     version.refresh_from_db()
     assert (version.conversions, stored(version)) == ([], {})
     with pytest.raises(NothingToConvert):
-        conversions.begin_conversion(version, None)
+        actions.convert_version(by(), version)
 
 
 def test_a_conversion_whose_files_are_gone_says_so(acme, engine):
     original = rejected(acme)
-    version = conversions.begin_conversion(original, None)
+    version = actions.convert_version(by(), original)
     object_store.erase(original.pk)
     pipeline.advance_version(version)
     assert (version.status, version.findings[0].code) == (Status.REJECTED, "not_stored")

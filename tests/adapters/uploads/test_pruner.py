@@ -7,12 +7,12 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from adapters import object_store
+from adapters import actions, object_store
 from adapters.errors import PlanFull
 from adapters.models import AdapterVersion, Status
-from adapters.uploads import conversions, pipeline, pruner, sessions, storage_quota
+from adapters.uploads import pipeline, pruner, sessions, storage_quota
 from adapters.uploads.upload_request import StyleDescription
-from tests.adapters.builders import adapter_files, post, posted, storage_down, uploaded
+from tests.adapters.builders import adapter_files, by, post, posted, storage_down, uploaded
 from tests.adapters.uploads.conftest import keys, limited
 
 pytestmark = pytest.mark.usefixtures("empty_bucket")
@@ -81,9 +81,9 @@ def test_what_is_kept_for_a_conversion_stays_a_week_counts_and_then_goes(acme, e
     assert storage_quota.storage_of(acme).used_bytes == sum(map(len, files.values()))
     limited(stored_versions=0)
     with pytest.raises(PlanFull, match="Your plan includes 0 stored versions"):
-        conversions.begin_conversion(version, None)
+        actions.convert_version(by(), version)
     version.history.update(at=timezone.now() - timedelta(days=8))
-    conversions.withdraw_old_conversions()
+    pruner.withdraw_old_conversions()
     assert keys(object_store.SEALED) == []
     assert AdapterVersion.objects.get().stored_bytes == 0
 

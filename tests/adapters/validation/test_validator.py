@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from adapters.errors import UnreadableBase
-from adapters.uploads.conversions import SENTENCES
+from adapters.uploads.sessions import CONVERSIONS
 from adapters.validation import (
     PROBLEMS,
     BaseShape,
@@ -483,7 +483,7 @@ def test_the_guide_lists_every_finding_word_for_word():
         for code, problem in problems.items():
             assert f"| `{code}` | {problem.sentence} | {problem.fix} |\n" in guide
     assert guide.partition("## Every finding")[2].count("\n| `") == len(PROBLEMS)
-    assert all(f"`{code}`" in guide.partition("## Conversions")[2] for code in SENTENCES)
+    assert all(f"`{code}`" in guide.partition("## Conversions")[2] for code in CONVERSIONS)
 
 
 def test_every_finding_has_a_broken_adapter_or_a_test_of_its_own():

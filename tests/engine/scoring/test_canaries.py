@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scoring.canaries import FAR_BELOW, exposure_bits, split_prefix
+from scoring.repeats import FAR_BELOW, exposure_bits, split_prefix
 
 GENERATOR = random.Random(3)
 SCORES = [GENERATOR.gauss(50, 4) for _ in range(128)]

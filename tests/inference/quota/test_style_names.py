@@ -65,8 +65,8 @@ class World:
     def _change(self, action: str, style: Style, other: Tenant, number: int) -> None:
         version = style.versions.filter(number=number).select_related("style__owner").first()
         changes = {
-            "roll back": lambda: aliases.roll_back(style, None),
-            "end canary": lambda: aliases.end_canary(style, None),
+            "roll back": lambda: aliases.roll_back(owner_of(style.owner), style),
+            "end canary": lambda: aliases.end_canary(owner_of(style.owner), style),
             "show": lambda: sharing.set_public(style),
             "hide": lambda: sharing.set_public(style, public=False),
             "approve": lambda: sharing.approve_style(style),
@@ -81,8 +81,8 @@ class World:
             changes["select"] = lambda: selection.select_style(owner_of(other), style)
         if version:
             changes |= {
-                "promote": lambda: aliases.promote(version, None),
-                "begin canary": lambda: aliases.begin_canary(version, 30 * number, None),
+                "promote": lambda: aliases.promote(owner_of(style.owner), version),
+                "begin canary": lambda: aliases.begin_canary(owner_of(style.owner), version, 30 * number),
                 "retire": lambda: transitions.retire_version(version),
             }
         changes.get(action, lambda: None)()

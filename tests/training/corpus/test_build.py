@@ -29,7 +29,7 @@ from training.corpus import (
 )
 from training.corpus.passages import cut_passages
 from training.corpus.worksheet import Run, Worksheet
-from training.text.words import count_words, normalize_words
+from training.text import count_words, normalize_words
 
 SOME = settings(max_examples=examples(25))
 

@@ -30,7 +30,7 @@ from training.corpus import (
 from training.corpus.examples import ENGLISH, GERMAN, VARIANTS, complete, draft_id, fill, join_keywords
 from training.corpus.pairs import cut_parts
 from training.corpus.shingles import shares_shingle
-from training.text.words import count_words
+from training.text import count_words
 
 BRIEF = "Tell of a quarrel between two brothers about the mill, and let neither of them be right."
 

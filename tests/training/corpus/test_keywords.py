@@ -5,8 +5,7 @@ import pytest
 from tests.training.corpus.corpora import make_text
 from training.corpus import Passage
 from training.corpus.names import KeywordIndex
-from training.corpus.stop_words import stop_words
-from training.text.words import count_words
+from training.text import count_words, stop_words
 
 ENGLISH_PASSAGE = """
 "Nobody rows to the lighthouse in March," said Marian. The ferry lay on the slip with her planks open, and

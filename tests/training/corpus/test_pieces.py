@@ -4,7 +4,7 @@ import pytest
 
 from core.sentences import sentence_ends
 from training.corpus.pieces import Border, cut_pieces
-from training.text.words import count_words
+from training.text import count_words
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tests.profiles import examples
 from tests.training.corpus.corpora import make_text
 from training.corpus import Passage
 from training.corpus.names import COMMON_NAMES, Cast, Kind, NameIndex
-from training.text.words import count_words
+from training.text import count_words
 
 ENGLISH = """
 "Nobody rows to Pettigrew's boat," said Marian Holm to Mr. Pettigrew; but Marian's brother laughed. She had

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.files import conversations
-from training.files.conversations import (
+from training import conversations
+from training.conversations import (
     MAX_LINE_BYTES,
     BadConversations,
     BadLine,

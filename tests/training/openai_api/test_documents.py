@@ -2,7 +2,7 @@
 
 from tests.documents import blocks
 from tests.training.builders import make_chats
-from training.files.conversations import read_line
+from training.conversations import read_line
 from training.models import Training
 
 GUIDE = "docs/fine-tuning.md"

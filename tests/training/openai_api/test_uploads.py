@@ -18,10 +18,10 @@ from inference.public import BadRequest
 from metering.models import PlanVersion
 from tests.tenants.builders import issue_key
 from tests.waiting import eventually
-from training.files import store
+from training import files
 from training.models import File
 from training.openai_api import streaming
-from training.openai_api.forms import READ_BYTES, Form
+from training.openai_api.file_views import READ_BYTES, Form
 from training.openai_api.shapes import UploadTooSlow
 from training.openai_api.streaming import Uploads
 
@@ -74,7 +74,7 @@ def test_a_file_of_many_megabytes_is_never_whole_in_memory(address, secret):
         answer.close()
     assert most_bytes < 40 * MIB
     file = File.objects.get()
-    assert object_store.stored_bytes(store.key_of(file.pk)) == file.size_bytes == size
+    assert object_store.stored_bytes(files.key_of(file.pk)) == file.size_bytes == size
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(address, secret):
     with begin(address, secret, 20 * MIB) as connection:
         connection.send(HEAD + b"x" * MIB)
         eventually(File.objects.exists)
-        key = store.key_of(File.objects.get().pk)
+        key = files.key_of(File.objects.get().pk)
         connection.sock.shutdown(socket.SHUT_RDWR)
     eventually(lambda: not File.objects.exists())
     assert object_store.stored_bytes(key) is None

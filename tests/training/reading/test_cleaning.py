@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from training.reading.cleaning import clean
 from training.reading.drafts import Draft, Paragraph
 from training.reading.formats.plain import read_text
-from training.text.words import WORD
+from training.text import WORD
 
 MEEM = "\N{ARABIC LETTER MEEM}"
 LETTERS = "abcdefghijklmnopqrstuvwxyzäöüßéèçñøåž"

@@ -4,7 +4,7 @@ import pytest
 
 from training.reading.cleaning import quotation_share
 from training.reading.drafts import Paragraph
-from training.text.words import count_words
+from training.text import count_words
 
 
 @pytest.mark.parametrize(

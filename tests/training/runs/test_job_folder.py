@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from training.runs import job_folder as folders
+from training.runs import child as folders
 
 WORKER = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from training.runs.job_folder import job_folder
+from training.runs.child import job_folder
 with job_folder() as folder:
     (folder / "learn.jsonl").write_text("a writer's words")
     print(folder, flush=True)

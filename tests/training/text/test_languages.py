@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.text.languages import detect_language
+from training.text import detect_language
 
 # The first article of the Universal Declaration of Human Rights; in some an everyday sentence, too.
 TEXTS = json.loads((Path(__file__).parent / "languages.json").read_text())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.text.words import count_words, normalize_words
+from training.text import count_words, normalize_words
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from django.utils import timezone
 from adapters import object_store
 from adapters.errors import StorageUnavailable
 from core.sizes import MIB
+from tenants.access import Access
 from tenants.models import Tenant
 from training import storage
 from training.errors import FileInUse, FileTooLarge
@@ -27,7 +28,7 @@ UNFINISHED_KEPT = timedelta(hours=2)  # the longest time that a body may take, a
 BATCH_SIZE = 100  # files a pass
 
 
-def begin_file(tenant: Tenant, *, purpose: File.Purpose, name: str, size_bytes: int) -> File:
+def begin_file(tenant: Tenant, *, name: str, size_bytes: int) -> File:
     """Return the row of a file whose content follows. Raises FileTooLarge, StorageFull.
 
     `size_bytes` is at least what is expected; the plan's storage counts it until the content has arrived.
@@ -36,6 +37,7 @@ def begin_file(tenant: Tenant, *, purpose: File.Purpose, name: str, size_bytes: 
         raise FileTooLarge(limit=MAX_FILE_BYTES // MIB)
     with transaction.atomic():
         storage.require_room(tenant, size_bytes)
+        purpose = File.Purpose.FINE_TUNE
         return File.objects.create(tenant=tenant, purpose=purpose, name=name[:200], size_bytes=size_bytes)
 
 
@@ -50,12 +52,35 @@ def write_content(file: File, chunks: Iterable[bytes]) -> int:
     return counted.size_bytes
 
 
-def finish_file(file: File, *, size_bytes: int) -> None:
-    """Let a file be used whose content is stored."""
-    now = timezone.now()
-    File.objects.filter(pk=file.pk).update(size_bytes=size_bytes, arrived_at=now, name=file.name)
+def write_new_file(file: File, chunks: Iterable[bytes]) -> int:
+    """Store the content that a client sends; return its bytes. Whatever is raised, the file is gone then.
+
+    No transaction: it takes as long as the client sends. Raises what `write_content` does.
+    """
+    try:
+        return write_content(file, chunks)
+    except BaseException:
+        # Its content was not stored, or not whole: so there is nothing to erase.
+        file.delete()
+        raise
+
+
+def finish_file(file: File, *, size_bytes: int, expires_after_s: int | None = None) -> None:
+    """Let a file be used whose content is stored, until it expires."""
     file.size_bytes = size_bytes
-    file.arrived_at = now
+    file.arrived_at = timezone.now()
+    if expires_after_s is not None:
+        file.expires_at = file.created_at + timedelta(seconds=expires_after_s)
+    File.objects.filter(pk=file.pk).update(
+        size_bytes=size_bytes, arrived_at=file.arrived_at, expires_at=file.expires_at
+    )
+
+
+@transaction.atomic
+def finish_upload(access: Access, file: File, *, size_bytes: int, expires_after_s: int | None) -> None:
+    """Let a program's file be used, until it expires."""
+    finish_file(file, size_bytes=size_bytes, expires_after_s=expires_after_s)
+    access.audit("file.uploaded", file, after={"bytes": size_bytes})
 
 
 def read_content(file: File) -> Iterator[bytes]:
@@ -63,13 +88,17 @@ def read_content(file: File) -> Iterator[bytes]:
     return object_store.read_object(key_of(file.pk))
 
 
-def delete_file(file: File) -> None:
-    """Delete a file for good. Safe to repeat. Raises FileInUse, StorageUnavailable."""
+def delete_file(access: Access, file: File) -> None:
+    """Delete a file for good. Safe to repeat. Raises FileInUse, StorageUnavailable.
+
+    No transaction: it waits for the storage.
+    """
     unread = [Status.DRAFT, Status.PREPARING]
     readers = Training.objects.filter(Q(training_file=file) | Q(validation_file=file), status__in=unread)
     if readers.exists():
         raise FileInUse
     discard_file(file)
+    access.audit("file.deleted", file)
 
 
 def discard_file(file: File) -> None:

@@ -10,7 +10,7 @@ import orjson
 
 from core.messages import Message as Sentence
 from training.notes import FileFault, LineFault
-from training.text.words import count_words
+from training.text import count_words
 
 MAX_LINE_BYTES = 1024**2
 MAX_LINES = 50_000

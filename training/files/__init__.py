@@ -1,1 +1,0 @@
-"""Files of conversations: stored, read line by line, pruned."""
