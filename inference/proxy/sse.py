@@ -112,7 +112,7 @@ class EventStream:
 
     def _exchange_events(self, events: list[bytes]) -> bytes:
         """Return events for the client, those by the template that are like it."""
-        parts = []
+        parts: list[bytes] = []
         last_exchanged = b""  # its count is that of all before it
         template = self._template
         for event in events:
