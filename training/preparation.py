@@ -78,7 +78,8 @@ def write_answers(
         storage.write_file(training.pk, ANSWERS, json.dumps(answers, ensure_ascii=False).encode())
         done = len(prompts) - len(missing) + len(batch)
         training.wait(TrainingNote.WRITING(done=done, total=len(prompts)))
-        if time.monotonic() > turn_ends_s or not _is_preparing(training):
+        is_preparing = Training.objects.filter(pk=training.pk, status=Status.PREPARING).exists()
+        if time.monotonic() > turn_ends_s or not is_preparing:
             return None
     return answers
 
@@ -100,10 +101,6 @@ def _read_answers(training: Training) -> dict[str, str]:
     except NotStored:
         return {}
     return answers
-
-
-def _is_preparing(training: Training) -> bool:
-    return Training.objects.filter(pk=training.pk, status=Status.PREPARING).exists()
 
 
 PASSAGES = "passages.json"

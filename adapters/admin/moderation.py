@@ -75,7 +75,7 @@ def read_queue() -> dict[str, Any]:
     shown = waiting_styles[:SHOWN]
     live = [style.live_version for style in shown if style.live_version]
     known = Known(
-        _read_probes(live),
+        {probe.version_id: probe for probe in Probe.objects.filter(version__in=live)},
         _read_evidence(live),
         count_audiences(shown),
         _find_twins(shown),
@@ -88,10 +88,6 @@ def read_queue() -> dict[str, Any]:
 def _waits_since(style: Style) -> datetime:
     since = style.changed_at if style.is_public else style.offered_at
     return since or style.created_at
-
-
-def _read_probes(live: list[AdapterVersion]) -> dict[UUID, Probe]:
-    return {probe.version_id: probe for probe in Probe.objects.filter(version__in=live)}
 
 
 def _read_evidence(live: list[AdapterVersion]) -> dict[UUID, list[EvidenceRow]]:
@@ -154,13 +150,10 @@ def _find_twins(styles: list[Style]) -> dict[UUID, list[str]]:
     twins = list(public.alias(lower_name=Lower("name")).filter(lower_name__in=names).order_by("created_at"))
     found = {}
     for style in styles:
-        same = [twin.model_name for twin in twins if _are_twins(style, twin)]
+        others = (twin for twin in twins if twin.owner_id != style.owner_id)
+        same = [other.model_name for other in others if other.name.lower() == style.name.lower()]
         found[style.pk] = same[:MAX_TWINS]
     return found
-
-
-def _are_twins(style: Style, other: Style) -> bool:
-    return style.name.lower() == other.name.lower() and style.owner_id != other.owner_id
 
 
 # Screening: what a machine notices about a style that waits for review. A person decides.

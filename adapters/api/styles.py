@@ -39,7 +39,7 @@ from adapters.models import (
 from adapters.releases import diff, review
 from core.rest.bodies import StrictSerializer, TextField
 from metering.models import TokenPrices
-from metering.price_book import Entry, Schedule, schedules_of
+from metering.price_book import Schedule, schedules_of
 from tenants.models import Tenant
 from tenants.rest import delete, described, post, put
 
@@ -444,15 +444,14 @@ def _present_card_of_style(style: Style, card: Card, schedule: Schedule) -> dict
         "base_model": style.base_model.name,
         "live_version": card.live_version.number if card.live_version else None,
         "ends_at": _write_time(card.ends_at),
-        "prices": [_present_prices(entry) for entry in schedule],
+        "prices": [
+            {"effective_from": _write_time(entry.effective_from)}
+            | Terms(entry.amounts, entry.author_percent).columns
+            for entry in schedule
+        ],
         **{name: own.get(name) for name in ("canary", "newest_version", "offer", "test_prompts")},
         "created_at": _write_time(style.created_at),
     }
-
-
-def _present_prices(entry: Entry) -> dict[str, Any]:
-    terms = Terms(entry.amounts, entry.author_percent)
-    return {"effective_from": _write_time(entry.effective_from), **terms.columns}
 
 
 def _owners_facts(style: Style, card: Card) -> dict[str, Any]:

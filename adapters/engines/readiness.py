@@ -34,9 +34,9 @@ def read_limits(engine: Engine) -> dict[str, int]:
     context = base.get("max_model_len")
     if isinstance(context, int):
         found["max_model_len"] = context
-    slots = read_slots(engine)
+    slots = MAX_LORAS.findall(read_page(engine, "/metrics"))
     if slots:
-        found["max_loras"] = max(slots)
+        found["max_loras"] = max(map(int, slots))
     return found
 
 
@@ -69,11 +69,6 @@ def read_bases(engine: Engine) -> dict[str, dict[str, object]]:
     """Return the models that an engine serves beside adapters, by name. Raises EngineUnavailable."""
     models = json.loads(read_page(engine, "/v1/models"))["data"]
     return {str(model["id"]): model for model in models if not model.get("parent")}
-
-
-def read_slots(engine: Engine) -> set[int]:
-    """Return the counts of slots that an engine's metrics name. Raises EngineUnavailable."""
-    return {int(count) for count in MAX_LORAS.findall(read_page(engine, "/metrics"))}
 
 
 @dataclass(frozen=True)

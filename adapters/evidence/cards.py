@@ -107,7 +107,7 @@ class EvidenceCard:
         """How many evaluations a worker takes before the newest one; one query while it waits."""
         if self.newest.status != EvaluationStatus.QUEUED:
             return 0
-        return Evaluation.objects.ahead_of(self.newest).count()
+        return Evaluation.objects.waiting().filter(created_at__lt=self.newest.created_at).count()
 
     @property
     def verdict(self) -> str:

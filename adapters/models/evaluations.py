@@ -101,10 +101,6 @@ class BlindVote(models.Model):
     def __str__(self) -> str:
         return f"{self.left_id} or {self.right_id}: {self.choice or 'open'}"
 
-    def version_on(self, side: str) -> AdapterVersion:
-        """Return the version on a side."""
-        return self.left if side == self.Choice.LEFT else self.right
-
 
 class EvaluationStatus(models.TextChoices):
     """Where an evaluation is. Programs get these values."""
@@ -120,10 +116,6 @@ class EvaluationQuerySet(LeasedQuerySet["Evaluation"]):
         """Return evaluations that a worker runs or can take, oldest first."""
         open_statuses = [EvaluationStatus.QUEUED, EvaluationStatus.RUNNING]
         return self.filter(status__in=open_statuses).order_by("created_at")
-
-    def ahead_of(self, evaluation: "Evaluation") -> "EvaluationQuerySet":
-        """Return evaluations that workers take before one that waits."""
-        return self.waiting().filter(created_at__lt=evaluation.created_at)
 
 
 class Evaluation(Leased):

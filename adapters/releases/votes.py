@@ -95,7 +95,8 @@ def find_side_model(tenant_id: UUID, voter: User, round_id: UUID, side: str) -> 
     found = find_round(tenant_id, voter, round_id)
     if found.choice:
         raise AlreadyVoted
-    return found.version_on(side).name_for(tenant_id)
+    version = found.left if side == found.Choice.LEFT else found.right
+    return version.name_for(tenant_id)
 
 
 @transaction.atomic

@@ -84,19 +84,11 @@ def _correct_number(value: Any, shown: TensorFacts) -> Any:
     return float(value) if "." in value else int(value)
 
 
-def _correct_switch(value: Any, shown: TensorFacts) -> Any:
-    return SWITCHES.get(str(value).lower(), value)
-
-
 def _correct_targets(value: Any, shown: TensorFacts) -> Any:
     is_expression = isinstance(value, str) and value
     if is_expression or names_in(value):
         return value
     return sorted({last_name(module) for module in shown.modules})
-
-
-def _correct_bias(value: Any, shown: TensorFacts) -> Any:
-    return value or "none"
 
 
 def _correct_base_name(value: Any, shown: TensorFacts) -> Any:
@@ -117,9 +109,9 @@ FIELDS: dict[str, Callable[[Any, TensorFacts], Any]] = {
     "peft_type": _correct_peft_type,
     "r": _correct_rank,
     "lora_alpha": _correct_number,
-    "use_rslora": _correct_switch,
+    "use_rslora": lambda value, shown: SWITCHES.get(str(value).lower(), value),
     "target_modules": _correct_targets,
-    "bias": _correct_bias,
+    "bias": lambda value, shown: value or "none",
     "base_model_name_or_path": _correct_base_name,
 }
 

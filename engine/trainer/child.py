@@ -19,12 +19,6 @@ STANDARD_INPUT = 0
 NICENESS = 19  # serving comes first
 
 
-def follow_worker() -> None:
-    """Run at the lowest priority, and exit when the worker does."""
-    os.nice(NICENESS)
-    threading.Thread(target=end_with_worker, daemon=True).start()
-
-
 def end_with_worker() -> None:
     """Exit as soon as standard input is closed: the worker is gone, and nobody reads the output."""
     # Not with sys.stdin: Python aborts at exit if a thread is still waiting in it.
@@ -76,7 +70,8 @@ def run_child(
     )
     options = parser.parse_args()
     if options.worker:
-        follow_worker()
+        os.nice(NICENESS)
+        threading.Thread(target=end_with_worker, daemon=True).start()
     events = take_standard_output()
     try:
         program(options, events)

@@ -218,14 +218,11 @@ class Training:
             progress.best_step = progress.step
             progress.best_tokens = progress.tokens
             progress.worse_validations = 0
-            self._best = self._copy_weights()
+            weights = self._model.weights
+            self._best = {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()}
         else:
             progress.worse_validations += 1
         return is_memorising or progress.worse_validations >= WORSE_VALIDATIONS
-
-    def _copy_weights(self) -> dict[str, torch.Tensor]:
-        weights = self._model.weights
-        return {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()}
 
     def _save(self) -> None:
         """Write a checkpoint."""

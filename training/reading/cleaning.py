@@ -81,7 +81,8 @@ def decode(content: bytes, declared: str = "") -> str:
             return _decode_strictly(content[len(mark) :], codec)
     if b"\0" in content:
         return _decode_utf16(content)
-    if _control_share(content) > 0.001:
+    control = len(content) - len(content.translate(None, CONTROL_BYTES))
+    if control > 0.001 * len(content):
         raise Refused("binary")
     codec = DECLARED.get(declared.strip().lower(), "")
     if codec and codec != "utf-8":
@@ -107,10 +108,6 @@ def _decode_utf16(content: bytes) -> str:
         if zeros > 0.5 * half and others < 0.01 * half and len(content) % 2 == 0:
             return _decode_strictly(content, codec)
     raise Refused("binary")
-
-
-def _control_share(content: bytes) -> float:
-    return 1 - len(content.translate(None, CONTROL_BYTES)) / max(1, len(content))
 
 
 def _decode_western(content: bytes) -> str:

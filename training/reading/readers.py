@@ -55,7 +55,8 @@ def recognise(name: str, content: bytes) -> str:
         raise Refused("empty")
     start = content[:PDF_MARK_WITHIN]
     if start.startswith(ZIP_MARKS):
-        return _recognise_zip(name, content)
+        with damage_refused(), ZipFile(BytesIO(content)) as package:
+            return _recognise_package(name, package)
     if start.startswith(OLE):
         raise Refused("encrypted" if OLE_ENCRYPTED in content else "old_word")
     if start.startswith(GZIP_MARK):
@@ -74,13 +75,8 @@ def ending_of(name: str) -> str:
     return PurePosixPath(name.replace("\\", "/")).suffix.lower()
 
 
-def _recognise_zip(name: str, content: bytes) -> str:
-    """Return the format of a ZIP, which may be a Word, OpenDocument or EPUB file."""
-    with damage_refused(), ZipFile(BytesIO(content)) as package:
-        return _recognise_package(name, package)
-
-
 def _recognise_package(name: str, package: ZipFile) -> str:
+    """Return the format of a ZIP, which may be a Word, OpenDocument or EPUB file."""
     names = package.NameToInfo
     mimetype = names.get("mimetype")
     if mimetype and mimetype.file_size <= LONGEST_MIMETYPE:

@@ -17,7 +17,6 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext, ngettext_lazy
 
 from adapters.models import AdapterVersion
-from adapters.object_store import Upload
 from core.errors import DomainError
 from core.pages import failures_shown
 from core.sizes import MIB
@@ -291,7 +290,8 @@ def _add_each(
     """
     try:
         added = actions.add_documents(access, training, files)
-        return [_present_upload(document.name, upload) for document, upload in added], []
+        forms = [{"name": one.name, "url": upload.url, "fields": upload.fields} for one, upload in added]
+        return forms, []
     except BadDocument as error:
         if len(files) == 1:
             return [], [{"name": next(iter(files)), "why": error.message}]
@@ -302,10 +302,6 @@ def _add_each(
         uploads += one_added
         refused += one_refused
     return uploads, refused
-
-
-def _present_upload(name: str, upload: Upload) -> dict[str, object]:
-    return {"name": name, "url": upload.url, "fields": upload.fields}
 
 
 def _title_of(title: str, text: str) -> str:

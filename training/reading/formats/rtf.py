@@ -127,7 +127,8 @@ class RtfParser:
         if word == b"bin":
             return max(0, number or 0)
         if word == b"u":
-            self._add_unicode(number or 0)
+            self._add(chr((number or 0) % 0x10000))  # it has a sign, and halves of a pair come one by one
+            self._fallback_left = self._group.fallback_characters
             return 0
         if word in SKIPPED:
             self._group = replace(self._group, is_skipped=True)
@@ -164,10 +165,6 @@ class RtfParser:
             self._end_paragraph()
         else:
             self._add(SYMBOLS.get(symbol, ""))
-
-    def _add_unicode(self, number: int) -> None:
-        self._add(chr(number % 0x10000))  # the number has a sign, and halves of a pair come one by one
-        self._fallback_left = self._group.fallback_characters
 
     def _add_bytes(self, text: bytes) -> None:
         passed = min(self._fallback_left, len(text))
