@@ -290,8 +290,7 @@ def _add_each(
     """
     try:
         added = actions.add_documents(access, training, files)
-        forms = [{"name": one.name, "url": upload.url, "fields": upload.fields} for one, upload in added]
-        return forms, []
+        return [{"name": one.name, "url": form.url, "fields": form.fields} for one, form in added], []
     except BadDocument as error:
         if len(files) == 1:
             return [], [{"name": next(iter(files)), "why": error.message}]
