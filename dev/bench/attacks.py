@@ -101,7 +101,7 @@ def chat(content: str, **more: Any) -> tuple[str, dict[str, Any]]:
 
 
 async def sequences(scene: Scene) -> None:
-    """Item 2: many sequences in one request: more than are allowed, and as many as are."""
+    """Many sequences in one request: more than are allowed, and as many as are."""
     prompts = ["Write a long text about the sea. "] * 8
     wide = COMPLETIONS, {"model": THEIRS, "prompt": prompts, "n": 16, "max_tokens": 64}
     allowed = COMPLETIONS, {"model": THEIRS, "prompt": prompts[:2], "n": 2, "max_tokens": 64}
@@ -113,24 +113,24 @@ OTHERS = 8  # pools of the attacks that fill the engine
 
 
 async def one_token(scene: Scene) -> None:
-    """Issue 43, part 11: several pools that ask for one token each time, again and again."""
+    """Several pools that ask for one token each time, again and again."""
     await scene.send_all([chat(f"Rain? {number}", max_tokens=1) for number in range(16)])
 
 
 async def long_sequences(scene: Scene) -> None:
-    """Issue 26, part 12: several pools that ask for as many long sequences as their plan allows."""
+    """Several pools that ask for as many long sequences as their plan allows."""
     long = chat("Write a long text about the sea.", n=4, max_tokens=LONG_TOKENS, stream=True)
     await scene.send_all([long] * 4)
 
 
 async def long_whole(scene: Scene) -> None:
-    """Issue 26, part 12: the same, not streamed, with long prompts."""
+    """The same, not streamed, with long prompts."""
     text = "Write about the sea and the wind and the rain. " * 60
     await scene.send_all(chat(f"{number} {text}", max_tokens=LONG_TOKENS) for number in range(8))
 
 
 async def hung_up(scene: Scene) -> None:
-    """Issue 26, part 12: long answers, not streamed, whose clients hang up and ask again."""
+    """Long answers, not streamed, whose clients hang up and ask again."""
     path, body = chat("Write a long text about the sea.", n=4, max_tokens=LONG_TOKENS)
 
     async def again(attacker: Attacker) -> None:
@@ -142,12 +142,12 @@ async def hung_up(scene: Scene) -> None:
 
 
 async def refused(scene: Scene) -> None:
-    """Item 4: prompts that can't fit, of almost four megabytes."""
+    """Prompts that can't fit, of almost four megabytes."""
     await scene.send_all([chat("word " * 780_000)] * 24)
 
 
 async def compare(scene: Scene) -> None:
-    """Item 7: comparisons of long answers that are hard to compare."""
+    """Comparisons of long answers that are hard to compare."""
     first = "a b " * 1000
     second = "b a a " * 666
 
@@ -167,7 +167,7 @@ async def compare(scene: Scene) -> None:
 
 
 async def archives(scene: Scene) -> None:
-    """Item 10: archives of one megabyte that hold a gigabyte of zeros."""
+    """Archives of one megabyte that hold a gigabyte of zeros."""
     archive = await asyncio.to_thread(_bomb)
 
     def act(_: Session, attacker: Attacker) -> Iterable[str]:
@@ -179,7 +179,7 @@ async def archives(scene: Scene) -> None:
 
 
 async def uploads(scene: Scene) -> None:
-    """Item 10: twenty archives of a gigabyte at once, one a workspace; over when all of them are checked."""
+    """Twenty archives of a gigabyte at once, one a workspace; over when all of them are checked."""
     with tempfile.NamedTemporaryFile() as archive:
         size = await asyncio.to_thread(_write_large, Path(archive.name))
 
@@ -230,9 +230,8 @@ def _bomb() -> bytes:
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack: the item it is named for, what is done, by how many workspaces, and when it is ended."""
+    """One attack: what is done, by how many workspaces, and when it is ended."""
 
-    item: int
     act: Callable[[Scene], Awaitable[None]]
     attackers: int = 2
     limit_s: float = ATTACK_S
@@ -248,13 +247,13 @@ class Attack:
 
 
 ATTACKS = {
-    "sequences": Attack(2, sequences),
-    "one_token": Attack(11, one_token, attackers=OTHERS),
-    "long_sequences": Attack(12, long_sequences, attackers=OTHERS),
-    "long_whole": Attack(12, long_whole, attackers=OTHERS),
-    "hung_up": Attack(12, hung_up, attackers=OTHERS),
-    "refused": Attack(4, refused),
-    "compare": Attack(7, compare),
-    "archives": Attack(10, archives, is_repeated=False),
-    "uploads": Attack(10, uploads, attackers=20, limit_s=UPLOADS_S, is_repeated=False),
+    "sequences": Attack(sequences),
+    "one_token": Attack(one_token, attackers=OTHERS),
+    "long_sequences": Attack(long_sequences, attackers=OTHERS),
+    "long_whole": Attack(long_whole, attackers=OTHERS),
+    "hung_up": Attack(hung_up, attackers=OTHERS),
+    "refused": Attack(refused),
+    "compare": Attack(compare),
+    "archives": Attack(archives, is_repeated=False),
+    "uploads": Attack(uploads, attackers=20, limit_s=UPLOADS_S, is_repeated=False),
 }

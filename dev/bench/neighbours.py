@@ -104,7 +104,6 @@ async def measure_attack(name: str, client: ChatClient, neighbour: Neighbour) ->
     late_s = await asyncio.to_thread(_late_s, during.ended_at)
     calm_after_s = await neighbour.calm(median(before.times_s))
     return {
-        "item": attack.item,
         "attackers": number,
         "measured": f"{datetime.now(UTC):%Y-%m-%d}",
         "load": round(os.getloadavg()[0], 1),

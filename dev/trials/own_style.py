@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from labs import report
 from labs.impostors import find_books
 from stack.errors import StackError
 from stack.folders import ROOT
@@ -153,9 +154,9 @@ def lay_job(author: Author, folder: Path, *, words: int, recipe: dict[str, objec
     documents = []
     for book in author.books[:2]:
         documents.append(SourceDocument(id=book.stem, text=take_words(book, words // 2), language="en"))
-    report = write_examples(documents, folder, base=BASE, language="en")
+    corpus = write_examples(documents, folder, base=BASE, language="en")
     job = {"base": str(BASE), "base_name": BASE.name, "threads": threads, "seed": SEED, "recipe": recipe}
-    job["early_stopping"] = report.held_out_documents
+    job["early_stopping"] = corpus.held_out_documents
     (folder / "job.json").write_text(json.dumps(job))
 
 
@@ -224,8 +225,7 @@ def describe_gains(gains: Losses, plain: Losses) -> str:
         f"{median(without):.1f}%. Ahead of the control by {LEAST_LEAD:.0f} point or more for "
         f"{sum(lead >= LEAST_LEAD for lead in leads)} of {len(leads)}, by {median(leads):.1f} in the median."
     )
-    lines = [f"| {' | '.join(row)} |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:])]
-    return "\n".join([*lines, "", verdict])
+    return f"{report.aligned(rows)}\n\n{verdict}"
 
 
 def own_style(*, authors: list[str], words: int, recipe: str, threads: int) -> int:
