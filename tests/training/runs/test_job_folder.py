@@ -13,7 +13,9 @@ from training.runs import child as folders
 
 WORKER = """
 import sys, time
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
+import django
+django.setup()
 from training.runs.child import job_folder
 with job_folder() as folder:
     (folder / "learn.jsonl").write_text("a writer's words")
@@ -26,8 +28,8 @@ with job_folder() as folder:
 def worker(tmp_path: Path, monkeypatch):
     """A worker with a folder of its own, which was made a while ago."""
     monkeypatch.setattr(folders.tempfile, "tempdir", str(tmp_path))
-    root = str(Path(__file__).parents[3])
-    command = [sys.executable, "-c", WORKER, root]
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-c", WORKER, str(root), str(root / "platform")]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
     )
