@@ -332,6 +332,9 @@ def test_who_asks_for_a_style_on_its_way_waits_and_gets_its_text(stranger, rando
     await_serving(stranger.api, upload, within_s=300)
 
 
+# On a busy engine a stream begins with a comment. vLLM's client strips each chunk, the blank line behind the
+# comment, too, and takes all that follows for a part of it.
+@pytest.mark.alone
 def test_vllms_own_benchmark_runs_through_the_gateway(demo, tmp_path):
     service = {"backend": "openai-chat", "base-url": demo.site, "endpoint": "/v1/chat/completions"}
     model = {"model": "poetry", "tokenizer": os.environ["BASE_MODEL_DIR"]}
@@ -341,7 +344,7 @@ def test_vllms_own_benchmark_runs_through_the_gateway(demo, tmp_path):
     options = service | model | load | lengths | result
     words = [f"--{name}={value}" for name, value in options.items()]
     done = subprocess.run(
-        [ENGINE_PYTHON, "-c", BENCHMARK, "--save-result", "--disable-tqdm", *words],
+        [ENGINE_PYTHON, "-c", BENCHMARK, "--save-result", "--save-detailed", "--disable-tqdm", *words],
         env=os.environ | {"OPENAI_API_KEY": demo.api_key, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"},
         capture_output=True,
         text=True,
@@ -349,6 +352,6 @@ def test_vllms_own_benchmark_runs_through_the_gateway(demo, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads((tmp_path / "result.json").read_text())
-    assert (result["completed"], result["failed"]) == (6, 0)
+    assert (result["completed"], result["failed"]) == (6, 0), result["errors"]
     assert 6 <= result["total_output_tokens"] <= 6 * 8
     assert result["mean_ttft_ms"] > 0
