@@ -217,7 +217,8 @@ RESULT_ROLES = ("tool", "function")
 
 def has_tool_messages(messages: list[JsonObject]) -> bool:
     """Return whether a conversation has tool calls or results."""
-    return any([message["role"] in RESULT_ROLES or "tool_calls" in message for message in messages])  # noqa: C419 (a generator costs a call for each)
+    # A list, as a generator costs a call for each message.
+    return any([message["role"] in RESULT_ROLES or "tool_calls" in message for message in messages])  # noqa: C419
 
 
 def write_as_texts(messages: list[JsonObject]) -> list[JsonObject]:

@@ -12,7 +12,7 @@ document.addEventListener("input", ({ target }) => {
   const input = target.closest?.("input, textarea");
   const field = input?.closest(".field");
   if (!field || input.maxLength <= 0) return;
-  const line = field.querySelector("[data-maximum]") ?? addLine(field);
+  const line = field.querySelector("[data-maximum]") ?? addLine(field, { name: "maximum", className: "field-hint", role: "status" });
   const isFull = input.value.length >= input.maxLength;
   line.textContent = isFull ? interpolate(gettext("Maximum reached: {count} characters."), { count: input.maxLength }) : "";
 });
@@ -30,7 +30,8 @@ function fits(input) {
   const parts = input.files ? [...input.files] : [input.value];
   const bytes = new Blob(parts).size;
   const limit = Number(input.dataset.maxBytes);
-  const line = input.closest(".field").querySelector("[data-too-large]") ?? addError(input.closest(".field"));
+  const field = input.closest(".field");
+  const line = field.querySelector("[data-too-large]") ?? addLine(field, { name: "tooLarge", className: "field-error", role: "alert" });
   line.hidden = bytes <= limit;
   if (line.hidden) return true;
   const sentence = input.files
@@ -41,20 +42,11 @@ function fits(input) {
   return false;
 }
 
-function addError(field) {
+function addLine(field, { name, className, role }) {
   const line = document.createElement("p");
-  line.className = "field-error";
-  line.role = "alert";
-  line.dataset.tooLarge = "";
-  field.append(line);
-  return line;
-}
-
-function addLine(field) {
-  const line = document.createElement("p");
-  line.className = "field-hint";
-  line.role = "status";
-  line.dataset.maximum = "";
+  line.className = className;
+  line.role = role;
+  line.dataset[name] = "";
   field.append(line);
   return line;
 }
