@@ -49,7 +49,7 @@ def run_script(folder: Path, name: str, **variables: str) -> dict[str, Any]:
 
 def _run(folder: Path, *command: str, **variables: str) -> str:
     done = subprocess.run(
-        command, cwd=folder, env=os.environ | variables, capture_output=True, text=True, timeout=200
+        command, cwd=folder, env=os.environ | variables, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout

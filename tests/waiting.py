@@ -6,9 +6,12 @@ from collections.abc import Callable
 import pytest
 
 POLL_S = 0.05
+PATIENCE_S = 60  # what has to happen takes milliseconds where nobody else uses the machine
 
 
-def retry[Result](action: Callable[[], Result], *errors: type[Exception], within_s: float = 30) -> Result:
+def retry[Result](
+    action: Callable[[], Result], *errors: type[Exception], within_s: float = PATIENCE_S
+) -> Result:
     """Return what an action returns, once it raises none of some errors."""
     until = time.monotonic() + within_s
     while True:
@@ -23,7 +26,7 @@ def retry[Result](action: Callable[[], Result], *errors: type[Exception], within
 def eventually(
     check: Callable[[], object],
     *,
-    within_s: float = 10,
+    within_s: float = PATIENCE_S,
     what: str | Callable[[], str] = "",
     every_s: float = POLL_S,
 ) -> None:

@@ -163,12 +163,12 @@ def locked_elsewhere(action: str) -> Iterator[None]:
     def hold() -> None:
         with locks.only_one(action):
             is_held.set()
-            may_end.wait(30)
+            may_end.wait(60)
         connection.close()
 
     worker = Thread(target=hold)
     worker.start()
-    assert is_held.wait(10)
+    assert is_held.wait(60)
     try:
         yield
     finally:

@@ -27,6 +27,7 @@ from tests.adapters.builders import (
     uploaded,
 )
 from tests.racing import race
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -178,19 +179,19 @@ def test_two_workers_take_each_step_once(acme, engine, vllm, monkeypatch):
     def examine_while_the_other_advances(*args):
         examined.append(args)
         advanced.clear()
-        assert advanced.wait(10)
+        assert advanced.wait(PATIENCE_S)
         return real(*args)
 
     def load_while_the_other_reconciles(name):
         requested_loads.append(name)
         reconciled.clear()
-        assert reconciled.wait(10)
+        assert reconciled.wait(PATIENCE_S)
 
     monkeypatch.setattr(pipeline, "validate_adapter", examine_while_the_other_advances)
     vllm.before_load = load_while_the_other_reconciles
 
     def work():
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 2 * PATIENCE_S
         while AdapterVersion.objects.get().status != Status.SERVING and time.monotonic() < deadline:
             pipeline.advance_version(AdapterVersion.objects.get())
             advanced.set()

@@ -31,8 +31,8 @@ def site() -> Iterator[str]:
 
 def test_runserver_serves_the_api_and_the_pages(site):
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{site}/v1/models", timeout=30)
+        urllib.request.urlopen(f"{site}/v1/models", timeout=120)
     assert refused.value.code == 401
     assert json.load(refused.value)["error"]["code"] == "invalid_api_key"
-    with urllib.request.urlopen(f"{site}/accounts/login/", timeout=30) as page:
+    with urllib.request.urlopen(f"{site}/accounts/login/", timeout=120) as page:
         assert b"<form" in page.read()

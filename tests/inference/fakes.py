@@ -9,9 +9,10 @@ from core.http import new_request_id
 from inference.api.app import app
 from inference.contract.requests import ParsedRequest, parse_request
 from inference.proxy.request import GatewayAnswer, relay_request
+from tests.waiting import PATIENCE_S
 
 
-async def eventually(condition: Callable[[], object], *, within_s: float = 5) -> None:
+async def eventually(condition: Callable[[], object], *, within_s: float = PATIENCE_S) -> None:
     """Return once a condition holds. Raises TimeoutError."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 it may be about anything

@@ -27,7 +27,7 @@ def serving(application, engine: FakeVllm, offer: Callable[[str], None]) -> Iter
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
     thread.start()
-    eventually(lambda: server.started, within_s=60, what="the application does not start")
+    eventually(lambda: server.started, what="the application does not start")
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
-    thread.join(20)
+    thread.join(60)

@@ -17,7 +17,7 @@ FIRST = (
     "We will commence the meeting at nine. Everyone is requested to be punctual, as the room is needed after."
 )
 SECOND = "The river had risen in the night, and the ferryman stood on the bank with his hat in his hands."
-FIRST_WORD_S = 30  # on a busy machine; dev/bench/results/desk.json has what a quiet one takes
+FIRST_WORD_S = 120  # on a busy machine; dev/bench/results/desk.json has what a quiet one takes
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_pasted_page_becomes_an_accepted_rewrite_a_word_file_and_receipts(draf
         page.reload()
         return page.get_by_role("group").filter(has_text="receipt").count() > 0
 
-    eventually(has_receipts)
+    eventually(has_receipts, within_s=300)
     assert text_of(page) == accepted
     expect(page.get_by_text(re.compile("written by a style"))).to_be_visible()
     page.locator("summary", has_text="Save as a file").click()
@@ -228,7 +228,7 @@ def test_a_session_that_ends_in_mid_rewrite_loses_neither_text_nor_receipts(draf
     expect(page.locator("[data-saved]")).to_have_text("Saved")
     page.reload()
     expect(page.get_by_label("Text", exact=True)).to_have_value(written)
-    eventually(lambda: page.reload() and page.get_by_text("written by a style").count() > 0)
+    eventually(lambda: page.reload() and page.get_by_text("written by a style").count() > 0, within_s=300)
     assert {fault for fault in faults if "403" not in fault} == set()
     faults.clear()
 

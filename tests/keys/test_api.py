@@ -232,7 +232,7 @@ def test_two_requests_at_once_under_one_name_make_one_key(admin, acme, monkeypat
 
     def slow(*args, **kwargs):
         entered.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return create(*args, **kwargs)
 
     monkeypatch.setattr(actions, "create_key", slow)
@@ -244,7 +244,7 @@ def test_two_requests_at_once_under_one_name_make_one_key(admin, acme, monkeypat
 
     thread = threading.Thread(target=first)
     thread.start()
-    assert entered.wait(20)
+    assert entered.wait(60)
     second = admin.post("keys", {"name": "once"}, Idempotency_Key="n3")
     problem(second, 409, "idempotency_key_in_use")
     assert second["Retry-After"] == "1"

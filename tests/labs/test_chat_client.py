@@ -18,7 +18,7 @@ def vllm():
 
 
 async def ask(vllm, **fields):
-    async with vllm.serve() as url, open_client(url, total_s=5) as client:
+    async with vllm.serve() as url, open_client(url, total_s=60) as client:
         return await client.chat("poetry", "Rain?", **fields)
 
 

@@ -76,7 +76,7 @@ class Server:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
 
     @property

@@ -12,9 +12,7 @@ from stack import processes
 from stack.errors import ServiceFailed
 from stack.folders import ROOT, Folders, held
 from stack.processes import Program, Supervisor, end_leftovers
-from tests.waiting import eventually
-
-PATIENCE_S = 10.0
+from tests.waiting import PATIENCE_S, eventually
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class Site(Handler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.write(b"6\r\nfirst \r\n")
-        self.first_part_was_read.wait(20)
+        self.first_part_was_read.wait(60)
         self.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
 
 
@@ -138,14 +138,14 @@ def running(name: str, folder: Path, *, site: int, s3: int, config: str | None =
         cleanup.callback(process.terminate)
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        client = cleanup.enter_context(closing(httpx2.Client(verify=context, timeout=20)))
+        client = cleanup.enter_context(closing(httpx2.Client(verify=context, timeout=60)))
         proxy = Proxy(port, client)
 
         def is_there() -> bool:
             assert process.poll() is None, (folder / "log").read_text()
             return bool(proxy.ask("GET", SITE, "/"))
 
-        retry(is_there, httpx2.ConnectError, within_s=20)
+        retry(is_there, httpx2.ConnectError)
         yield proxy
 
 
@@ -209,7 +209,7 @@ def test_a_malformed_chunk_takes_no_server_away_from_others(proxy):
             assert proxy.ask("GET", SITE, "/").status_code == 200
             slowest_s = max(slowest_s, time.monotonic() - began_s)
             time.sleep(0.2)  # each of the four may be tried again meanwhile
-    assert slowest_s < 2
+    assert slowest_s < 10  # Caddy tries for 20 s
 
 
 def test_a_body_of_the_api_passes_and_a_much_larger_one_stops_at_the_proxy(proxy):

@@ -62,11 +62,11 @@ def test_a_second_pair_counts_beside_the_first_and_no_upload_fails_meanwhile(sta
     uploads = threading.Thread(target=upload)
     uploads.start()
     try:
-        eventually(lambda: len(written) > 3, within_s=30)
+        eventually(lambda: len(written) > 3)
         weed_shell(stack, documented_command(NEW_KEY="AKNEW", NEW_SECRET="new" * 8))
-        eventually(second_counts, within_s=30)
+        eventually(second_counts)
         before = len(written)
-        eventually(lambda: len(written) > before + 3, within_s=30)
+        eventually(lambda: len(written) > before + 3)
     finally:
         over.set()
         uploads.join()

@@ -59,7 +59,7 @@ def first_bytes(port: int, context: ssl.SSLContext) -> bytes:
     """Return what a port sends to one who speaks HTTP/2 over TLS; gRPC greets, a refusal is an SSLError."""
     context.set_alpn_protocols(["h2", "http/1.1"])
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as connection,
     ):
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000"))
@@ -75,7 +75,7 @@ def test_no_inner_port_answers_without_tls(inner_ports):
         f"/buckets/{seaweed.BUCKET}/private",
         "/metrics",
     ]
-    with closing(httpx2.Client(timeout=10)) as client:
+    with closing(httpx2.Client(timeout=60)) as client:
         for port in inner_ports:
             for path in paths:
                 try:
@@ -93,7 +93,7 @@ def test_storage_itself_answers_nobody_without_a_signature(stack):
     asked += [(method, object_) for method in ("GET", "HEAD", "PUT", "DELETE")]
     asked += [("DELETE", bucket), ("POST", bucket), ("POST", f"{bucket}?delete")]
     asked += [("POST", f"/?Action={action}") for action in actions]
-    with closing(httpx2.Client(base_url=stack.addresses.storage, timeout=10)) as client:
+    with closing(httpx2.Client(base_url=stack.addresses.storage, timeout=60)) as client:
         for method, target in asked:
             answer = client.request(method, target, content=b"<Delete/>" if method == "POST" else None)
             assert 400 <= answer.status_code < 500, f"{method} {target} is answered {answer.status_code}"

@@ -99,7 +99,7 @@ def test_every_line_is_run_or_says_why_not():
 def test_make_knows_the_target(block, command):
     dry = command.replace("make", "make -n", 1)
 
-    done = subprocess.run(dry, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(dry, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
     assert done.returncode == 0, f"{block}: {done.stderr}"
     assert done.stdout.strip()
@@ -160,7 +160,7 @@ def test_a_command_beside_the_services_runs_as_pasted(block, command, tmp_path: 
     }
 
     done = subprocess.run(
-        command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240
+        command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600
     )
 
     assert done.returncode == 0, f"{block}: {done.stdout[-2000:]}{done.stderr[-2000:]}"

@@ -19,7 +19,7 @@ from config.asgi import django_app
 from core import valkey as valkey_names
 from tenants.models import Scope
 from tests.tenants.builders import issue_key
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 QUICK = StreamLimits(poll_s=0.05, heartbeat_s=0.1, max_stream_s=30, per_workspace=20)
 
@@ -30,7 +30,7 @@ class Stream:
     """One open stream of events."""
 
     def __init__(self, port: int, path: str, secret: str) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
         headers = {"Authorization": f"Bearer {secret}", "Accept": "text/event-stream"}
         self.connection.request("GET", path, headers=headers)
         self.response = self.connection.getresponse()
@@ -68,7 +68,7 @@ def port(monkeypatch) -> Iterator[int]:
     yield listening.getsockname()[1]
     server.should_exit = True
     server.force_exit = True
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 

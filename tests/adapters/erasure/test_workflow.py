@@ -21,7 +21,7 @@ from tests.adapters.builders import adapter_files, begin, known, others_styles, 
 from tests.adapters.erasure.conftest import FILES, advance, erase, on_engine, waits_for
 from tests.racing import race
 from tests.tenants.builders import owner_of
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "ready_gateways")]
 
@@ -120,7 +120,7 @@ def test_a_version_that_is_begun_while_its_style_is_deleted_goes_with_it(acme, e
             eventually(is_waiting_for_uploads_lock)
 
     def delete():
-        assert begun.wait(10)
+        assert begun.wait(PATIENCE_S)
         workflow.erase_style(version.style, None)
 
     race(upload, delete)

@@ -25,7 +25,7 @@ def version_id():
 
 def put_in_chunks(url: str, content: bytes) -> int:
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
     connection.request("PUT", f"{address.path}?{address.query}", iter([content]), encode_chunked=True)
     status = connection.getresponse().status
     connection.close()

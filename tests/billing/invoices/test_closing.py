@@ -102,9 +102,9 @@ def test_two_workers_with_the_same_batch_draft_and_finalize_each_invoice_once(si
 
     def close() -> int:
         drafted = invoices.draft_month(PERIOD, tenant_ids)
-        together.wait(timeout=20)
+        together.wait(timeout=60)
         Invoice.objects.filter(state="draft").update(created_at=OCTOBER)
-        together.wait(timeout=20)
+        together.wait(timeout=60)
         invoices.finalize_due(NOVEMBER, list(Invoice.objects.values_list("pk", flat=True)))
         return drafted
 

@@ -152,12 +152,12 @@ def test_usage_that_comes_while_the_draft_is_made_is_billed_once(spring_acme, mo
     together = Barrier(3)
 
     def record(some):
-        together.wait(timeout=20)
+        together.wait(timeout=60)
         for event in some:
             record_events([event])
 
     def draft():
-        together.wait(timeout=20)
+        together.wait(timeout=60)
         invoices.draft_invoice(spring_acme, "2026-10")
 
     race(lambda: record(events), lambda: record(events[::-1]), draft)

@@ -69,7 +69,7 @@ def smtp(settings) -> Iterator[SmtpServer]:
         settings.MAILERS = {
             "default": {
                 "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
-                "OPTIONS": {"host": host, "port": port, "timeout": 5},
+                "OPTIONS": {"host": host, "port": port, "timeout": 60},
             }
         }
         yield server

@@ -22,9 +22,9 @@ from events.webhooks import delivery, endpoints
 from events.webhooks.transport import AttemptLimits
 from tenants.access import Access
 from tenants.models import Tenant
+from tests.waiting import PATIENCE_S
 
-# Long enough for a machine under load, short enough for a test that waits for it to pass.
-LIMITS = AttemptLimits(total_s=1.0)
+LIMITS = AttemptLimits(total_s=PATIENCE_S)
 
 
 @dataclass

@@ -62,7 +62,7 @@ async def address(gateway) -> AsyncIterator[str]:
 async def connect(address: str, secret: str, mode: str = "auto") -> AsyncIterator[Client]:
     """A client of the newest revision; of the one before with "legacy"."""
     headers = {"Authorization": f"Bearer {secret}"}
-    http = httpx2.AsyncClient(headers=headers, timeout=20)
+    http = httpx2.AsyncClient(headers=headers, timeout=60)
     transport = streamable_http_client(f"{address}{MCP}", http_client=http)
     async with http, Client(transport, mode=mode) as client:
         yield client

@@ -68,7 +68,7 @@ async def test_a_recipe_leads_to_a_session(*, name, address, engine, secret, tmp
         written = written.replace(placeholder, secret)
     assert "${" not in written
     server = read_server(written)
-    async with httpx2.AsyncClient(headers=server.get("headers"), timeout=20) as http:
+    async with httpx2.AsyncClient(headers=server.get("headers"), timeout=60) as http:
         if "url" in server:
             transport = streamable_http_client(server["url"], http_client=http)
         else:

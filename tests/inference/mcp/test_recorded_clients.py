@@ -16,7 +16,7 @@ RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))
 @pytest.mark.parametrize("file", RECORDED, ids=[file.stem for file in RECORDED])
 async def test_recorded_requests_are_answered_as_then(address, engine, secret, file):
     exchanges = json.loads(file.read_text())
-    async with httpx2.AsyncClient(timeout=20) as http:
+    async with httpx2.AsyncClient(timeout=60) as http:
         for sent in exchanges:
             headers = {**sent["headers"], "Authorization": f"Bearer {secret}"}
             answer = await http.request(sent["method"], f"{address}/mcp", headers=headers, json=sent["body"])

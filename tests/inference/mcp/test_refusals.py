@@ -31,7 +31,7 @@ INITIALIZE = {
 
 @pytest.fixture
 async def http(address, engine):
-    async with httpx2.AsyncClient(base_url=address, headers=ACCEPT, timeout=20) as http:
+    async with httpx2.AsyncClient(base_url=address, headers=ACCEPT, timeout=60) as http:
         yield http
 
 

@@ -14,10 +14,10 @@ from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
 from tests.inference.builders import open_tables, place, version_row, write_engines, write_version
 from tests.inference.fakes import eventually
+from tests.waiting import PATIENCE_S
 
 URL = "http://127.0.0.1:1"
 NEVER_S = 600  # what is known within a test was not polled
-KNOWN_WITHIN_S = 30  # it takes milliseconds where nobody else uses the machine
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ async def seconds_until_known(gateways):
     local = place("local", URL)
     write_engines(local)
     write_version(version_row("poetry", "v1", places=[local]))
-    await eventually(lambda: all(map(is_healthy, gateways)), within_s=KNOWN_WITHIN_S)
+    await eventually(lambda: all(map(is_healthy, gateways)))
     began_s = time.monotonic()
     write_engines(local | {"healthy": False})
-    await eventually(lambda: not any(map(is_healthy, gateways)), within_s=KNOWN_WITHIN_S)
+    await eventually(lambda: not any(map(is_healthy, gateways)))
     return time.monotonic() - began_s
 
 
@@ -94,13 +94,13 @@ async def test_an_emptied_valkey_takes_no_route_from_a_gateway(open_gateways, va
     write_version(version_row("poetry", "v1", places=[local]))
     await eventually(lambda: is_healthy(gateway))
     valkey.flushall()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await asked.wait()
     assert is_healthy(gateway)
     write_engines(local | {"url": "http://127.0.0.1:2"})  # not all rows are there yet
     for _ in range(2):  # the first look may have begun before
         asked.clear()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await asked.wait()
     assert gateway.routes.tables.route("v1").placements[0].url == URL
     write_version(version_row("poetry", "v1", places=[local]))
@@ -121,5 +121,5 @@ async def test_before_the_tables_are_there_nobody_is_served(valkey, monkeypatch)
         with pytest.raises(LimitsUnavailable):
             await gateway.routes.ensure_loaded()
         published.set()
-        monkeypatch.setattr(module, "LOADED_WITHIN_S", 5)
+        monkeypatch.setattr(module, "LOADED_WITHIN_S", PATIENCE_S)
         await gateway.routes.ensure_loaded()

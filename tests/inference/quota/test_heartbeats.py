@@ -6,12 +6,13 @@ import pytest
 
 from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
+from tests.waiting import PATIENCE_S
 
 QUICK = ProxySettings(heartbeat_every_s=0.01, health_recheck_every_s=0.01, loop_restart_s=0.01)
 
 
 async def until(happened: asyncio.Event) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await happened.wait()
 
 

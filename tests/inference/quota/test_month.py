@@ -69,7 +69,7 @@ from tests.inference.builders import (
 from tests.profiles import examples
 from tests.tenants.builders import owner_of
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 APRIL, MAY = "2031-04", "2031-05"  # in the future: Valkey's own clock would let the past expire
 BEGIN, MIDDLE, TURN = (datetime(2031, *day, tzinfo=UTC) for day in ((4, 1), (4, 16), (5, 1)))

@@ -58,6 +58,7 @@ from tests.inference.builders import (
 from tests.profiles import examples, phases
 from tests.racing import race
 from tests.tenants.builders import issue_key
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -1029,7 +1030,7 @@ def test_a_rebuild_ends_although_others_are_served(world, charlies):
     serving, rebuilding = threading.Thread(target=serve_others), threading.Thread(target=run)
     serving.start()
     rebuilding.start()
-    rebuilding.join(5)
+    rebuilding.join(PATIENCE_S)
     in_time = not rebuilding.is_alive()
     done.set()
     serving.join()

@@ -42,7 +42,7 @@ class Site:
         publish_snapshot(tenant.pk)
 
     def client(self, secret: str, *, max_retries: int = 0) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=secret, max_retries=max_retries, timeout=30)
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=secret, max_retries=max_retries, timeout=60)
 
     def asked(self) -> list[tuple[str, str]]:
         """What the engine got last: role and content of each message."""

@@ -17,6 +17,7 @@ import uvloop
 from core.http import DISCONNECT
 from inference.server.connection import READ_BYTES, HttpConnection
 from inference.server.server import Limits, Server
+from tests.waiting import PATIENCE_S
 
 CHECK_EVERY_S = 0.02
 QUICK = Limits(
@@ -123,7 +124,7 @@ async def told(port, *parts):
                 writer.write(part)
                 await writer.drain()
         with contextlib.suppress(ConnectionError):
-            return await asyncio.wait_for(reader.read(), 20)
+            return await asyncio.wait_for(reader.read(), PATIENCE_S)
     return b""
 
 
@@ -160,7 +161,7 @@ async def test_headers_that_are_too_large_are_refused(app, port, parts):
 async def test_a_body_that_stays_away_is_told_to_the_app(app, port):
     head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc"
     assert (await told(port, head)).startswith(b"HTTP/1.1 408 ")
-    await asyncio.wait_for(app.gone.wait(), 5)
+    await asyncio.wait_for(app.gone.wait(), PATIENCE_S)
 
 
 async def test_a_body_without_end_is_cut_off(app, port):
@@ -170,7 +171,7 @@ async def test_a_body_without_end_is_cut_off(app, port):
         while not app.asked:  # noqa: ASYNC110 the app has no event for it
             await asyncio.sleep(0.01)
         writer.write((b"2710\r\n" + b"a" * 10_000 + b"\r\n") * 50)
-        await asyncio.wait_for(app.gone.wait(), 5)
+        await asyncio.wait_for(app.gone.wait(), PATIENCE_S)
 
 
 async def test_a_body_of_one_byte_chunks_costs_little_and_its_framing_counts(app, port):
@@ -299,9 +300,9 @@ async def test_a_hang_up_after_a_long_body_is_told(app):
     limits = dataclasses.replace(QUICK, body_bytes=1_000_000)
     async with serving(watching, limits) as port, connected(port) as (_, writer):
         writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n" + b"a" * 300_000)
-        await asyncio.wait_for(app.gone.wait(), 5)
+        await asyncio.wait_for(app.gone.wait(), PATIENCE_S)
         writer.transport.abort()
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(gone.wait(), PATIENCE_S)
 
 
 async def test_an_answer_is_over_with_its_last_declared_byte(app, port):
@@ -360,7 +361,7 @@ async def test_a_client_that_does_not_read_is_let_go(app, port):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", port))
         client.sendall(GET)
-        await asyncio.wait_for(app.gone.wait(), 20)
+        await asyncio.wait_for(app.gone.wait(), PATIENCE_S)
 
 
 async def test_a_long_answer_is_not_ended(app, port, monkeypatch):
@@ -387,7 +388,7 @@ async def test_a_long_answer_is_not_ended(app, port, monkeypatch):
 async def test_connections_are_bounded_for_an_address_and_in_all(app, port):
     async with connected(port), connected(port), connected(port):
         assert (await told(port, GET)).startswith(b"HTTP/1.1 503 ")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not (await told(port, GET)).startswith(b"HTTP/1.1 200 "):  # once it noticed that they are gone
             pass
 
@@ -503,7 +504,7 @@ async def test_a_stop_waits_for_the_answer_that_is_being_written(app):
     port = listener.getsockname()[1]
     server = Server(slow, QUICK)
     async with contextlib.AsyncExitStack() as stack:
-        serving_until_stopped = server.listening(listener, graceful_stop_s=20)
+        serving_until_stopped = server.listening(listener, graceful_stop_s=PATIENCE_S)
         await serving_until_stopped.__aenter__()
         reader, writer = await stack.enter_async_context(connected(port))
         idle_reader, _ = await stack.enter_async_context(connected(port))
@@ -543,14 +544,14 @@ async def test_a_hang_up_is_told_although_another_request_was_sent_behind(app, p
         writer.write(GET + GET)
         await reader.readline()
         writer.transport.abort()
-        await asyncio.wait_for(app.gone.wait(), 20)
+        await asyncio.wait_for(app.gone.wait(), PATIENCE_S)
     assert app.asked == 1
 
 
 async def test_what_comes_before_the_answer_is_bounded(app, port):
     app.answer = app.stream_until_hang_up
     await told(port, *[GET * 1000] * 50)
-    await asyncio.wait_for(app.gone.wait(), 20)
+    await asyncio.wait_for(app.gone.wait(), PATIENCE_S)
     assert app.asked == 1
 
 
@@ -565,7 +566,7 @@ async def pieces(port):
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_connection(Client, "127.0.0.1", port)
     transport.write(GET)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not arrived or not b"".join(arrived).endswith((b"0\r\n\r\n", b"body")):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     transport.close()
@@ -592,10 +593,10 @@ async def test_a_streams_head_does_not_wait_for_its_first_part(app, port):
     app.answer = answer
     async with connected(port) as (reader, writer):
         writer.write(GET)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
         assert b"transfer-encoding: chunked" in head
         has_head.set()
-        assert await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 5) == b"4\r\nlate\r\n0\r\n\r\n"
+        assert await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), PATIENCE_S) == b"4\r\nlate\r\n0\r\n\r\n"
 
 
 @pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\rb", b"a\nb", b"a\0b", b"a\x7f", b"a\r"])
@@ -643,7 +644,7 @@ async def test_a_hang_up_calls_back_whoever_watches_for_it(app, port):
             writer.write(GET)
             await reader.readuntil(b"\r\n\r\n")
             assert calls == []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not calls:  # noqa: ASYNC110 it may be about anything
                 await asyncio.sleep(0.005)
         app.gone.set()

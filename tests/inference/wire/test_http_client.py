@@ -1,7 +1,6 @@
 import asyncio
 import socket
 from contextlib import asynccontextmanager
-from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -14,6 +13,7 @@ from inference.wire.http_client import HttpClient
 from inference.wire.http_connection import BUFFERED_MAX_BYTES
 from tests.inference.fakes import RawServer, eventually
 from tests.profiles import examples
+from tests.waiting import PATIENCE_S
 
 HEADERS = "content-type: application/json\r\n"
 LENGTH = b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\nhello world"
@@ -99,7 +99,7 @@ async def read(upstream, engine):
     return await (await post(upstream, engine)).read()
 
 
-until = partial(eventually, within_s=20)
+until = eventually
 
 
 async def test_a_request_is_written_as_http(engine, upstream):
@@ -206,7 +206,7 @@ async def test_closing_an_answer_breaks_the_connection(engine, upstream):
     response = await post(upstream, engine)
     assert await response.part() == b"hello"
     response.close()
-    await asyncio.wait_for(engine.hung_up.wait(), 20)
+    await asyncio.wait_for(engine.hung_up.wait(), PATIENCE_S)
     engine.answer_parts = [LENGTH]
     assert await read(upstream, engine) == b"hello world"
     assert engine.connections == 2
@@ -229,7 +229,7 @@ async def test_cancelling_before_the_answer_breaks_the_connection(engine, upstre
     asking = asyncio.create_task(post(upstream, engine))
     await until(lambda: len(engine.requests) > request_count)
     asking.cancel()
-    await asyncio.wait_for(engine.hung_up.wait(), 20)
+    await asyncio.wait_for(engine.hung_up.wait(), PATIENCE_S)
     await until(lambda: not engine.open)
 
 
@@ -333,8 +333,8 @@ async def test_a_silent_engine_times_out_and_the_request_is_not_sent_again(
         await read(upstream, engine)
     engine.answer_parts = []
     with pytest.raises(EngineBroke):
-        await asyncio.wait_for(read(upstream, engine), 2)
-    await asyncio.wait_for(engine.hung_up.wait(), 20)
+        await asyncio.wait_for(read(upstream, engine), PATIENCE_S)  # 600 s without the setting
+    await asyncio.wait_for(engine.hung_up.wait(), PATIENCE_S)
     assert len(engine.requests) == 1 + is_used
 
 

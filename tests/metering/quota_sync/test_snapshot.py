@@ -21,6 +21,7 @@ from tenants.models import ApiKey, Tenant
 from tenants.models.keys import PUBLISHED_AFTER_DEATH
 from tests.racing import race
 from tests.tenants.builders import issue_key, owner_of
+from tests.waiting import PATIENCE_S
 
 
 def everything(valkey: redis.Redis) -> dict[str, object]:
@@ -162,13 +163,13 @@ def test_a_slow_publisher_cant_bring_a_revoked_key_back(acme, valkey, monkeypatc
     def slow_at_first(*args):
         if not has_read.is_set():
             has_read.set()
-            may_write.wait(10)
+            may_write.wait(PATIENCE_S)
         return limits_of(*args)
 
     monkeypatch.setattr(plans, "limits_of", slow_at_first)
 
     def revoke() -> None:
-        assert has_read.wait(10)
+        assert has_read.wait(PATIENCE_S)
         actions.revoke_by_operator(key)  # it waits for nobody
         assert valkey.hget(key_key(acme.pk, key.pk), "state") == "revoked"
         may_write.set()
