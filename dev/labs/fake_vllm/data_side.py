@@ -22,6 +22,7 @@ class FakeVllm:
     def __init__(self) -> None:
         self.words = ["Roses ", "are ", 'red, "dear" ', "usage: "]
         self.pace_s = 0.0
+        self.pauses_after: int | None = None  # words, until a test takes it back
         self.stop_reason: str | None = None  # of an answer's end
         self.words_counted: int | None = None  # as tokens, if not all
         self.breaks_after: int | None = None
@@ -100,7 +101,7 @@ class FakeVllm:
                     return response
                 await response.write(self.frame(self.chunk(body, word, count, "delta")))
                 self.written = count
-                await asyncio.sleep(self.pace_s)
+                await self.pause(count)
             closing = self.chunk(body, "", len(self.words), "delta") | {"choices": []}
             await response.write(self.frame(closing) + b"data: [DONE]\n\n")
         except (ConnectionError, asyncio.CancelledError):
@@ -117,10 +118,16 @@ class FakeVllm:
         for _ in self.words:
             if name in self.aborted:
                 break
-            await asyncio.sleep(self.pace_s)
             count += 1
+            await self.pause(count)
             self.written = count
         return count
+
+    async def pause(self, count: int) -> None:
+        """Wait between two words."""
+        await asyncio.sleep(self.pace_s)
+        while self.pauses_after is not None and count >= self.pauses_after:  # noqa: ASYNC110 -- set by any thread
+            await asyncio.sleep(0.005)
 
     async def abort_requests(self, request: web.Request) -> web.Response:
         if not self.can_abort:

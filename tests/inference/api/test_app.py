@@ -12,6 +12,7 @@ from inference.errors import EngineBusy, LimitsUnavailable
 from inference.proxy import runtime as gateway_module
 from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat, eventually
+from tests.waiting import PATIENCE_S
 
 
 def chunks(body):
@@ -158,7 +159,7 @@ async def test_other_forms_tell_what_a_cache_had_and_what_it_has_now(client, eng
 async def test_a_hang_up_stops_the_engine_and_is_billed_what_was_made(client, engine, account):
     engine.words, engine.pace_s = ["word "] * 200, 0.02
     await client.ask(chat(stream=True), hang_up_after=3)
-    await asyncio.wait_for(engine.hung_up.wait(), 5)
+    await asyncio.wait_for(engine.hung_up.wait(), PATIENCE_S)
     [event] = account.events()
     assert event["outcome"] == "client_disconnect"
     assert 2 <= event["completion_tokens"] <= engine.written
@@ -317,11 +318,12 @@ async def test_an_idempotency_key_is_for_one_request(client, engine):
 
 @pytest.mark.proxy_settings(**SHORT_WAITS)
 async def test_an_idempotency_key_in_use_tells_to_wait_and_a_failure_frees_it(client, engine):
-    engine.pace_s = 0.1
+    engine.pauses_after = 1
     running = asyncio.create_task(client.ask(chat(), headers={"idempotency-key": "k1"}))
-    await eventually(lambda: engine.received, within_s=20)
+    await eventually(lambda: engine.received)
     status, head, _ = await client.ask(chat(), headers={"idempotency-key": "k1"})
     assert (status, head["retry-after"]) == (409, "2")
+    engine.pauses_after = None
     assert (await running)[0] == 200
 
     engine.refuses = (500, "no")
@@ -389,7 +391,7 @@ async def test_one_workspace_counts_one_prompt_at_a_time(gateway, account, monke
             most = max(most, now)
         if now == 2:
             loop.call_soon_threadsafe(both.set)
-        release.wait(5)
+        release.wait(PATIENCE_S)
         with lock:
             now -= 1
         return 1
@@ -401,7 +403,7 @@ async def test_one_workspace_counts_one_prompt_at_a_time(gateway, account, monke
     done, _ = await asyncio.wait(many, return_when=asyncio.FIRST_COMPLETED)
     assert {type(task.exception()) for task in done} == {EngineBusy}  # more than 16 are not waited for
     neighbour = asyncio.create_task(gateway.tokens.count(uuid4(), None))
-    await asyncio.wait_for(both.wait(), 5)
+    await asyncio.wait_for(both.wait(), PATIENCE_S)
     release.set()
     assert await neighbour == 1
     answers = await asyncio.gather(*many, return_exceptions=True)

@@ -40,11 +40,12 @@ from labs.fake_vllm.data_side import FakeVllm
 from tests.inference.builders import SHORT_WAITS, Account, place
 from tests.inference.fakes import eventually, read_answer, relay
 from tests.profiles import examples
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.proxy_settings(**SHORT_WAITS)
 # Requests wait as long as the test takes.
-patient = pytest.mark.proxy_settings(engine_wait_s=30, adapter_wait_s=30)
-SOON_S = 10  # less than those; what has to happen takes milliseconds where nobody else uses the machine
+patient = pytest.mark.proxy_settings(engine_wait_s=600, adapter_wait_s=600)
+SOON_S = PATIENCE_S  # less than those
 
 GONE = "http://127.0.0.1:1"
 
@@ -574,12 +575,14 @@ async def test_who_waits_in_the_line_of_an_engine_that_hangs_leaves_it_too(gatew
 async def test_what_an_engine_has_begun_ends_there_though_the_style_moved_away(
     gateway, account, engines, ask
 ):
-    engines[0].pace_s = 0.1
+    engines[0].pauses_after = 1
     ours, other = (at | {"max_num_seqs": 1} for at in account.places("poetry"))
     account.offer("poetry", places=[ours])
     asking = [asyncio.create_task(ask()) for _ in range(2)]
     await eventually(lambda: engines[0].received and running_or_waiting(gateway, account) == 2)
     account.offer("poetry", places=[other])
+    await eventually(lambda: engines[1].received)
+    engines[0].pauses_after = None
     answers = await asyncio.gather(*asking)
     assert [headers["x-polyscribe-engine"] for headers, _ in answers] == ["engine-1", "engine-2"]
 
