@@ -80,7 +80,9 @@ class Account:
         return int(self.store.hget(names.account_key(self.tenant, self.period), "held") or 0)
 
     def events(self) -> list[dict]:
-        entries = self.store.xrange(names.usage_key())
+        return self.own_events(self.store.xrange(names.usage_key()))
+
+    def own_events(self, entries: list[tuple[str, dict[str, str]]]) -> list[dict]:
         events = [asdict(read_event(fields)) for _, fields in entries]
         return [event for event in events if event["tenant_id"] == self.tenant]
 
