@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
 SILENT = [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
@@ -66,6 +66,12 @@ def answers(browser: Browser) -> bool:
     except PlaywrightError:
         return False
     return True
+
+
+def follow(target: Locator) -> None:
+    """Click on what leads to another page, and wait for its scripts, which hear nothing before."""
+    with target.page.expect_navigation():
+        target.click()
 
 
 def look(page: Page, name: str) -> None:

@@ -14,7 +14,7 @@ from adapters.validation.limits import CONFIG_FILE, WEIGHTS_FILE
 from stack.api import fetched, upload_style
 from stack.folders import ROOT
 from stack.smoke import await_usage
-from tests.chromium import look
+from tests.chromium import follow, look
 from tests.journeys.conftest import log_in
 from tests.pages.walking import check_width
 from tests.waiting import eventually
@@ -74,7 +74,7 @@ def test_two_versions_are_compared_on_own_prompts_and_one_is_promoted(demo, page
     log_in(page, demo, compare)
     page.locator("summary", has_text="Your prompts").click()
     page.get_by_label("One per line, up to 8").fill("Why is the sky blue?\nDescribe a harbour.")
-    page.get_by_role("button", name="Save prompts").click()
+    follow(page.get_by_role("button", name="Save prompts"))
     page.get_by_role("button", name="Compare", exact=True).press("Enter")
     expect(page.locator("[data-state]")).to_have_text("Done")
     expect(page.locator("#compare-summary")).to_contain_text("2 of 2 answers start differently.")

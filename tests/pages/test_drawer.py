@@ -13,7 +13,7 @@ from tests.pages import scene
 from tests.pages.walking import Axe, assert_no_faults, check_state, enter
 from tests.tenants.builders import make_event
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("valkey", "requests")]
+pytestmark = pytest.mark.usefixtures("valkey", "requests")
 
 
 @pytest.fixture

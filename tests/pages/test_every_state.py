@@ -23,6 +23,7 @@ from metering.ledger import record_events
 from stack.folders import ROOT
 from tenants.invitation_links import token_of
 from tenants.models import Invitation, Membership, User
+from tests.chromium import follow
 from tests.pages import scene, training_scene
 from tests.pages.builders import PASSWORD, give_password
 from tests.pages.walking import Axe, Fault, Walk, assert_no_faults, check_state, enter, prove_who_it_is
@@ -43,7 +44,7 @@ USAGE = {"prompt_tokens": 12, "completion_tokens": 40}
 # Two hundred pages take minutes.
 drawn = pytest.mark.skipif(not os.environ.get("SCREENS"), reason="`make screens` walks through every state")
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("valkey")]
+pytestmark = pytest.mark.usefixtures("valkey")
 
 
 @pytest.fixture
@@ -362,7 +363,8 @@ class Clicks:
         page.goto(reverse("member_home"))
 
     def click(self, role: str, name: str, *, within: str = "body") -> None:
-        self.page.locator(within).get_by_role(role, name=name, exact=True).first.click()
+        target = self.page.locator(within).get_by_role(role, name=name, exact=True).first
+        follow(target) if role == "link" else target.click()
         self.count += 1
 
 

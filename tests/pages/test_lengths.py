@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.adapters.builders import known
 from tests.pages.walking import enter
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("valkey")]
+pytestmark = pytest.mark.usefixtures("valkey")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from tests.pages.walking import enter
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("valkey", "acme")]
+pytestmark = pytest.mark.usefixtures("valkey", "acme")
 
 
 @pytest.fixture

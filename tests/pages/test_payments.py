@@ -18,7 +18,7 @@ from metering.credits import credits_left
 from metering.models import Invoice, PlanVersion, Subscription
 from tenants.models import Tenant
 from tests.billing.builders import bill, deliver
-from tests.chromium import look
+from tests.chromium import follow, look
 from tests.pages.walking import PHONE, check_width, enter, hear_errors
 
 INSTRUCTIONS = "IBAN GB00 JOURNEY"
@@ -89,7 +89,7 @@ def change_the_plan_up_and_down(page: Page) -> None:
     page.goto("/billing/plan/")
     expect(page.get_by_text("When they run out")).to_be_visible()
     page.get_by_role("button", name="Change to Writer now").click()
-    page.locator("#change-to-writer [type=submit]").click()
+    follow(page.locator("#change-to-writer [type=submit]"))
     expect(page.get_by_text("You're now on Writer.")).to_be_visible()
     expect(page.get_by_text(re.compile(r"^\s*0 of [\d,]+ included tokens in "))).to_be_visible()
     expect(page.get_by_text("paid from your $25.00 in credits")).to_be_visible()

@@ -6,13 +6,14 @@ from django.urls import reverse
 from playwright.sync_api import Route, expect
 
 from adapters.models import BaseModel
+from tests.chromium import follow
 from tests.pages.walking import enter
 from tests.training.builders import answer_for_the_base, read_all
 from training import pipeline, storage
 from training.models import Document, Status, Training
 from training.views.texts import SAMPLE
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("valkey")]
+pytestmark = pytest.mark.usefixtures("valkey")
 
 
 def store(route: Route) -> None:
@@ -32,7 +33,7 @@ def test_from_a_name_to_the_cost_without_a_reload(
     page.goto(reverse("training:new"))
     page.get_by_label("Name of the style").fill("Ferry Man")
     expect(page.get_by_label("Short name")).to_have_value("ferry-man")
-    page.get_by_role("button", name="Add your texts").click()
+    follow(page.get_by_role("button", name="Add your texts"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Your texts")
 
     song = {"name": "song.mp3", "mimeType": "audio/mpeg", "buffer": b"la"}

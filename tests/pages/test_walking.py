@@ -1,14 +1,12 @@
 """The walk itself: it names each fault that is planted on a page, and none on a page without one."""
 
 import random
-import time
 
 from playwright.sync_api import Route
 
-from tests.pages.walking import Walk
+from tests.pages.walking import FIRST_PAINT, Walk
 
 SITE = "http://planted.test"
-PAINTED_AFTER_S = 0.3
 HEAD = """<!doctype html><html lang="en"><head><title>Planted</title><link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
 button { min-block-size: 2rem }
@@ -54,7 +52,7 @@ PLANTS = {
 def answer(route: Route) -> None:
     """Answer in a site's place."""
     if route.request.url.endswith(".png"):
-        time.sleep(PAINTED_AFTER_S)
+        route.request.frame.evaluate(FIRST_PAINT)
         route.fulfill(content_type="image/png", body="")
         return
     name = route.request.url.rstrip("/").rpartition("/")[2]

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from adapters.models import BaseModel
 from tenants.models import Tenant, User
-from tests.chromium import look
+from tests.chromium import follow, look
 from tests.pages.builders import PASSWORD, give_password
 from tests.pages.walking import Axe, assert_no_faults, check_state, check_widths, enter
 
@@ -36,7 +36,7 @@ def test_a_change_of_plan_asks_before(settings, alice_client, live_server, brows
     expect(dialog).to_be_visible()
     expect(dialog.locator("[data-closes]")).to_be_focused()
     see(page, f"plan-up-{language}")
-    dialog.locator("[type=submit]").click()
+    follow(dialog.locator("[type=submit]"))
     page.locator("[data-opens=change-to-free]").click()
     expect(page.locator("#change-to-free [data-closes]")).to_be_focused()
     see(page, f"plan-down-{language}")

@@ -106,6 +106,9 @@ WATCH_SHIFTS = """
 """
 LOADED = "performance.getEntriesByType('resource').map(({ name }) => name)"
 RUNNING = "document.getAnimations().filter(({ playState }) => playState === 'running').length"
+FIRST_PAINT = """new Promise((done) => {
+    new PerformanceObserver(() => done()).observe({ type: "paint", buffered: true });
+})"""
 AFTER_TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 # A busy browser takes a new size later.
 WIDTH_AT = """async (limit) => {
@@ -350,6 +353,7 @@ def draw(page: Page, address: str, who: str) -> list[Fault]:
 def enter(browser: Browser, server: LiveServer, client: Client, **options: Any) -> BrowserContext:
     """Return a browser that is logged in as a test's client is."""
     context = browser.new_context(base_url=server.url, viewport=WIDE, **options)
+    context.set_default_timeout(SLOWEST_MS)
     session = client.cookies["sessionid"].value
     context.add_cookies([{"name": "sessionid", "value": session, "url": server.url}])
     return context
