@@ -54,4 +54,6 @@ def start_services(worker: str) -> dict[str, str]:
         "CELERY_BROKER_URL": f"redis://:{password}@127.0.0.1:{port}/1",
         "S3_BUCKET": bucket,
         "ENGINE_ADAPTERS_DIR": str(folders.adapters),
+        # Who races for a row takes turns: where others use the machine, longer ones than the usual 5 s allow.
+        "DATABASE_LOCK_TIMEOUT_S": "50",
     }

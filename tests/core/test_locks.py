@@ -7,8 +7,10 @@ from django.db import OperationalError, connection, transaction
 
 from adapters.engines.client import open_pool
 from adapters.object_store.client import list_keys
+from config.variables import DATABASE_LOCK_TIMEOUT_S
 from core import locks
 from tenants.models import User
+from tests.waiting import PATIENCE_S
 
 
 @pytest.mark.django_db(transaction=True)
@@ -19,16 +21,16 @@ def test_waiting_for_a_lock_ends_with_an_error():
         with transaction.atomic():
             locks.one_at_a_time("an action")
             held.set()
-            over.wait(30)
+            over.wait(PATIENCE_S)
         connection.close()
 
     holder = threading.Thread(target=holding)
     holder.start()
-    assert held.wait(10)
+    assert held.wait(PATIENCE_S)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SHOW lock_timeout")
-            assert cursor.fetchone() == ("5s",)
+            assert cursor.fetchone() == (f"{DATABASE_LOCK_TIMEOUT_S}s",)
             cursor.execute("SET lock_timeout = '50ms'")
         with pytest.raises(OperationalError, match="lock timeout"), transaction.atomic():
             locks.one_at_a_time("an action")
