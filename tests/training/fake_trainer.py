@@ -39,7 +39,6 @@ def main() -> int:
     if first == 0:
         say("validation", step=0, loss=5.0, learned_repeats=0.0, held_out_repeats=0.0)
     for step in range(first + 1, steps + 1):
-        time.sleep(behaviour.get("step_s", 0))
         if behaviour.get("fails_at") == step:
             say("error", code=behaviour["code"], message="as asked")
             return 1
@@ -53,6 +52,8 @@ def main() -> int:
             seconds=0.1,
             tokens=step * tokens_per_epoch // STEPS_PER_EPOCH,
         )
+        while not is_stopped and step >= behaviour.get("waits_from", steps):
+            time.sleep(0.01)
         if step % STEPS_PER_EPOCH == 0:
             time.sleep(behaviour.get("validation_s", 0))
             say("validation", step=step, loss=5 / step, learned_repeats=0.0, held_out_repeats=0.0)

@@ -272,7 +272,7 @@ def test_a_pause_keeps_what_was_trained(access, queued, trainer):
 
 
 def test_a_pause_and_a_cancel_act_between_two_steps(access, queued, trainer, monkeypatch):
-    trainer(step_s=0.05)
+    trainer(waits_from=2)  # until it is asked to stop
     Training.objects.filter(pk=queued.pk).update(stop_request="pause")
     assert runner.run_next()
     queued.refresh_from_db()

@@ -11,6 +11,7 @@ from inference.wire import valkey_client as module
 from inference.wire.valkey_client import ValkeyClient, ValkeyTimeouts
 from tests.inference.fakes import RawServer, eventually
 from tests.profiles import examples
+from tests.waiting import PATIENCE_S
 
 ECHO = "return {KEYS[1], ARGV[1]}"
 
@@ -62,7 +63,7 @@ class FakeValkey(RawServer):
 
 async def all_fail(*commands) -> bool:
     """Return whether all commands end with LimitsUnavailable."""
-    answers = await asyncio.wait_for(asyncio.gather(*commands, return_exceptions=True), 20)
+    answers = await asyncio.wait_for(asyncio.gather(*commands, return_exceptions=True), PATIENCE_S)
     return {type(answer) for answer in answers} == {LimitsUnavailable}
 
 
@@ -221,10 +222,11 @@ async def test_a_broken_connection_fails_all_waiting_commands(fake, client):
 
 
 async def test_a_hanging_valkey_times_out_and_may_come_back(fake):
-    client = ValkeyClient(fake.url, ValkeyTimeouts(answer_s=0.1, check_silence_every_s=0.05))
-    await client.execute("PING")
+    client = ValkeyClient(fake.url)
+    client._timeouts = ValkeyTimeouts(answer_s=0.1, check_silence_every_s=0.05)  # of its first connection
     fake.is_silent = True
     assert await all_fail(*(client.execute("ECHO", "x") for _ in range(3)))
+    client._timeouts = ValkeyTimeouts()
     fake.is_silent = False
     assert await client.execute("ECHO", "x") == "x"
     await client.aclose()
@@ -247,6 +249,7 @@ async def test_a_valkey_that_hangs_during_authentication_times_out(fake):
     with pytest.raises(LimitsUnavailable):
         await client.execute("PING")
     await eventually(lambda: not fake.open)
+    client._timeouts = ValkeyTimeouts()
     fake.is_silent = False
     assert await client.execute("ECHO", "x") == "x"
     await client.aclose()

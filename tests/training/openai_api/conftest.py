@@ -41,7 +41,7 @@ def new_client(address: str) -> Iterator[Callable[..., openai.OpenAI]]:
 
     def make(tenant: Tenant, *scopes: str, by: User | None = None) -> openai.OpenAI:
         _, secret = issue_key(tenant, name="laptop", by=by, scopes=list(scopes) or ["admin"])
-        options = {"max_retries": 0, "timeout": 30, "http_client": http}
+        options = {"max_retries": 0, "timeout": 60, "http_client": http}
         return openai.OpenAI(base_url=f"{address}/v1", api_key=secret, **options)
 
     with http:
