@@ -16,7 +16,7 @@ from stack.folders import Credentials, held, temporary
 from stack.ports import Ports
 from stack.processes import Supervisor
 
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 300.0
 _services = ExitStack()
 
 

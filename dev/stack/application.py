@@ -10,7 +10,7 @@ from stack.folders import Folders
 from stack.processes import Program
 
 LAYER = 2
-READY_WITHIN_S = 90.0
+READY_WITHIN_S = 600.0  # all start at once, on a machine that others may use
 CELERY = [sys.executable, "-m", "celery", "-A", "config"]
 LEVEL = ["--loglevel", "INFO"]
 WORKERS = (

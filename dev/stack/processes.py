@@ -45,7 +45,7 @@ class Program:
     stop_within_s: float = 10.0
     layer: int = 0  # the highest is stopped first
     ready: Callable[[], bool] | None = None  # asked again and again; None: nobody waits for it
-    ready_within_s: float = 60.0
+    ready_within_s: float = 300.0  # a busy machine needs a minute for PostgreSQL
     step: str = ""  # what a step's line calls it, where that isn't the title
     errors_apart: bool = False  # standard error goes to a log of its own, so that the rest can be shown
     is_optional: bool = False  # once it was ready, the rest goes on without it while it is down

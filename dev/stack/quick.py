@@ -26,7 +26,7 @@ USED = FOLDERS.var / "used"  # its time is that of the last run
 LOG = FOLDERS.var / "services.log"
 MIGRATIONS = FOLDERS.var / "migrations"  # the digest of those that made the template
 IDLE_S = 1800.0
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 300.0
 POLL_S = 0.2
 
 
