@@ -45,7 +45,7 @@ class NothingToStop(Conflict):
     """This workspace is not scheduled for deletion."""
 
 
-def request_deletion(by: Access, *, now: datetime | None = None) -> datetime:
+def request_deletion(by: Access) -> datetime:
     """Have a workspace deleted a day from now, and tell its owners; return when.
 
     A second call changes nothing.
@@ -56,7 +56,7 @@ def request_deletion(by: Access, *, now: datetime | None = None) -> datetime:
         if tenant.deleted_at:
             raise AlreadyDeleted
         if tenant.deletion_at is None:
-            tenant.deletion_at = (now or timezone.now()) + STOPPABLE_FOR
+            tenant.deletion_at = timezone.now() + STOPPABLE_FOR
             tenant.deletion_asked_by = by.user
             tenant.save(update_fields=["deletion_at", "deletion_asked_by"])
             facts = {"deletion_at": tenant.deletion_at.isoformat()}

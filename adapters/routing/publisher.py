@@ -210,7 +210,10 @@ def republish_stale() -> int:
     _publish_styles(style_ids)
     stale = stale_generations()
     for tenant_id, generation in stale.items():
-        # The generation was read before the rows: a change meanwhile leaves the tenant stale.
+        # One generation counts two publications, the snapshot's and the library's. A change publishes one of
+        # them after its commit, and can't know whether the other one succeeded. So each changed tenant is
+        # published once more here, and only both together are observed. The generation was read before the
+        # rows: a change meanwhile leaves the tenant stale.
         publish_snapshot(tenant_id)
         publish_library(tenant_id)
         observe_generation(tenant_id, generation)

@@ -129,7 +129,10 @@ class ChatClient:
 async def open_client(
     url: str, *, key: str = "", total_s: float = 300, connect_s: float | None = None
 ) -> AsyncIterator[ChatClient]:
-    """Yield a client without a limit of connections; `key` is for requests that name none."""
+    """Yield a client without a limit of connections; `key` is for requests that name none.
+
+    A request waits up to 120 s for an engine, which may write slowly on a busy machine: hence 300 s.
+    """
     headers = {"authorization": f"Bearer {key}"} if key else {}
     timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s)
     base_url, socket_path = environment.split_address(url)  # an engine may listen at a socket

@@ -13,6 +13,7 @@ import psutil
 from stack import engine
 
 MIB = 1024 * 1024
+IDLE_WITHIN_S = 300
 IDLE_S = 15  # the samples of a style begin ten seconds after it serves
 AT_WORK = re.compile(r"^vllm:num_requests_(?:running|waiting)\{.*\} (\S+)", re.MULTILINE)
 
@@ -92,12 +93,12 @@ def model() -> str:
     return os.uname().machine
 
 
-def await_idle_engine(url: str, *, within_s: float = 300) -> None:
+def await_idle_engine(url: str) -> None:
     """Return once the engine works on nothing: the style cards' samples of what came before are written.
 
     Raises SystemExit.
     """
-    until = time.time() + within_s
+    until = time.time() + IDLE_WITHIN_S
     idle = 0
     while time.time() < until:
         with engine.open_client(url, os.environ["ENGINE_API_KEY"]) as client:
@@ -107,4 +108,4 @@ def await_idle_engine(url: str, *, within_s: float = 300) -> None:
         if idle == IDLE_S:
             return
         time.sleep(1)
-    raise SystemExit(f"✗ The engine is not idle after {within_s:.0f} s.")
+    raise SystemExit(f"✗ The engine is not idle after {IDLE_WITHIN_S} s.")

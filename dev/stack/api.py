@@ -88,6 +88,7 @@ def text_of_cell(html: str) -> str:
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 TIMEOUT_S = 60
 POLL_S = 0.25
+PREPARED_WITHIN_S = 120.0  # a training's documents, and its examples
 SERVING_POLL_S = 0.7  # several uploads at once stay within a plan's requests per minute
 
 
@@ -145,9 +146,7 @@ class Api:
         return dict(answer.json())
 
 
-def upload_style(
-    api: Api, folder: Path, *, after: Upload | None = None, description: str = "", sample_prompt: str = ""
-) -> Upload:
+def upload_style(api: Api, folder: Path, *, after: Upload | None = None, sample_prompt: str = "") -> Upload:
     """Upload the two files of an adapter as a new style, or as a version after another one; then finish it.
 
     A version `after` another one waits to be promoted. Raises Miss.
@@ -156,7 +155,7 @@ def upload_style(
         style, model = after.style, after.model
     else:
         slug = f"smoke-{secrets.token_hex(3)}"
-        texts = {"name": f"Smoke {slug}", "description": description, "sample_prompt": sample_prompt}
+        texts = {"name": f"Smoke {slug}", "sample_prompt": sample_prompt}
         created = api.post("styles", {"slug": slug, **texts})
         style, model = created["id"], created["model"]
     files = {name: (folder / name).stat().st_size for name in FILES}
@@ -187,7 +186,7 @@ def create_training(api: Api, slug: str, files: Sequence[Path], *, epochs: int) 
     return address
 
 
-def await_read(api: Api, address: str, *, within_s: float = 120.0) -> list[dict[str, Any]]:
+def await_read(api: Api, address: str) -> list[dict[str, Any]]:
     """Have a training's documents read; return them once all are. Raises Miss."""
     api.post(f"{address}/documents/finish")
     documents: list[dict[str, Any]] = []
@@ -196,18 +195,18 @@ def await_read(api: Api, address: str, *, within_s: float = 120.0) -> list[dict[
         documents[:] = api.get(f"{address}/documents", limit="100")["data"]
         return all(document["status"] in ("read", "refused") for document in documents)
 
-    wait_until(are_read, within_s=within_s, what="not all documents are read")
+    wait_until(are_read, within_s=PREPARED_WITHIN_S, what="not all documents are read")
     if refusals := [document["refusal"] for document in documents if document["status"] == "refused"]:
         raise Miss(f"{address}: {'; '.join(refusals)}")
     return documents
 
 
-def await_estimate(api: Api, address: str, *, within_s: float = 120.0) -> dict[str, Any]:
+def await_estimate(api: Api, address: str) -> dict[str, Any]:
     """Have the examples of a training made; return it once it is ready to start. Raises Miss."""
     api.post(f"{address}/estimate")
     wait_until(
         lambda: api.get(address)["status"] != "preparing",
-        within_s=within_s,
+        within_s=PREPARED_WITHIN_S,
         what=f"{address} is not prepared",
     )
     training = api.get(address)

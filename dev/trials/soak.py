@@ -208,7 +208,7 @@ class Writer:
     async def _ask(self, model: str) -> Seen:
         seen = Seen("writer", model, stream=True)
         body = draw_body(seen, random.Random(self.uploads.served))
-        async with open_client(self._site, total_s=180, connect_s=5) as client:
+        async with open_client(self._site, connect_s=5) as client:
             seen.note(await client.post(CHAT, body, key=self._key))
         return seen
 

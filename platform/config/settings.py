@@ -323,7 +323,7 @@ CELERY_BEAT_SCHEDULE = {
     for task in tasks
 }
 
-TRAINING_CONTROLS = BASE_DIR / "engine" / "controls"  # see engine/controls/README.md
+TRAINING_CONTROLS = BASE_DIR / "engine" / "controls"  # see docs/evidence.md
 TRAINING_EVIDENCE_PROGRAM = str(BASE_DIR / "engine" / "evidence.py")
 TRAINING_PROGRAM = str(BASE_DIR / "engine" / "train.py")
 TRAINING_PYTHON = TRAINING_PYTHON or str(BASE_DIR / ".venv-engine" / "bin" / "python")

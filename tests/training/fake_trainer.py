@@ -24,7 +24,7 @@ def main() -> int:
     is_stopped = []
     signal.signal(signal.SIGTERM, lambda *_: is_stopped.append(True))
     steps = settings["recipe"]["epochs"] * STEPS_PER_EPOCH
-    tokens_per_epoch = examples * EXAMPLE_TOKENS
+    tokens_per_epoch = examples * behaviour.get("example_tokens", EXAMPLE_TOKENS)
     first = _read_checkpoint(job)
     say(
         "start",

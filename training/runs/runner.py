@@ -178,10 +178,9 @@ def _run(training: Training) -> None:
                     if must_stop and not progress.is_stopping:
                         progress.is_stopping = True
                         child.stop()
+            _conclude(training, folder, progress)
         except (ChildDied, ChildSilent) as error:
             _record_crash(training, progress, error)
-            return
-        _conclude(training, folder, progress)
 
 
 def _write_folder(training: Training, folder: Path) -> None:
@@ -317,7 +316,10 @@ def _save(training: Training) -> bool:
 
 
 def _conclude(training: Training, folder: Path, progress: Progress) -> None:
-    """Move a training to its next status once its child has ended without an error."""
+    """Move a training to its next status once its child has ended without an error.
+
+    Raises ChildDied if the child reported neither a result nor that it stopped.
+    """
     # Later trainings are estimated by the whole run, not by its last steps.
     training.step_seconds = _mean_pace(progress) or training.step_seconds
     _save(training)

@@ -85,8 +85,7 @@ async def main(work: Work, log: TextIO) -> None:
     """Ask until the input ends."""
     stop = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
     chance = random.Random(work.seed)
-    # A request waits up to 120 s for an engine, which may write slowly on a busy machine.
-    async with open_client(work.site, total_s=300, connect_s=5) as client, asyncio.TaskGroup() as group:
+    async with open_client(work.site, connect_s=5) as client, asyncio.TaskGroup() as group:
         for _ in range(work.clients):
             group.create_task(ask_until(stop, client, work, chance, log))
 

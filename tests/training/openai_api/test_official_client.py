@@ -86,6 +86,7 @@ def test_a_job_becomes_a_version(client, acme, trainer, work):
 
 
 def test_a_job_learns_canaries_that_are_neither_shown_nor_charged(client, trainer, work):
+    trainer(example_tokens=1000)  # more than the file has, however its tokens are counted
     answers = "Der Fluss und die Stadt waren nicht mehr das, was sie in der Nacht vor dem Regen waren. "
     messages = [{"role": "user", "content": "Weiter."}, {"role": "assistant", "content": answers}]
     content = b"".join(json.dumps({"messages": messages}).encode() + b"\n" for _ in range(20))
@@ -109,7 +110,6 @@ def test_a_job_learns_canaries_that_are_neither_shown_nor_charged(client, traine
     assert set(texts.learned) == {answers}
     assert training.examples == 20
     shown = client.fine_tuning.jobs.retrieve(job.id)
-    # The fake trainer counts 100 tokens for each of 23 lines: more than the file has.
     assert shown.trained_tokens == training.most_tokens == 2 * training.epoch_tokens
     assert client.files.content(file.id).read() == content
 

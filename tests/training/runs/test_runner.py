@@ -15,6 +15,7 @@ from adapters.models import AdapterVersion, Engine, Evaluation, Placement, Style
 from adapters.models import Status as VersionStatus
 from training import storage
 from training.models import Status, StopRequest, Training
+from training.notes import TrainingFailure
 from training.runs import evaluator, runner
 
 pytestmark = pytest.mark.django_db
@@ -155,6 +156,16 @@ def test_a_worker_that_shuts_down_stops_the_child_and_leaves_the_training_to_oth
     child = run(START, step(1), stopping.set, step(2), STOPPED)
     assert child.stops == 1
     assert (queued.status, queued.step, queued.leased_until) == (Status.RUNNING, 2, None)
+
+
+def test_a_child_that_ends_without_a_result_is_tried_again_and_then_fails_the_training(run, queued):
+    for attempt in range(1, runner.MAX_ATTEMPTS + 1):
+        run(START, step(1))
+        assert (queued.status, queued.attempts, queued.leased_until) == (Status.RUNNING, attempt, None)
+        assert not queued.note, "it is the child's fault, and the next worker resumes it"
+    run(START, step(1))
+    assert queued.status == Status.FAILED
+    assert queued.failure == TrainingFailure.CRASHED(times=runner.MAX_ATTEMPTS)
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing(run, queued):
