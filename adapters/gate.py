@@ -34,8 +34,3 @@ def judge_memory(exposure_bits: Sequence[float]) -> Memory:
     if bits > MEMORIZED_BITS:
         return Memory.MEMORIZED
     return Memory.SOME if bits > FAINT_BITS else Memory.NONE
-
-
-def repeats_too_much(repeated: int, exposure_bits: Sequence[float]) -> bool:
-    """Return whether a version stays private: it repeats a passage, or it has memorised its canaries."""
-    return repeated > MOST_REPEATED or judge_memory(exposure_bits) == Memory.MEMORIZED

@@ -18,7 +18,7 @@ from adapters.catalog.price_changes import set_price
 from adapters.catalog.queries import ModelChoice, list_styles, model_choices
 from adapters.catalog.selection import choose_style, list_exported, select_first_party_styles, try_styles
 from adapters.catalog.sharing import set_public
-from adapters.catalog.terms import Terms, describe_styles, find_style
+from adapters.catalog.terms import Terms, find_style, name_public_styles
 from adapters.engines.client import count_base_parameters, write_with_base
 from adapters.engines.readiness import diagnose_engines, engine_readiness
 from adapters.enqueue import enqueue, enqueue_advance

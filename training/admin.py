@@ -1,7 +1,6 @@
 """Trainings: status, cost, and how operators stop one."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -28,24 +27,6 @@ from training.notes import TrainingFailure
 
 DOCUMENTS_SHOWN = 100
 EVENTS_SHOWN = 100
-
-
-@dataclass(frozen=True)
-class DocumentRow:
-    """A document without its text: its status, its length, and why it can't be used."""
-
-    name: str
-    status: str
-    size: str
-    note: str
-
-
-@dataclass(frozen=True)
-class EventRow:
-    """A status that the training reached, or losses at a step."""
-
-    at: str
-    what: str
 
 
 def describe_training(training: Training) -> dict[str, object]:
@@ -115,27 +96,28 @@ def _links(training: Training) -> Iterator[tuple[str, str]]:
         yield "Version", reverse("admin:adapters_adapterversion_change", args=[training.version_id])
 
 
-def _document_row(document: Document) -> DocumentRow:
-    status = "Left out" if document.is_left_out else document.get_status_display()
+def _document_row(document: Document) -> dict[str, str]:
+    """Return a document without its text: its status, its length, and why it can't be used."""
     words = f"{document.words:,} words" if document.words else f"{document.size_bytes:,} bytes"
     facts = [words, document.format, document.language]
-    return DocumentRow(
-        name=document.name,
-        status=status,
-        size=", ".join(fact for fact in facts if fact),
-        note=str(document.refusal),
-    )
+    return {
+        "name": document.name,
+        "status": "Left out" if document.is_left_out else document.get_status_display(),
+        "size": ", ".join(fact for fact in facts if fact),
+        "note": str(document.refusal),
+    }
 
 
-def _event_row(event: TrainingEvent) -> EventRow:
+def _event_row(event: TrainingEvent) -> dict[str, str]:
+    """Return a status that the training reached, or losses at a step."""
     at = f"{event.at:%Y-%m-%d %H:%M:%S}"
     if event.status:
-        return EventRow(at, event.get_status_display())
+        return {"at": at, "what": event.get_status_display()}
     losses = {"loss": event.training_loss, "loss on held-out text": event.validation_loss}
     parts = [f"{name} {loss:.3f}" for name, loss in losses.items() if loss is not None]
     if event.is_checkpoint:
         parts.append("checkpoint saved")
-    return EventRow(at, f"Step {event.step:,}: {', '.join(parts)}")
+    return {"at": at, "what": f"Step {event.step:,}: {', '.join(parts)}"}
 
 
 # mypy: disallow-subclassing-any=False
@@ -167,28 +149,11 @@ class TrainingAdmin(NoDelete, Steered, DescribedRow, OperatorAdmin):
     search_fields = ["slug", "name", "tenant__slug"]
     ordering = ["-created_at"]
     fields = [
-        *(
-            "tenant",
-            "name",
-            "slug",
-            "style",
-            "version",
-            "evaluated_version",
-            "status",
-            "stop_request",
-            "note",
-            "failure",
-        ),
+        *("tenant", "name", "slug", "style", "version", "evaluated_version", "status", "stop_request"),
+        *("note", "failure"),
         *("seed", "recipe", "epochs", "corpus_sha256", "rights_stated_at", "rights_stated_by"),
-        *(
-            "keeps_documents",
-            "documents_gone_at",
-            "created_by",
-            "created_at",
-            "started_at",
-            "ran_at",
-            "ended_at",
-        ),
+        *("keeps_documents", "documents_gone_at", "created_by", "created_at", "started_at", "ran_at"),
+        "ended_at",
     ]
     readonly_fields = fields
     actions = ["stop"]

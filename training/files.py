@@ -103,7 +103,7 @@ def delete_file(access: Access, file: File) -> None:
 
 def discard_file(file: File) -> None:
     """Delete a file's content, and its row once no job names it. Raises StorageUnavailable."""
-    object_store.erase_key(key_of(file.pk))
+    object_store.delete_keys([key_of(file.pk)])
     File.objects.filter(pk=file.pk, deleted_at=None).update(deleted_at=timezone.now())
     _forget_rows([file.pk])
 

@@ -94,13 +94,12 @@ def read_text(document: Document) -> str:
 
 def discard_posted(document: Document) -> None:
     """Delete a document's posted file. Raises StorageUnavailable."""
-    object_store.erase_key(_posted_key(document))
+    object_store.delete_keys([_posted_key(document)])
 
 
 def discard_document(document: Document) -> None:
     """Delete a document's files. Raises StorageUnavailable."""
-    object_store.erase_key(_posted_key(document))
-    object_store.erase_key(_text_key(document))
+    object_store.delete_keys([_posted_key(document), _text_key(document)])
 
 
 def write_file(training_id: UUID, name: str, content: bytes) -> None:
@@ -120,7 +119,7 @@ def put_file(training_id: UUID, name: str, file: Path) -> None:
 
 def discard_file(training_id: UUID, name: str) -> None:
     """Delete one file of a training. Raises StorageUnavailable."""
-    object_store.erase_key(f"{folder_of(training_id)}{name}")
+    object_store.delete_keys([f"{folder_of(training_id)}{name}"])
 
 
 def erase_files(training_id: UUID) -> int:

@@ -4,7 +4,6 @@
 # (unfold has no types)
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
@@ -17,7 +16,6 @@ from django.utils.safestring import SafeString
 from adapters.erasure import engine_purge
 from adapters.errors import EngineUnavailable, NothingNew
 from adapters.models import BaseModel, Engine, Placement
-from adapters.models.engines import SILENT_AFTER
 from adapters.placement import engine_actions, summary
 from adapters.placement.summary import SampledInterval
 from adapters.routing import publisher
@@ -35,15 +33,6 @@ from core.console import (
 from tenants.console import NoDelete, ReadOnly
 
 SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A version that is wanted and not there, or there and not wanted."""
-
-    name: str
-    address: str
-    note: str
 
 
 def describe_engine(request: HttpRequest, engine: Engine) -> dict[str, Any]:
@@ -92,8 +81,7 @@ def state_of(engine: Engine) -> tuple[str, Level]:
         return "Draining", Level.NORMAL
     if engine.checked_at is None:
         return "Never reported", Level.FAULT
-    is_silent = engine.checked_at <= timezone.now() - SILENT_AFTER
-    if is_silent or not engine.is_healthy:
+    if engine.is_silent or not engine.is_healthy:
         return "Not responding", Level.FAULT
     return "Responding", Level.NORMAL
 
@@ -123,9 +111,10 @@ def _leaving(engine: Engine) -> Any:
     return unwanted.select_related("version__style__owner").order_by("pk")
 
 
-def _difference(placement: Placement, explain: Callable[[Placement], str]) -> Difference:
+def _difference(placement: Placement, explain: Callable[[Placement], str]) -> dict[str, str]:
+    """Return a version that is wanted and not there, or there and not wanted."""
     address = reverse("admin:adapters_adapterversion_change", args=[placement.version_id])
-    return Difference(str(placement.version), address, explain(placement))
+    return {"name": str(placement.version), "address": address, "note": explain(placement)}
 
 
 def _explain_missing(placement: Placement) -> str:

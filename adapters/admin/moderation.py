@@ -25,34 +25,6 @@ SHOWN = 20  # the oldest; the rest comes as these are answered
 
 
 @dataclass(frozen=True)
-class TextChange:
-    """One text of a style: as it is now, and what others read instead (None: it is not public yet)."""
-
-    label: str
-    now: str
-    before: str | None
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """One style that waits: what is new, what it writes, what a machine noticed, and the one after it."""
-
-    style: Style
-    is_offer: bool
-    since: datetime | None
-    asks_for: str
-    words: list[TextChange]
-    version: AdapterVersion | None
-    is_version_new: bool
-    effect: str
-    evidence: list[EvidenceRow]
-    samples: list[dict[str, str]]
-    remarks: list[str]
-    others: int
-    following: Style | None
-
-
-@dataclass(frozen=True)
 class Known:
     """What the database says of all styles that are shown, by style; probes by version."""
 
@@ -97,26 +69,27 @@ def _read_evidence(live: list[AdapterVersion]) -> dict[UUID, list[EvidenceRow]]:
     return {evaluation.version_id: card_of(evaluation).rows for evaluation in newest}
 
 
-def _describe(style: Style, known: Known, following: Style | None) -> Waiting:
+def _describe(style: Style, known: Known, following: Style | None) -> dict[str, Any]:
+    """Return a style that waits: what is new, what it writes, what a machine noticed, and what follows."""
     is_offer = not style.is_public
     review = pending_review(style)
     version = style.live_version
     probe = known.probes.get(version.pk) if version else None
-    return Waiting(
-        style=style,
-        is_offer=is_offer,
-        since=_waits_since(style),
-        asks_for=terms.summarize_terms(terms.asked_terms(style)) if is_offer else "",
-        words=list(chain.from_iterable(_compare_text(style, field, is_offer) for field in REVIEWED_WORDS)),
-        version=version,
-        is_version_new=is_offer or bool(review and review.live),
-        effect=f"{strength_word(probe.strength)}, {probe.strength:.2f} nats per token" if probe else "",
-        evidence=known.evidence.get(version.pk, []) if version else [],
-        samples=probe.samples if probe else [],
-        remarks=_collect_remarks(style, probe, known),
-        others=known.audiences[style.pk],
-        following=following,
-    )
+    return {
+        "style": style,
+        "is_offer": is_offer,
+        "since": _waits_since(style),
+        "asks_for": terms.summarize_terms(terms.asked_terms(style)) if is_offer else "",
+        "words": list(chain.from_iterable(_compare_text(style, field, is_offer) for field in REVIEWED_WORDS)),
+        "version": version,
+        "is_version_new": is_offer or bool(review and review.live),
+        "effect": f"{strength_word(probe.strength)}, {probe.strength:.2f} nats per token" if probe else "",
+        "evidence": known.evidence.get(version.pk, []) if version else [],
+        "samples": probe.samples if probe else [],
+        "remarks": _collect_remarks(style, probe, known),
+        "others": known.audiences[style.pk],
+        "following": following,
+    }
 
 
 def _collect_remarks(style: Style, probe: Probe | None, known: Known) -> list[str]:
@@ -133,14 +106,13 @@ def _collect_remarks(style: Style, probe: Probe | None, known: Known) -> list[st
     return remarks
 
 
-def _compare_text(style: Style, field: str, is_offer: bool) -> list[TextChange]:
+def _compare_text(style: Style, field: str, is_offer: bool) -> list[dict[str, Any]]:
     """Return a text with what others read now, if that is another one; of an offer every text."""
     now = getattr(style, field)
+    before = None if is_offer else getattr(style, f"approved_{field}")
+    is_shown = bool(now) if is_offer else before != now
     label = field.replace("_", " ").capitalize()
-    if is_offer:
-        return [TextChange(label, now, None)] if now else []
-    before = getattr(style, f"approved_{field}")
-    return [TextChange(label, now, before)] if before != now else []
+    return [{"label": label, "now": now, "before": before}] if is_shown else []
 
 
 def _find_twins(styles: list[Style]) -> dict[UUID, list[str]]:

@@ -182,19 +182,6 @@ class OfferFilter(admin.SimpleListFilter):
         return queryset.filter(Q(pk__in=offered) | Q(pk__in=changed))
 
 
-class SuspendedFilter(admin.SimpleListFilter):
-    """Styles that operators took from everybody."""
-
-    title = "suspension"
-    parameter_name = "suspended"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "suspended")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Style]) -> QuerySet[Style]:
-        return queryset.exclude(suspended_at=None) if self.value() == "yes" else queryset
-
-
 class VersionInline(ReadOnly, TabularInline):
     model = AdapterVersion
     fields = ["number", "status", "size_bytes", "note", "created_at"]
@@ -209,7 +196,9 @@ class StyleAdmin(NoDelete, OperatorAdmin):
         *("name", "slug", "owner", "offered_at", "asked_for", "is_public", "live_version"),
         *("suspended_at", "retired_at"),
     ]
-    list_filter = [OfferFilter, SuspendedFilter, "is_public", "retired_at", "base_model"]
+    list_filter = [
+        *(OfferFilter, ("suspended_at", admin.EmptyFieldListFilter), "is_public", "retired_at", "base_model"),
+    ]
     list_select_related = ["owner", "live_version__style__owner"]
     search_fields = ["name", "slug", "owner__name", "owner__slug"]
     fields = [

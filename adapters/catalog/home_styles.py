@@ -2,14 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Q
-from django.utils import timezone
 
 from adapters.catalog import queries
-from adapters.models import AdapterVersion, Probe, Status, Style
+from adapters.models import AdapterVersion, Probe, Style
 from adapters.models.styles import is_reviewed_for
 from tenants.models import Tenant
 
@@ -17,32 +15,6 @@ HEARD_AT_ONCE = 3
 SHOWN_IN_USE = 3
 CANDIDATES = 100  # of which the most used ones are shown
 NEWEST_UPLOADS = 20
-NEWS_FOR = timedelta(days=14)
-
-
-@dataclass(frozen=True)
-class NewestUpload:
-    """A style of a workspace's own, and how its newest version stands."""
-
-    style_name: str
-    model_name: str
-    slug: str
-    owner_slug: str
-    number: int
-    status: str
-    created_at: datetime
-    is_live: bool  # whether any version of its style is
-
-    @property
-    def waits(self) -> bool:
-        """Whether it is loaded and its style answers once its owner makes it live."""
-        return self.status == Status.SERVING and not self.is_live
-
-    @property
-    def needs_a_hand(self) -> bool:
-        """Whether it failed lately; what was left lying for longer is no news."""
-        has_failed = self.status in (Status.REJECTED, Status.FAILED)
-        return has_failed and self.created_at > timezone.now() - NEWS_FOR
 
 
 def styles_to_try(tenant: Tenant) -> list[Style]:
@@ -74,39 +46,14 @@ def styles_in_use(tenant: Tenant, most_used: Collection[str]) -> list[Style]:
     return found[:SHOWN_IN_USE]
 
 
-def name_answering_style(tenant: Tenant, among: Collection[UUID] | None) -> str | None:
-    """Return the model name of a style that answers a tenant, the one that its pages begin with first."""
-    usable = Style.objects.usable_by(tenant.pk).answering(tenant.pk)
-    if among is not None:
-        usable = usable.filter(pk__in=among)
-    ordered = usable.alias(is_default=Q(pk=tenant.default_style)) if tenant.default_style else usable
-    order = ("-is_default",) if tenant.default_style else ()
-    style = ordered.order_by(*order, "created_at", "pk").first()
-    return style.model_name if style else None
-
-
-def newest_uploads(tenant: Tenant) -> list[NewestUpload]:
+def newest_uploads(tenant: Tenant) -> list[AdapterVersion]:
     """Return the newest version of each own style that had an upload lately; one query."""
     versions = AdapterVersion.objects.filter(style__owner=tenant, style__retired_at=None)
-    ordered = versions.order_by("-created_at")
-    ids = ordered.values("pk")[:NEWEST_UPLOADS]  # sorted without what was found
+    ids = versions.order_by("-created_at").values("pk")[:NEWEST_UPLOADS]  # sorted without what was found
     recent = AdapterVersion.objects.filter(pk__in=ids).order_by("-created_at")
-    newest: dict[UUID, NewestUpload] = {}
+    newest: dict[UUID, AdapterVersion] = {}
     for version in recent.select_related("style__owner").defer("findings"):
-        style = version.style
-        newest.setdefault(
-            style.pk,
-            NewestUpload(
-                style_name=style.name,
-                model_name=style.model_name,
-                slug=style.slug,
-                owner_slug=style.owner.slug,
-                number=version.number,
-                status=version.status,
-                created_at=version.created_at,
-                is_live=style.live_version_id is not None,
-            ),
-        )
+        newest.setdefault(version.style_id, version)
     return list(newest.values())
 
 
@@ -117,15 +64,17 @@ BASE_MODEL_NAME = "base"  # what every key that is not limited to styles may nam
 
 
 def name_example_model(tenant: Tenant, style_ids: Collection[UUID] | None) -> str:
-    """Return what an example names in `model=`: a style that answers, else the base model.
+    """Return what an example names in `model=`: a style that answers, best the default one, else the base.
 
     `style_ids`: those that the key is limited to. If none of these answers yet, it is still one of them.
     """
-    among = style_ids or None
-    model = name_answering_style(tenant, among)
-    if model:
-        return model
-    limited_to = find_style_choices(tenant, among) if among else []
+    usable = Style.objects.usable_by(tenant.pk).answering(tenant.pk)
+    if style_ids:
+        usable = usable.filter(pk__in=style_ids)
+    default = usable.filter(pk=tenant.default_style).first() if tenant.default_style else None
+    if style := default or usable.order_by("created_at", "pk").first():
+        return style.model_name
+    limited_to = find_style_choices(tenant, style_ids) if style_ids else []
     return limited_to[0][2] if limited_to else BASE_MODEL_NAME
 
 

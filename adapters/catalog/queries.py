@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from adapters.catalog.style_fields import LANGUAGES
-from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Selection, Share, Status, Style
 from adapters.models.styles import is_public_now, is_reviewed_for, model_name_of
 from adapters.quality import samples
@@ -144,18 +143,6 @@ def read_versions(styles: Sequence[Style]) -> None:
 def card(tenant: Tenant, style: Style) -> Card:
     """Return one style as a tenant sees it."""
     return cards_of(tenant, list(with_versions(Style.objects.filter(pk=style.pk))))[0]
-
-
-def find_style(tenant: Tenant, owner_slug: str, slug: str) -> Style:
-    """Return a style that a tenant may see, with its versions that answer.
-
-    Raises StyleNotFound, also for another tenant's private one.
-    """
-    visible = with_versions(Style.objects.visible_to(tenant.pk)).select_related("canary_version")
-    style = visible.filter(owner__slug=owner_slug, slug=slug).first()
-    if style is None:
-        raise StyleNotFound
-    return style
 
 
 def model_choices(tenant: Tenant, wanted: Collection[str] = ()) -> list[ModelChoice]:

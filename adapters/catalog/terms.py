@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -21,44 +22,17 @@ from metering.models import TokenPrices
 from metering.price_book import dollars_a_million, find_price, schedules_of
 
 
-@dataclass(frozen=True)
-class StyleFacts:
-    """One style, as everybody may know it if it is public."""
-
-    id: UUID
-    name: str
-    model_name: str
-    owner_id: UUID
-    is_public: bool
-    is_first_party: bool
-
-
-def find_style(model_name: str) -> StyleFacts | None:
+def find_style(model_name: str) -> Style | None:
     """Return the style that people name so in `model=`, of any owner; None for an unknown name."""
     owner, _, slug = model_name.rpartition("/")
-    styles = Style.objects.filter(slug=slug, retired_at=None)
-    styles = styles.filter(owner__slug=owner) if owner else styles.filter(owner__is_first_party=True)
-    style_id = styles.values_list("pk", flat=True).first()
-    return describe_styles([style_id])[style_id] if style_id else None
+    styles = Style.objects.filter(slug=slug, retired_at=None).select_related("owner")
+    return styles.filter(Q(owner__slug=owner) if owner else Q(owner__is_first_party=True)).first()
 
 
-def describe_styles(style_ids: Collection[UUID]) -> dict[UUID, StyleFacts]:
-    """Return id → facts of those styles that exist; those of public ones are what operators approved."""
-    public = set(Style.objects.filter(is_public_now(), retired_at=None, pk__in=style_ids).values_list("pk"))
-    facts = {}
-    for style in Style.objects.filter(pk__in=style_ids).select_related("owner", "approved_version"):
-        shown = style.show_to(None)
-        is_public = (style.pk,) in public
-        one = StyleFacts(
-            id=style.pk,
-            name=shown.name,
-            model_name=style.model_name,
-            owner_id=style.owner_id,
-            is_public=is_public,
-            is_first_party=style.owner.is_first_party,
-        )
-        facts[style.pk] = one
-    return facts
+def name_public_styles(style_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return id → model name of those of some styles that are in the catalogue."""
+    public = Style.objects.filter(is_public_now(), retired_at=None, pk__in=style_ids).select_related("owner")
+    return {style.pk: style.model_name for style in public}
 
 
 def prices_of(style: Style) -> list[dict[str, Any]]:

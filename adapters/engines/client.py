@@ -137,17 +137,23 @@ def list_adapters(engine: Engine) -> dict[str, str]:
         # A cluster serves all that is in the storage; our rows say what that is.
         loaded = engine.placements.exclude(loaded_at=None)
         return dict.fromkeys(loaded.values_list("loaded_as", flat=True), "")
-    bases = []
-    adapters = {}
-    for model in json.loads(read_page(engine, "/v1/models"))["data"]:
-        if model.get("parent"):
-            adapters[model["id"]] = model.get("root") or ""
-        else:
-            bases.append(model["id"])
+    bases, adapters = read_models(engine)
     # An engine with another base model would load our adapters without complaint.
     if engine.base_model.name not in bases:
         raise EngineUnavailable(EngineFault.WRONG_BASE_MODEL(served=", ".join(bases), base=engine.base_model))
-    return adapters
+    return {name: adapter.get("root") or "" for name, adapter in adapters.items()}
+
+
+def read_models(engine: Engine) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Return what a vLLM server says of its base models and of its adapters, by name.
+
+    Raises EngineUnavailable.
+    """
+    bases: dict[str, dict[str, Any]] = {}
+    adapters: dict[str, dict[str, Any]] = {}
+    for model in json.loads(read_page(engine, "/v1/models"))["data"]:
+        (adapters if model.get("parent") else bases)[str(model["id"])] = model
+    return bases, adapters
 
 
 def started_at(engine: Engine) -> datetime | None:

@@ -1,18 +1,15 @@
 """Whether the model can answer, in words for people."""
 
-import json
 import re
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from adapters.engines.client import check_health, read_page
+from adapters.engines import client
 from adapters.errors import EngineUnavailable
 from adapters.models import Engine
-from adapters.models.engines import SILENT_AFTER
 
 # What an engine says of its own limits, and whether its row says the same.
 
@@ -26,15 +23,15 @@ def read_limits(engine: Engine) -> dict[str, int]:
     It tells no rank: a style above it fails when it is loaded, and the placement's note says so. A cluster
     tells nothing. Raises EngineUnavailable.
     """
-    check_health(engine)
+    client.check_health(engine)
     if engine.kind == Engine.Kind.RAY:
         return {}
     found = {}
-    base = read_bases(engine).get(engine.base_model.name, {})
-    context = base.get("max_model_len")
+    bases, _adapters = client.read_models(engine)
+    context = bases.get(engine.base_model.name, {}).get("max_model_len")
     if isinstance(context, int):
         found["max_model_len"] = context
-    slots = MAX_LORAS.findall(read_page(engine, "/metrics"))
+    slots = MAX_LORAS.findall(client.read_page(engine, "/metrics"))
     if slots:
         found["max_loras"] = max(map(int, slots))
     return found
@@ -59,16 +56,10 @@ def find_differences(engine: Engine) -> list[str]:
         if limit != registered:
             differences.append(f"its {FLAGS[name]} is {limit}, but {registered} is registered")
     if engine.kind != Engine.Kind.RAY:
-        bases = read_bases(engine)
+        bases, _adapters = client.read_models(engine)
         if engine.base_model.name not in bases:
             differences.append(f"it serves {', '.join(bases) or 'nothing'}, not {engine.base_model.name}")
     return differences
-
-
-def read_bases(engine: Engine) -> dict[str, dict[str, object]]:
-    """Return the models that an engine serves beside adapters, by name. Raises EngineUnavailable."""
-    models = json.loads(read_page(engine, "/v1/models"))["data"]
-    return {str(model["id"]): model for model in models if not model.get("parent")}
 
 
 @dataclass(frozen=True)
@@ -98,9 +89,8 @@ def engine_readiness() -> Readiness:
     """Return whether an engine of the site's base model answers; one query."""
     engines = Engine.objects.filter(base_model__name=settings.BASE_MODEL, is_gone=False)
     known = list(engines.only("is_healthy", "is_draining", "checked_at"))
-    heard_since = timezone.now() - SILENT_AFTER
     # What a silent worker wrote last may be long untrue.
-    reporting = [engine for engine in known if engine.checked_at and engine.checked_at > heard_since]
+    reporting = [engine for engine in known if not engine.is_silent]
     if any(engine.is_healthy and not engine.is_draining for engine in reporting):
         return READY
     if reporting:

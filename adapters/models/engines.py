@@ -147,6 +147,11 @@ class Engine(models.Model):
         return self.name
 
     @property
+    def is_silent(self) -> bool:
+        """Whether its worker has not reported for a while, or never."""
+        return self.checked_at is None or self.checked_at <= timezone.now() - SILENT_AFTER
+
+    @property
     def queue(self) -> str:
         """The Celery queue of the worker beside this engine."""
         return f"engine.{self.name}"

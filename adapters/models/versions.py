@@ -5,13 +5,14 @@ UPLOADING → UPLOADED → VALID → PUSHING → SERVING → RETIRED
 """
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from adapters.errors import Finding
@@ -35,6 +36,7 @@ class Status(models.TextChoices):
 
 FINAL = (Status.REJECTED, Status.SERVING, Status.FAILED, Status.RETIRED)
 IN_WORK = (Status.UPLOADED, Status.VALID, Status.PUSHING)
+NEWS_FOR = timedelta(days=14)
 MAX_NUMBER = 2**31 - 1  # of a version, as its column holds it
 
 
@@ -190,6 +192,17 @@ class AdapterVersion(StatusLogged):
     def is_final(self) -> bool:
         """True when no worker takes another step."""
         return self.status in FINAL
+
+    @property
+    def waits_to_go_live(self) -> bool:
+        """Whether its style answers once its owner makes it live."""
+        return self.status == Status.SERVING and self.style.live_version_id is None
+
+    @property
+    def has_failed_lately(self) -> bool:
+        """Whether its owner may want to know of a failure; what was left lying for longer is no news."""
+        has_failed = self.status in (Status.REJECTED, Status.FAILED)
+        return has_failed and self.created_at > timezone.now() - NEWS_FOR
 
     def log_status(self, status: str) -> None:
         """Add a step to the version's history."""

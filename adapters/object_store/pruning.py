@@ -1,14 +1,12 @@
 """Pruning: delete what is no longer needed, and find what was left behind."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
 
-from adapters.errors import NotStored
 from adapters.object_store.client import (
     POSTED,
     SEALED,
@@ -20,10 +18,10 @@ from adapters.object_store.client import (
     sealed_key,
     upload_key,
 )
-from adapters.object_store.uploads import LIST_LIMIT, list_open_uploads
+from adapters.object_store.uploads import LIST_LIMIT, abort_upload, list_open_uploads
 
 if TYPE_CHECKING:
-    from types_boto3_s3.type_defs import LifecycleRuleTypeDef, MultipartUploadTypeDef
+    from types_boto3_s3.type_defs import LifecycleRuleTypeDef
 
 # For what the pruner does not get to. An upload that waits for its check longer than that is uploaded again.
 RULES: "list[LifecycleRuleTypeDef]" = [
@@ -71,12 +69,7 @@ def erase(version_id: UUID) -> None:
     for prefix in (upload_key(version_id, ""), sealed_key(version_id, "")):
         delete_keys(list_keys(prefix))
         for upload in list_open_uploads(prefix):
-            _abort(upload)
-
-
-def erase_key(key: str) -> None:
-    """Delete one object; one that is not there is no fault. Raises StorageUnavailable."""
-    delete_keys([key])
+            abort_upload(upload["Key"], upload["UploadId"])
 
 
 def erase_folder(prefix: str) -> int:
@@ -96,16 +89,9 @@ def abort_old_parts(before: datetime, *, page_size: int = LIST_LIMIT) -> int:
     aborted = 0
     for upload in list_open_uploads("", page_size=page_size):
         if upload["Initiated"] < before:
-            _abort(upload)
+            abort_upload(upload["Key"], upload["UploadId"])
             aborted += 1
     return aborted
-
-
-def _abort(upload: "MultipartUploadTypeDef") -> None:
-    with suppress(NotStored), reach_storage(upload["Key"]) as client:  # it may have ended meanwhile
-        client.abort_multipart_upload(
-            Bucket=settings.S3_BUCKET, Key=upload["Key"], UploadId=upload["UploadId"]
-        )
 
 
 def remaining(version_id: UUID, files: Iterable[str]) -> list[str]:

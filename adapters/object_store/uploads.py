@@ -1,6 +1,7 @@
 """Uploads: the forms with which browsers post files to the storage, past this service."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -181,13 +182,13 @@ def abort_parts(version_id: UUID, file: str, upload_id: str) -> None:
 
     Raises StorageUnavailable.
     """
-    try:
-        with reach_storage(file) as client:
-            client.abort_multipart_upload(
-                Bucket=settings.S3_BUCKET, Key=upload_key(version_id, file), UploadId=upload_id
-            )
-    except NotStored:
-        return
+    abort_upload(upload_key(version_id, file), upload_id)
+
+
+def abort_upload(key: str, upload_id: str) -> None:
+    """Do the same to any object's."""
+    with suppress(NotStored), reach_storage(key) as client:
+        client.abort_multipart_upload(Bucket=settings.S3_BUCKET, Key=key, UploadId=upload_id)
 
 
 def open_uploads(*, page_size: int = LIST_LIMIT) -> list[OpenUpload]:

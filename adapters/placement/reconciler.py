@@ -44,8 +44,6 @@ logger = logging.getLogger(__name__)
 
 # A request may wait a minute in the fair queue, with the route that it was admitted with.
 DRAIN_GRACE = timedelta(seconds=90)
-# Of 0.x releases: CPU engines served the base model through it. It takes one of the engine's slots.
-OLD_IDENTITY = re.compile(r".*/identity-[0-9a-f]{12}")
 OUR_NAME = re.compile(r"v_[0-9a-f]{32}")  # of what we load; others are the engine's own (`--lora-modules`)
 # So that a long recovery never keeps one worker from what else waits in its queue (decision 15).
 PASS_S = 15.0  # then the pass and its task end, and a new task goes on
@@ -154,9 +152,6 @@ def _unload_undesired(engine: Engine, present: Present, desired: list[DesiredPla
         undesired_rows.exclude(loaded_at=None).update(loaded_at=None, loaded_as="")
         return
     folders = {engine.adapter_name(one.version_id): local_cache.folder_of(one.version_id) for one in desired}
-    if OLD_IDENTITY.fullmatch(present.get("identity", "")):
-        engine_client.unload_adapter(engine, "identity")
-        del present["identity"]
     to_unload = set()
     for name, folder in present.items():
         if OUR_NAME.fullmatch(name) and folders.get(name) != folder:

@@ -27,24 +27,6 @@ SHOWN_MEASURES = {"words_a_sentence": _("Words per sentence"), "reading_ease": _
 
 
 @dataclass(frozen=True)
-class Bar:
-    """The shift after one question, in nats a token, and its height in the chart."""
-
-    prompt: str
-    shift: float
-    height_percent: float
-
-
-@dataclass(frozen=True)
-class MeasureRow:
-    """One measure of the base's answers and of the style's."""
-
-    label: str
-    base: str
-    style: str
-
-
-@dataclass(frozen=True)
 class StyleCard:
     """What the page of a style shows of one version."""
 
@@ -54,8 +36,8 @@ class StyleCard:
     factor: float  # as which the chance of a likely next word changes
     peer: Probe | None
     peer_percent: float  # its height in the chart
-    bars: list[Bar]
-    rows: list[MeasureRow]
+    bars: list[dict[str, Any]]  # prompt, shift in nats a token, and its height_percent in the chart
+    rows: list[dict[str, str]]  # a measure of the base's answers and of the style's: label, base, style
     phrases: list[str]
     samples: list[dict[str, str]]
     sample_count: int
@@ -87,7 +69,7 @@ def style_card_of(version: AdapterVersion | None, *, has_all_samples: bool = Fal
         factor=math.exp(probe.strength),
         peer=peer,
         peer_percent=100 * peer.strength / highest if peer else 0,
-        bars=[Bar(row["prompt"], row["shift"], 100 * row["shift"] / highest) for row in probe.shifts],
+        bars=[{**row, "height_percent": 100 * row["shift"] / highest} for row in probe.shifts],
         rows=_measure_rows(probe),
         phrases=_measures(probe, "style").get("phrases", []),
         samples=probe.samples if has_all_samples else probe.samples[:SHOWN_SAMPLES],
@@ -135,13 +117,13 @@ def _measures(probe: Probe, whose: str) -> dict[str, Any]:
     return measures
 
 
-def _measure_rows(probe: Probe) -> list[MeasureRow]:
+def _measure_rows(probe: Probe) -> list[dict[str, str]]:
     rows = []
     for name, label in SHOWN_MEASURES.items():
         base = _measures(probe, "base").get(name)
         style = _measures(probe, "style").get(name)
         if base is not None and style is not None:
-            rows.append(MeasureRow(str(label), f"{base:.0f}", f"{style:.0f}"))
+            rows.append({"label": str(label), "base": f"{base:.0f}", "style": f"{style:.0f}"})
     return rows
 
 

@@ -58,13 +58,15 @@ class StyleDescription:
     auto_promote: bool = True  # as soon as it serves; else it waits to be promoted
 
 
-def style_faults(tenant: Tenant, own: Style | None, slug: str, words: Mapping[str, Any]) -> Faults:
-    """Return what is wrong with a new style without files, by field. `own` is the deleted one by that slug.
+def style_faults(
+    tenant: Tenant, own: Style | None, slug: str, words: Mapping[str, Any], *, needs_name: bool = True
+) -> Faults:
+    """Return what is wrong with a style, by field. `own` is the tenant's by that slug, if any.
 
     Exact while the tenant's lock of uploads is held.
     """
     faults = word_faults(tenant, words)
-    if not words.get("name"):
+    if needs_name and not words.get("name"):
         faults["name"] = [str(NAME_MISSING)]
     slug_faults = _slug_faults(tenant, own, slug) or _style_count_faults(tenant, own)
     return {"slug": slug_faults} | faults if slug_faults else faults
@@ -77,15 +79,16 @@ def request_faults(
 
     Exact while the tenant's lock of uploads is held.
     """
-    faults = _text_faults(tenant, own, about)
-    faults["slug"] = _slug_faults(tenant, own, about.slug) or _style_count_faults(tenant, own)
-    faults["files"] = file_faults(files) or _storage_faults(tenant, files)
+    words = {field: getattr(about, field) for field in TEXTS}
+    faults = style_faults(tenant, own, about.slug, words, needs_name=own is None)
+    if found := file_faults(files) or _storage_faults(tenant, files):
+        faults["files"] = found
     if about.stated_quantisation not in QUANTISATIONS:
         known = ", ".join(filter(None, QUANTISATIONS))
         faults["stated_quantisation"] = [
             gettext("Use one of {known}, or leave it empty.").format(known=known)
         ]
-    return {field: sentences for field, sentences in faults.items() if sentences}
+    return faults
 
 
 def file_faults(files: dict[str, int]) -> list[str]:
@@ -164,13 +167,6 @@ def _is_first_party_slug(own: Style | None, slug: str) -> bool:
     if reads_as_product(slug):
         return True
     return own is None and Style.objects.filter(owner__is_first_party=True, slug=slug).exists()
-
-
-def _text_faults(tenant: Tenant, own: Style | None, about: StyleDescription) -> Faults:
-    faults = word_faults(tenant, {field: getattr(about, field) for field in TEXTS})
-    if not about.name and own is None:
-        faults["name"] = [str(NAME_MISSING)]
-    return faults
 
 
 def _storage_faults(tenant: Tenant, files: dict[str, int]) -> list[str]:

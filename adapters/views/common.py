@@ -11,7 +11,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from adapters.catalog import queries
-from adapters.errors import StyleNotFound
 from adapters.models import AdapterVersion, Style
 from adapters.uploads import sessions
 from tenants.access import MemberRequest, member_required
@@ -39,10 +38,8 @@ def own_style(request: MemberRequest, style_id: UUID) -> Style:
 
 def find_style(request: MemberRequest, owner: str, slug: str, *, is_own: bool = False) -> Style:
     """Return a style that the tenant may see, or only one of its own. Raises Http404."""
-    try:
-        style = queries.find_style(request.tenant, owner, slug)
-    except StyleNotFound as error:
-        raise Http404 from error
+    visible = queries.with_versions(Style.objects.visible_to(request.tenant.pk))
+    style = get_object_or_404(visible.select_related("canary_version"), owner__slug=owner, slug=slug)
     if is_own and style.owner_id != request.tenant.pk:
         raise Http404
     return style

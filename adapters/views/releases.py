@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
@@ -17,7 +17,7 @@ from adapters.errors import BadShare, PromptTooLong, TooManyPrompts
 from adapters.models import Status, Style
 from adapters.quality import samples
 from adapters.releases import aliases, canary_analysis, diff
-from adapters.views.common import changes_styles, own_style, own_version, page_of
+from adapters.views.common import changes_styles, find_style, own_style, own_version, page_of
 from core.money import usd
 from core.pages import failures_shown
 from metering.plans import limits_of
@@ -33,7 +33,7 @@ ANSWER_TOKENS = 120
 @requires(Permission.CHANGE_STYLES)
 def compare(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show two serving versions side by side; a POST saves the prompts for both."""
-    style = _own_style(request, owner, slug)
+    style = find_style(request, owner, slug, is_own=True)
     if request.method == "GET":
         return _render_page(request, style, text=style.test_prompts)
     text = request.POST.get("prompts", "")
@@ -48,7 +48,7 @@ def compare(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
 @changes_styles
 def answers(request: MemberRequest, owner: str, slug: str) -> HttpResponse:
     """Show what differs between the answers that the page has collected."""
-    style = _own_style(request, owner, slug)
+    style = find_style(request, owner, slug, is_own=True)
     pair = _chosen_pair(request, style)
     prompts = _posted_texts(request, "prompt")
     first_answers = _posted_texts(request, "first")
@@ -90,11 +90,6 @@ def _render_page(request: MemberRequest, style: Style, *, text: str, fault: str 
     if pair:
         context["first"], context["second"] = pair
     return render(request, "adapters/compare.html", context, status=422 if fault else 200)
-
-
-def _own_style(request: MemberRequest, owner: str, slug: str) -> Style:
-    styles = Style.objects.filter(retired_at=None).select_related("owner", "live_version")
-    return get_object_or_404(styles, owner=request.tenant, owner__slug=owner, slug=slug)
 
 
 def _chosen_pair(request: MemberRequest, style: Style) -> diff.VersionPair | None:

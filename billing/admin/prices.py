@@ -167,18 +167,18 @@ class StylePriceForm(OperatorForm):
         if None in amounts and any(amount is not None for amount in amounts):
             raise forms.ValidationError("Enter all three prices, or leave them empty for the standard price.")
         percent = given["author_percent"] = given.get("author_percent") or 0
-        facts = find_style(given.get("style_name", "").strip())
-        if facts is None:
+        style = find_style(given.get("style_name", "").strip())
+        if style is None:
             self.add_error("style_name", f"No such style: {given.get('style_name')}.")
             return given
-        if percent and (not facts.is_public or facts.is_first_party):
+        if percent and not style.is_reviewed:
             self.add_error("author_percent", "Only a workspace's public style can have a share.")
         if "effective_from" in given:
-            before = price_book.style_price_at(facts.id, given["effective_from"])
+            before = price_book.style_price_at(style.pk, given["effective_from"])
             known = Terms(before.amounts, before.author_percent) if before else Terms()
             if known == Terms(TokenPrices.of(*amounts), percent):
                 raise forms.ValidationError("The style has this price then already.")
-        self.instance.style = facts.id
+        self.instance.style = style.pk
         return given
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_GET
 
 from accounts import subscriptions
-from adapters.public import describe_styles
+from adapters.public import name_public_styles
 from billing import plan_changes
 from billing.month_report import month_meter
 from billing.plan_changes import Offer
@@ -175,9 +175,8 @@ def _public_schedules(now: datetime) -> list[tuple[str, Schedule]]:
     """Return name and prices of what has its own: the base model, and public styles in their order."""
     schedules = price_book.schedules_of(None, now)
     shown = []
-    for facts in describe_styles(schedules.keys()).values():
-        if facts.is_public:
-            shown.append((facts.model_name, schedules[facts.id]))
+    for style_id, model_name in name_public_styles(schedules.keys()).items():
+        shown.append((model_name, schedules[style_id]))
     shown.sort(key=itemgetter(0))
     base = price_book.base_schedule(now)
     return [("base", base), *shown] if base else shown

@@ -17,7 +17,16 @@ from django.conf import settings
 from core.draining import is_draining
 from inference import telemetry, tracing
 from inference.api import cors, idempotency
-from inference.api.endpoints import (
+from inference.api.exchange import STREAM_HEADERS, Exchange, Receive, Scope, Send
+from inference.api.idempotency import IdempotencyLock
+from inference.api.key_endpoint import describe_key, describe_usage
+from inference.api.models_endpoint import answer_models
+from inference.api.refusal_counts import CLIENT_ERRORS, count_refusal, count_work
+from inference.api.tokenizer_endpoints import describe_tokenizer, run_task
+from inference.api.turns import begin_turn, recall_turn
+from inference.contract import http_errors
+from inference.contract.dialects import anthropic_messages
+from inference.contract.endpoints import (
     COUNTS,
     GENERATIONS,
     GET,
@@ -30,20 +39,11 @@ from inference.api.endpoints import (
     TOKENIZER_INFO,
     USAGE,
     VERSION,
+    Generation,
     allowed_methods,
     name_endpoint,
     preflight_methods,
 )
-from inference.api.exchange import STREAM_HEADERS, Exchange, Receive, Scope, Send
-from inference.api.idempotency import IdempotencyLock
-from inference.api.key_endpoint import describe_key, describe_usage
-from inference.api.models_endpoint import answer_models
-from inference.api.refusal_counts import CLIENT_ERRORS, count_refusal, count_work
-from inference.api.tokenizer_endpoints import describe_tokenizer, run_task
-from inference.api.turns import begin_turn, recall_turn
-from inference.contract import http_errors
-from inference.contract.dialects import anthropic_messages
-from inference.contract.endpoints import Generation
 from inference.contract.streams import Stream
 from inference.errors import (
     DomainError,
@@ -54,7 +54,6 @@ from inference.errors import (
     WrongMethod,
 )
 from inference.facts import JsonObject
-from inference.proxy import response_headers
 from inference.proxy.answer import AnswerStream, GatewayAnswer
 from inference.proxy.request import count_tokens, relay_request
 from inference.proxy.runtime import Gateway
@@ -330,10 +329,10 @@ async def _send_error(exchange: Exchange, error: DomainError) -> None:
     dialect = anthropic_messages if exchange.is_anthropics else http_errors
     status, body, headers = dialect.error(error)
     exchange.record.code = error.code
-    rate_headers = response_headers.rate_headers(error.rates if isinstance(error, Limited) else None)
+    headers = headers + http_errors.rate_headers(error.rates if isinstance(error, Limited) else None)
     if status >= 500:
         telemetry.answered_5xx(request=exchange.request_id, status=status, code=error.code)
-    await exchange.send_json(status, body, headers + rate_headers)
+    await exchange.send_json(status, body, headers)
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from core import valkey
 from core.http import DISCONNECT, Disconnects, network_of, new_request_id
 from inference.api import cors
-from inference.api.endpoints import BESIDE_V1
+from inference.contract.endpoints import BESIDE_V1
 from inference.contract.http_errors import Headers
 from inference.errors import TooLarge
 from inference.facts import JsonObject

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from django.conf import settings
 
 from core import months
-from inference.api.endpoints import MODELS
+from inference.contract.endpoints import MODELS
 from inference.contract.field_checks import MAX_MODEL_CHARACTERS
 from inference.contract.route import BASE_NAME, NO_STYLE, Route, StyleNames, read_style
 from inference.errors import BadRequest, LimitsUnavailable, UnknownModel

@@ -12,10 +12,10 @@ from sse_starlette.sse import AppStatus
 
 from inference.api import cors
 from inference.api.app import answer_exchange, answer_preflight, authenticate
-from inference.api.endpoints import MCP, POST
 from inference.api.exchange import Exchange, Receive, Scope, Send
 from inference.api.models_endpoint import read_snapshot
 from inference.contract import http_errors
+from inference.contract.endpoints import MCP, POST
 from inference.errors import ForeignOrigin, WrongMethod
 from inference.mcp.api import Api, App
 from inference.mcp.server import API, make_server

@@ -22,7 +22,7 @@ from inference.errors import (
 from inference.proxy.backends import Backend
 from inference.proxy.runtime import Gateway
 from inference.proxy.suspects import SUSPECT_FOR_S
-from inference.proxy.tickets import Ticket
+from inference.proxy.turn_order import Ticket
 from inference.quota.admission import InFlight
 
 MAX_BREAKS = 2  # engines that broke off with one request: what it asks may be what breaks them

@@ -28,10 +28,16 @@ import time
 from collections.abc import Callable
 
 from inference.errors import EngineBusy
-from inference.proxy.adapter_slots import AdapterSlots
 from inference.proxy.settings import ProxySettings
-from inference.proxy.tickets import Candidate, StyleQueue, TenantShare, Ticket
-from inference.proxy.turn_order import EngineCapacity, TurnOrder
+from inference.proxy.turn_order import (
+    AdapterSlots,
+    Candidate,
+    EngineCapacity,
+    StyleQueue,
+    TenantShare,
+    Ticket,
+    TurnOrder,
+)
 
 
 class FairQueue:

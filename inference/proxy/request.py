@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 
 from inference import metrics, telemetry, tracing
-from inference.contract.http_errors import Headers, tier_header
+from inference.contract.http_errors import NO_TOOLS, Headers, provenance_headers, rate_headers, tier_header
 from inference.contract.requests import ParsedRequest
 from inference.contract.route import Placement
 from inference.contract.usage import Usage
@@ -34,14 +34,14 @@ from inference.errors import (
     UnservableInput,
 )
 from inference.facts import Outcome
-from inference.proxy import diagnosis, response_headers, vllm
+from inference.proxy import diagnosis, vllm
 from inference.proxy.admission_wait import admit_request
 from inference.proxy.answer import AnswerStream, Client, GatewayAnswer, Writer, frame_error
 from inference.proxy.backends import Backend
 from inference.proxy.failover import Failover
 from inference.proxy.runtime import Gateway
 from inference.proxy.sse import EventStream
-from inference.proxy.tickets import Ticket
+from inference.proxy.turn_order import Ticket
 from inference.proxy.vllm import UnaryAnswer
 from inference.quota.admission import Caller, Grant, InFlight
 from inference.quota.refusals import BODY_BYTES_PER_REFUSAL
@@ -527,11 +527,11 @@ class ProxyRequest:
 
         A stream that still waits may yet go to another engine or a newer version, so it does not say which.
         """
-        headers = response_headers.NO_TOOLS if self._parsed.drops_tools else []
+        headers = NO_TOOLS if self._parsed.drops_tools else []
         request = self._in_flight
         if request is None:
             return tier_header("loading") + headers
-        headers = headers + response_headers.rate_headers(request.grant.rates)
+        headers = headers + rate_headers(request.grant.rates)
         tier = request.tier or "loading"
         if not has_begun:
             return tier_header(tier) + headers
@@ -540,7 +540,7 @@ class ProxyRequest:
             word = ""  # how long a stream gets, only its end shows: its last chunk says it
         drawn_with = request.route.sampling.describe(self._parsed.fields)
         headers.append((b"x-polyscribe-sampling", drawn_with.encode()))
-        return headers + response_headers.provenance(request.route.provenance, request.engine, tier, word)
+        return headers + provenance_headers(request.route.provenance, request.engine, tier, word)
 
     def _leave_engine(self) -> None:
         """Give back all that the attempt has, and hang up on an answer that has not ended."""

@@ -1,12 +1,136 @@
-"""The order of turns at one engine: who may start, and which of those is first."""
+"""The order of turns at one engine: what waits and runs there, and which of it may start first.
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+Tickets of requests wait in queues of styles, in shares of tenants. Styles take turns in the engine's adapter
+slots, requests in its places.
+"""
 
-from inference.proxy.adapter_slots import AdapterSlots
-from inference.proxy.tickets import Candidate, TenantShare, Ticket
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
+# A change of adapters stops the engine for up to 50 ms: at most a twentieth of a quantum.
+QUANTUM_S = 1.0
 RESERVE = 0.25  # the share of the places that no tenant alone may take
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """One request's places at an engine, or its wait for them.
+
+    `cost` is in tokens that it may need. `style` is the engine's name of the adapter, "" for the base model,
+    which needs no slot. `places` are those that it has while it runs. `overtook` is the number of the hold
+    during which it began, 0 outside of one. `is_entrant` says that it began beyond the places.
+
+    `rank` is how many sequences its tenant ran when it began. The engine reads prompts in that order, so that
+    nobody's first words wait for all that one tenant sent at once.
+    """
+
+    tenant: str
+    style: str
+    weight: int
+    cost: int
+    sequences: int = 1
+    places: int = 0
+    overtook: int = 0
+    rank: int = 0
+    is_running: bool = False
+    is_entrant: bool = False
+    queued_s: float = 0.0
+    turn: asyncio.Future[None] | None = None
+
+
+@dataclass(eq=False, slots=True)
+class StyleQueue:
+    """One style of one tenant: its waiting requests, and the tokens that it has been served."""
+
+    style: str
+    served: float = 0.0
+    waiting: deque[Ticket] = field(default_factory=deque)
+
+
+@dataclass(eq=False, slots=True)
+class TenantShare:
+    """One tenant: its styles' queues, its running sequences, and what it was served, over its weight."""
+
+    slots_s: float = 0.0  # for which it had adapter slots
+    served: float = 0.0  # tokens
+    running: int = 0
+    entrants: int = 0  # requests that run beyond the places
+    waiting: int = 0
+    queues: dict[str, StyleQueue] = field(default_factory=dict)
+
+    def waiting_queues(self) -> list[StyleQueue]:
+        """Return the queues in which somebody waits."""
+        return [queue for queue in self.queues.values() if queue.waiting]
+
+
+class Candidate(NamedTuple):
+    """The first request of one style of one tenant."""
+
+    share: TenantShare
+    queue: StyleQueue
+    ticket: Ticket
+
+
+@dataclass(eq=False, slots=True)
+class _Slot:
+    """A style that runs: since when, with how many requests, and whose time it takes."""
+
+    tenant: TenantShare
+    weight: int
+    since_s: float
+    running: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class AdapterSlots:
+    """The slots that a fair queue gives to styles. The base model ("") needs none."""
+
+    count: int
+    clock: Callable[[], float] = time.monotonic
+    taken: dict[str, _Slot] = field(default_factory=dict)  # the longest taken first
+
+    @property
+    def free(self) -> int:
+        """How many slots nobody has; below 0 where slots became fewer."""
+        return self.count - len(self.taken)
+
+    def fits(self, style: str, leaving: Collection[str] = ()) -> bool:
+        """Return whether a style may run: it needs no slot, keeps its own, or one is free."""
+        if not style:
+            return True
+        if style in self.taken:
+            return style not in leaving
+        return len(self.taken) < self.count
+
+    def must_leave(self, wanted: int) -> list[str]:
+        """Return the styles that begin nothing more: as many as are wanted, of those that had a quantum."""
+        had_quantum_s = self.clock() - QUANTUM_S
+        # `taken` is in the order in which slots were taken, so who had one for longest leaves first.
+        leaving = [style for style, slot in self.taken.items() if slot.since_s <= had_quantum_s]
+        return leaving[:wanted]
+
+    def take(self, style: str, tenant: TenantShare, weight: int) -> bool:
+        """Count one request of a style that runs; return whether its slot is a new one."""
+        slot = self.taken.get(style)
+        if slot:
+            # Workspaces may share a style. Its slot counts to the one that took it.
+            slot.running += 1
+            return False
+        tenant.slots_s += QUANTUM_S / weight  # an estimate, put right when the style leaves
+        self.taken[style] = _Slot(tenant, weight, self.clock(), running=1)
+        return True
+
+    def leave(self, style: str) -> None:
+        """Count one request of a style no more; its slot is free after the last one."""
+        slot = self.taken[style]
+        slot.running -= 1
+        if slot.running == 0:
+            del self.taken[style]
+            slot.tenant.slots_s += (self.clock() - slot.since_s - QUANTUM_S) / slot.weight
 
 
 @dataclass(eq=False, slots=True)

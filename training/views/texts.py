@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -87,15 +86,6 @@ REMOVED = {
     "quoted_replies": ngettext_lazy("{count} quoted reply removed", "{count} quoted replies removed"),
 }
 SAMPLE = Path(__file__).parents[1] / "samples" / "the-ferry-at-low-water.txt"
-
-
-@dataclass(frozen=True)
-class DocumentRow:
-    """A document, with its language and what was removed in words."""
-
-    document: Document
-    language: str
-    removed: list[str]
 
 
 @training_page
@@ -253,13 +243,14 @@ def _list_context(training: Training) -> dict[str, object]:
     }
 
 
-def _describe(document: Document) -> DocumentRow:
+def _describe(document: Document) -> dict[str, object]:
+    """Return a document, with its language and what was removed in words."""
     removed = []
     for kind, count in document.removed.items():
         if count and kind in REMOVED:
             removed.append((REMOVED[kind] % count).format(count=number_format(count, force_grouping=True)))
     language = name_language(document.language) if document.language else ""
-    return DocumentRow(document, language, removed)
+    return {"document": document, "language": language, "removed": removed}
 
 
 def _parse_files(body: bytes) -> dict[str, int]:

@@ -39,9 +39,9 @@ def noir(noir) -> Style:
 def test_an_offer_shows_what_it_writes_and_what_stands_out(operator_client, noir):
     page = operator_client.get(QUEUE)
     [waiting] = page.context["waiting"]
-    assert waiting.is_offer
-    assert waiting.effect.startswith("strong")
-    assert [remark.split(" (")[0] for remark in waiting.remarks] == ["Answer 2 contains an email address"]
+    assert waiting["is_offer"]
+    assert waiting["effect"].startswith("strong")
+    assert [remark.split(" (")[0] for remark in waiting["remarks"]] == ["Answer 2 contains an email address"]
     for text in ("like a bad alibi", "Rain is water", "Dark streets.", "CC BY 4.0"):
         assert text in page.text
 
@@ -51,8 +51,8 @@ def test_an_offer_shows_its_evidence_without_its_authors_texts(operator_client, 
     lay_evaluation(noir.live_version)
     page = operator_client.get(QUEUE)
     [waiting] = page.context["waiting"]
-    assert waiting.evidence
-    for row in waiting.evidence:
+    assert waiting["evidence"]
+    for row in waiting["evidence"]:
         assert f"{row.title}: {row.value}" in page.text
     assert SAMPLE["style"] not in page.text
     assert SAMPLE["writer"] not in page.text
@@ -78,7 +78,7 @@ def test_an_offer_of_somebody_elses_weights_is_refused_or_shown(operator_client,
     style = Style.objects.select_related("owner", "live_version").get(pk=mine.style_id)
     sharing.offer_style(owner_of(style.owner), style)
     [waiting] = operator_client.get(QUEUE).context["waiting"]
-    assert "Its weights are almost identical to those of acme/noir@1 (cosine 0.95)." in waiting.remarks
+    assert "Its weights are almost identical to those of acme/noir@1 (cosine 0.95)." in waiting["remarks"]
 
 
 def test_a_change_of_a_public_style_shows_what_others_read(operator_client, noir, engine):
@@ -86,9 +86,11 @@ def test_a_change_of_a_public_style_shows_what_others_read(operator_client, noir
     assert operator_client.get(QUEUE).context["waiting"] == []
     Style.objects.filter(pk=noir.pk).update(description="Bright streets.")
     [waiting] = operator_client.get(QUEUE).context["waiting"]
-    assert not waiting.is_offer
-    assert not waiting.is_version_new
-    assert [(words.now, words.before) for words in waiting.words] == [("Bright streets.", "Dark streets.")]
+    assert not waiting["is_offer"]
+    assert not waiting["is_version_new"]
+    assert [(words["now"], words["before"]) for words in waiting["words"]] == [
+        ("Bright streets.", "Dark streets.")
+    ]
 
 
 def test_the_queues_forms_decide_and_what_changed_meanwhile_is_left_out(operator_client, noir):
@@ -116,7 +118,7 @@ def test_a_decision_leads_back_to_the_queue_with_a_link_to_what_was_decided(
         STYLES, {**sent, "seen_at": page.context["seen_at"], "confirmed": "1", "why": "Read it."}, follow=True
     )
     assert done.redirect_chain == [(QUEUE, 302)]
-    assert [one.style for one in done.context["waiting"]] == [following]
+    assert [one["style"] for one in done.context["waiting"]] == [following]
     style_page = reverse("admin:adapters_style_change", args=[noir.pk])
     assert f'<a href="{style_page}">acme/noir</a>' in done.text
 
@@ -148,8 +150,8 @@ def test_it_says_how_many_have_a_style_and_who_else_has_the_name(operator_client
     facts = {"slug": "dark", "name": "NOIR", "approved_name": "NOIR", "is_public": True}
     Style.objects.create(owner=charlies, base_model=model, **facts)
     [waiting] = operator_client.get(QUEUE).context["waiting"]
-    assert waiting.others == sharing.audience(noir) == 2
-    assert f"Other styles have the same name: {charlies.slug}/dark." in waiting.remarks
+    assert waiting["others"] == sharing.audience(noir) == 2
+    assert f"Other styles have the same name: {charlies.slug}/dark." in waiting["remarks"]
 
 
 def test_who_only_reads_styles_decides_nothing_and_others_see_no_queue(alice_client, noir):

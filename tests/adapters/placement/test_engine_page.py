@@ -119,10 +119,11 @@ def test_what_an_engine_lacks_is_tried_again_at_once(acme, engine):
 def test_an_engines_own_limits_are_read_from_it(operator_client, engine, monkeypatch):
     models = [{"id": engine.base_model.name, "max_model_len": 4096}]
     pages = {
+        "/health": "",
         "/v1/models": json.dumps({"data": models}),
         "/metrics": 'vllm:lora_requests_info{max_lora="16",running_lora_adapters=""} 1.0\n',
     }
-    monkeypatch.setattr("adapters.engines.readiness.read_page", lambda engine, path: pages[path])
+    monkeypatch.setattr("adapters.engines.client.read_page", lambda engine, path: pages[path])
     act(operator_client, engine, "take_limits")
     engine.refresh_from_db()
     assert (engine.max_model_len, engine.max_loras) == (4096, 16)

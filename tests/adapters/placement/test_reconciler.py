@@ -318,9 +318,3 @@ def test_an_engine_of_another_base_model_gets_nothing(acme, engine, vllm):
     reconciler.reconcile(Engine.objects.get())
     assert str(Engine.objects.get().note).startswith(f"The engine serves {engine.base_model}, not Other-Base")
     assert vllm.loaded == {}
-
-
-def test_the_identity_adapter_of_older_releases_is_unloaded(engine, vllm):
-    vllm.loaded |= {"identity": "/var/adapters/identity-0123456789ab", "poetry-bot": "/identity"}
-    reconciler.reconcile(engine)
-    assert set(vllm.loaded) == {"poetry-bot"}

@@ -7,7 +7,7 @@ import pytest
 from anthropic.pagination import SyncPage
 from anthropic.types import ErrorResponse, ModelInfo
 
-from inference.api.endpoints import (
+from inference.contract.endpoints import (
     COUNTS,
     GENERATIONS,
     MCP,

@@ -6,7 +6,7 @@ from inference.errors import AdapterAbsent, EngineUnavailable
 from inference.proxy import backends as module
 from inference.proxy.backends import MAX_FAILURES, Backends
 from inference.proxy.settings import ProxySettings
-from inference.proxy.tickets import Ticket
+from inference.proxy.turn_order import Ticket
 from tests.inference import builders
 from tests.inference.builders import place
 

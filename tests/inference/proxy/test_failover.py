@@ -34,7 +34,7 @@ from inference.proxy import runtime as gateway_module
 from inference.proxy.backends import MAX_FAILURES, TROUBLED_TENANTS
 from inference.proxy.request import EXPENSIVE_GRAMMAR_REFUSALS
 from inference.proxy.suspects import SUSPECT_FOR_S, fingerprint_of
-from inference.proxy.tickets import Ticket
+from inference.proxy.turn_order import Ticket
 from inference.quota.access import KeyAccess
 from labs.fake_vllm.data_side import FakeVllm
 from tests.inference.builders import SHORT_WAITS, Account, place

@@ -9,11 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.errors import EngineBusy
-from inference.proxy.adapter_slots import QUANTUM_S
 from inference.proxy.fair_queue import FairQueue
 from inference.proxy.settings import ProxySettings
-from inference.proxy.tickets import Ticket
-from inference.proxy.turn_order import RESERVE
+from inference.proxy.turn_order import QUANTUM_S, RESERVE, Ticket
 from tests.profiles import examples
 
 A, B, C, D = "abcd"

@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.proxy.adapter_slots import QUANTUM_S
 from inference.proxy.fair_queue import FairQueue
 from inference.proxy.settings import ProxySettings
-from inference.proxy.tickets import Ticket
+from inference.proxy.turn_order import QUANTUM_S, Ticket
 from tests.profiles import examples
 
 A, B = "ab"

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.errors import EngineBroke, EngineUnavailable
-from inference.wire import http_connection
-from inference.wire.http_client import HttpClient
-from inference.wire.http_connection import BUFFERED_MAX_BYTES
+from inference.wire import http_client
+from inference.wire.http_client import BUFFERED_MAX_BYTES, HttpClient
 from tests.inference.fakes import RawServer, eventually
 from tests.profiles import examples
 from tests.waiting import PATIENCE_S
@@ -328,7 +327,7 @@ async def test_an_interim_answer_is_not_the_answer(engine, upstream, before):
 async def test_a_silent_engine_times_out_and_the_request_is_not_sent_again(
     engine, upstream, monkeypatch, is_used
 ):
-    monkeypatch.setattr(http_connection, "SILENT_FOR_S", 0.1)
+    monkeypatch.setattr(http_client, "SILENT_FOR_S", 0.1)
     if is_used:
         await read(upstream, engine)
     engine.answer_parts = []
@@ -382,7 +381,7 @@ async def test_an_engine_may_listen_at_a_path(tmp_path):
 
 
 async def test_idle_connections_are_bounded(engine, monkeypatch):
-    monkeypatch.setattr(http_connection, "MAX_IDLE", 2)
+    monkeypatch.setattr(http_client, "MAX_IDLE", 2)
     client = HttpClient()
     responses = await asyncio.gather(*(client.post(engine.url, "/", HEADERS, b"{}") for _ in range(5)))
     assert {await response.read() for response in responses} == {b"hello world"}
@@ -451,7 +450,7 @@ async def delivery():
     ours, engines = socket.socketpair()
     with engines:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_unix_connection(lambda: http_connection.Connection([]), sock=ours)
+        _, connection = await loop.create_unix_connection(lambda: http_client.Connection([]), sock=ours)
         yield connection, connection.send(b"")
         connection.transport.abort()
         await connection.closed.wait()
