@@ -41,9 +41,9 @@ from labs.broken_adapters.parts import (
     Texts,
     encode,
     lay_out,
+    make_adapter,
     serialize,
 )
-from labs.broken_adapters.valid import make_adapter
 
 COUNTS = (1, 1, 1, 1, 1, 2, 2, 2, 3, 4)  # changes of one mutant
 RENAMES = [
