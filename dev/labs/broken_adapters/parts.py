@@ -217,19 +217,8 @@ def valid_adapter(
         b = dice.normal(0, 0.01, (linear.rows, rank))
         tensors[name_of(module, "A")] = a.astype(dtype)
         tensors[name_of(module, "B")] = b.astype(dtype)
-    config = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": f"Somebody/{base.name}",
-        "r": rank,
-        "lora_alpha": 2 * rank,
-        "bias": "none",
-        "target_modules": sorted({module.rsplit(".", 1)[-1] for module in base.modules}),
-        "modules_to_save": None,
-        "use_dora": False,
-        "use_rslora": False,
-    }
-    return Adapter(config, tensors)
+    named = {"base_model_name_or_path": f"Somebody/{base.name}", "lora_alpha": 2 * rank}
+    return Adapter(config(base, rank, [*base.modules]) | named, tensors)
 
 
 def read_adapter(folder: Path, base: BaseShape) -> Parts:
