@@ -50,7 +50,7 @@ BENCHES = {
     "request-cost": Bench("processor time or instructions of one request", "bench.request_cost"),
     # 16 places, so that one tenant has eight at once: no tenant alone takes the last quarter.
     "engine": Bench(
-        "the real engine by `vllm bench serve`; ARGS=gateway or styles",
+        "the real engine by `vllm bench serve`, through the gateway and directly",
         "bench.engine",
         WHOLE,
         {"ENGINE_SOCKET": "", "ENGINE_MAX_NUM_SEQS": "16"},
@@ -62,18 +62,10 @@ BENCHES = {
         WHOLE,
         needs=ENGINE,
     ),
-    "memory": Bench("the calculated memory beside a running vLLM's (CPU)", "bench.memory", needs=ENGINE),
     "evidence": Bench(
         "what the evidence card's figures tell, on the novels in NOVELS; ARGS=check",
         "bench.evidence",
         variables={"OPENBLAS_NUM_THREADS": "1"},
-    ),
-    "rewrite": Bench(
-        "whether styles rewrite plain drafts as their authors would, on the novels in NOVELS",
-        "bench.rewrite",
-        SERVICES,
-        variables={"OPENBLAS_NUM_THREADS": "1"},
-        needs=ENGINE,
     ),
     "pages": Bench(
         "pages in a workspace with 10,000 styles and many requests",

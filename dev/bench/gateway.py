@@ -21,9 +21,9 @@ from bench import gateway_report, load, targets
 from bench.load import Report
 from bench.targets import Starter, Target
 from labs import machine
-from labs.fake_vllm.prepared_bytes import BURST, HELD, INSTANT, PACED, TOKENS, pace_s
 from labs.machine import Cores
 from labs.site import run_in_site
+from labs.stub_engine import BURST, HELD, INSTANT, PACED, TOKENS, pace_s
 from stack.errors import Interrupted, StackError
 from stack.folders import ROOT
 from stack.ports import Ports

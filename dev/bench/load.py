@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httptools
 import uvloop
 
-from labs.fake_vllm.prepared_bytes import TEXT, TOKENS, WORD
+from labs.stub_engine import TEXT, TOKENS, WORD
 from stack.folders import ROOT
 
 CHAT = "/v1/chat/completions"

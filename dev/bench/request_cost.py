@@ -26,7 +26,7 @@ import psutil
 
 from bench import load, targets
 from labs import machine, report
-from labs.fake_vllm.prepared_bytes import BURST, INSTANT
+from labs.stub_engine import BURST, INSTANT
 from stack.errors import StackError
 from stack.folders import ROOT
 from stack.ports import Ports

@@ -13,9 +13,9 @@ from functools import partial
 from importlib import metadata
 from urllib.parse import urlsplit
 
-from labs.fake_vllm.prepared_bytes import MODELS
 from labs.machine import Cores, pinned
 from labs.site import run_in_site
+from labs.stub_engine import MODELS
 from stack import application, services
 from stack.bootstrap import find_uv
 from stack.folders import ROOT, temporary
@@ -250,7 +250,7 @@ def versions() -> dict[str, str]:
 
 def stub(port: int) -> Program:
     """Return the stub engine as a program."""
-    argv = [sys.executable, "-m", "labs.fake_vllm.prepared_bytes", str(port)]
+    argv = [sys.executable, "-m", "labs.stub_engine", str(port)]
     env = {"PYTHONPATH": str(ROOT / "dev")}
     return Program(name="stub", title="stub engine", argv=argv, env=env, layer=1)
 

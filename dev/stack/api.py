@@ -35,15 +35,6 @@ def post_form(session: Session, path: str, page: str, **fields: str) -> httpx2.R
     return session.post(path, data=form, headers={"Referer": str(session.base_url)})
 
 
-def mailed_link(session: Session, address: str) -> str:
-    """Return the path that the newest mail to an address leads to, from the demo's mailbox. Raises Miss."""
-    for mail in re.findall(r"<article\b.*?</article>", fetched(session, "/mailbox/"), re.DOTALL):
-        found = re.search(r'href="https?://[^/"]+(/[^"]+)"', mail)
-        if address in mail and found:
-            return html.unescape(found.group(1))
-    raise Miss(f"There is no mail with a link to {address}.")
-
-
 def fetched(session: Session, path: str) -> str:
     """Return a page's HTML. Raises Miss unless it is there."""
     answer = session.get(path)
@@ -69,20 +60,6 @@ def attribute(page: str, tag: str, name: str) -> str:
 def link(page: str, key: str) -> str:
     """Return where the navigation's link of a keyboard letter leads."""
     return attribute(page, rf'<a\b[^>]*data-go="{key}"[^>]*>', "href")
-
-
-def rows(page: str) -> list[list[str]]:
-    """Return the text of each table row's cells."""
-    found = []
-    for row in re.findall(r"<tr\b.*?</tr>", page, re.DOTALL):
-        cells = re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", row, re.DOTALL)
-        found.append([text_of_cell(cell) for cell in cells])
-    return found
-
-
-def text_of_cell(html: str) -> str:
-    """Return a table cell's text without its tags, its white space single."""
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")

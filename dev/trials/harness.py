@@ -355,9 +355,9 @@ def make_notes_folder(trial: str) -> Path:
 def make_adapters(base: str, folder: Path, *, count: int, rank: int) -> list[Path]:
     """Return the folders of small random adapters. Raises ServiceFailed."""
     script = str(ROOT / "dev" / "labs" / "engine" / "generate.py")
-    options = ["--base", base, "--out", str(folder), "--count", str(count), "--rank", str(rank)]
-    options += ["--scale", str(ADAPTERS_SCALE)]
-    done = subprocess.run([str(engine.PYTHON), script, *options], capture_output=True, text=True)
+    command = [str(engine.PYTHON), script, "--base", base, "--out", str(folder)]
+    command += ["--count", str(count), "--rank", str(rank), "--scale", str(ADAPTERS_SCALE)]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise ServiceFailed(f"The random adapters were not made: {done.stderr.strip()[-300:]}")
     return sorted(folder.iterdir())

@@ -19,7 +19,7 @@ TURN_S = 2.0
 # On a slow engine: a turn in which less is written than is read again afterwards leads nowhere.
 TURN_STEPS = 6
 # So many turns are the long turn, and the pause. With 16 pools of long answers a CPU engine then writes two
-# thirds of what it writes without turns (`dev/labs/engine/try_turns.py`).
+# thirds of what it writes without turns (`tests/journeys/try_turns.py`).
 PAUSE_TURNS = 4
 # A turn is not over before something came of it: as many tokens, or twice the time where a prompt is read.
 TURN_TOKENS = 4

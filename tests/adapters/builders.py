@@ -26,10 +26,10 @@ from config.celery import app
 from core import locks
 from core import valkey as valkey_keys
 from inference.contract.route import Target
-from labs.fake_vllm.control_side import BASE
 from tenants.access import Access
 from tenants.models import Tenant, User
 from tests.adapters import routes
+from tests.fakes.vllm_control import BASE
 
 WIDTH, LAYERS = 64, 2
 CLOSED = "http://127.0.0.1:9"  # nothing listens on the discard port

@@ -16,9 +16,10 @@ from adapters.models import BaseModel, Engine
 from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import BaseShape, base_model_reader
-from labs import broken_adapters as broken
+from labs.broken_adapters.parts import CONFIG, WEIGHTS, safetensors, tiny_base, valid_adapter
 from tests.adapters.builders import post, zipped
 from tests.documents import blocks
+from tests.fakes import broken_adapters as broken
 
 ROOT = Path(__file__).parents[2]
 STYLES = sorted((ROOT / "engine" / "styles").glob("*/adapter_model.safetensors"))
@@ -30,11 +31,11 @@ def base_folder(tmp_path: Path) -> Path:
     folder, dice = tmp_path / "Tiny-Instruct", np.random.default_rng(4)
     weights = {
         f"{name}.weight": dice.normal(size=(linear.rows, linear.columns)).astype(ml_dtypes.bfloat16)
-        for name, linear in broken.tiny_base().modules.items()
+        for name, linear in tiny_base().modules.items()
     }
     folder.mkdir()
     (folder / "config.json").write_text('{"dtype": "bfloat16", "vocab_size": 1000}')
-    (folder / "model.safetensors").write_bytes(broken.safetensors(weights))
+    (folder / "model.safetensors").write_bytes(safetensors(weights))
     return folder
 
 
@@ -54,7 +55,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 
 def test_a_valid_adapter_is_summed_up(base, base_folder, tmp_path):
-    broken.valid_adapter(base).write(tmp_path / "mine")
+    valid_adapter(base).write(tmp_path / "mine")
     status, out, err = run(tmp_path / "mine", "--base", base_folder)
     assert (status, err) == (0, "")
     for part in (
@@ -70,7 +71,7 @@ def test_a_valid_adapter_is_summed_up(base, base_folder, tmp_path):
 
 
 def test_every_reason_comes_with_its_fix(base, base_folder, tmp_path):
-    adapter = broken.valid_adapter(base)
+    adapter = valid_adapter(base)
     adapter.config["use_dora"] = True
     broken.KINDS["nan"](adapter, base)
     adapter.write(tmp_path / "mine")
@@ -82,18 +83,18 @@ def test_every_reason_comes_with_its_fix(base, base_folder, tmp_path):
 
 
 def test_the_highest_rank_can_be_given(base, base_folder, tmp_path):
-    broken.valid_adapter(base).write(tmp_path / "mine")
+    valid_adapter(base).write(tmp_path / "mine")
     status, _, err = run(tmp_path / "mine", "--base", base_folder, "--max-rank", 4)
     assert status == 1
     assert "Train with r = 4 or less." in err
 
 
 def test_an_archive_is_checked_and_what_can_be_converted_is_told(base, base_folder, tmp_path):
-    adapter = broken.valid_adapter(base)
+    adapter = valid_adapter(base)
     path = tmp_path / "mine.zip"
     for prefix, expected in (("base_model.model.", 0), ("", 1)):
         broken.rename_tensors(adapter, "base_model.model.", prefix)
-        path.write_bytes(zipped({broken.CONFIG: adapter.config_bytes, broken.WEIGHTS: adapter.weights}))
+        path.write_bytes(zipped({CONFIG: adapter.config_bytes, WEIGHTS: adapter.weights}))
         status, _, err = run(path, "--base", base_folder)
         assert status == expected
     assert "mine.zip: not valid" in err
@@ -106,8 +107,8 @@ def test_what_is_stated_of_the_base_counts_as_in_an_upload(acme, base_folder, se
     base = base_model_reader.read_base_model(base_folder)
     settings.BASE_MODEL = base.name
     BaseModel.objects.create(name=base.name, config=base.config, modules=base.modules_json())
-    adapter = broken.valid_adapter(base)
-    files = {broken.CONFIG: adapter.config_bytes, broken.WEIGHTS: adapter.weights}
+    adapter = valid_adapter(base)
+    files = {CONFIG: adapter.config_bytes, WEIGHTS: adapter.weights}
     about = StyleDescription(slug="noir", name="Noir", stated_quantisation=stated)
     version, forms = sessions.begin_upload(
         acme, None, about, {name: len(content) for name, content in files.items()}
@@ -142,7 +143,7 @@ def test_missing_folders_are_named(base_folder, tmp_path):
 
 
 def test_it_runs_in_a_bare_shell(base, base_folder, tmp_path):
-    broken.valid_adapter(base).write(tmp_path / "mine")
+    valid_adapter(base).write(tmp_path / "mine")
     done = subprocess.run(
         [sys.executable, ROOT / "manage.py", "checkadapter", tmp_path / "mine", "--base", base_folder],
         env={"PATH": os.environ["PATH"]},
@@ -159,9 +160,9 @@ def test_the_documents_lines_check_an_adapter(base, base_folder, tmp_path, monke
     [block] = blocks("docs/adapters.md", language="sh")
     monkeypatch.chdir(tmp_path)
     base_folder.rename(tmp_path / "my-base-model")
-    adapter = broken.valid_adapter(base_model_reader.read_base_model(Path("my-base-model")))
+    adapter = valid_adapter(base_model_reader.read_base_model(Path("my-base-model")))
     adapter.write(tmp_path / "my-adapter")
-    packed = zipped({broken.CONFIG: adapter.config_bytes, broken.WEIGHTS: adapter.weights})
+    packed = zipped({CONFIG: adapter.config_bytes, WEIGHTS: adapter.weights})
     Path("my-adapter.zip").write_bytes(packed)
     for python, manage, name, *options in block.words():
         assert (python, manage, name) == (".venv/bin/python", "manage.py", "checkadapter")

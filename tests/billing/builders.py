@@ -12,12 +12,12 @@ from accounts.subscriptions import subscribe_tenant
 from billing.invoices import invoices
 from core import months
 from core.money import NANO
-from labs import fake_stripe
 from metering.credits import grant_credit
 from metering.ledger import record_events
 from metering.models import Plan, PlanVersion, StylePrice, Subscription
 from metering.plans import newest_plan_version
 from tenants.models import Tenant
+from tests.fakes import fake_stripe
 from tests.tenants.builders import issue_key, make_event
 
 OCTOBER = datetime(2026, 10, 12, 12, tzinfo=UTC)

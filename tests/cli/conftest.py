@@ -17,9 +17,7 @@ from adapters.validation import BaseShape, Linear
 from config.celery import app
 from core import valkey as valkey_names
 from core.money import NANO
-from labs.broken_adapters import Adapter, tiny_base, valid_adapter
-from labs.fake_vllm import data_side
-from labs.fake_vllm.control_side import BASE
+from labs.broken_adapters.parts import Adapter, tiny_base, valid_adapter
 from metering.credits import grant_credit
 from polyscribe import Client, RetryPolicy
 from polyscribe.commands.main import run
@@ -27,6 +25,8 @@ from polyscribe.commands.session import Session
 from polyscribe.settings import Settings, save_settings
 from tests.adapters.builders import eager_tasks, known
 from tests.cli.service import BASE_URL, MOST_WAITS, GatewayThread, Service
+from tests.fakes import vllm_data
+from tests.fakes.vllm_control import BASE
 from tests.tenants.builders import issue_key
 from tests.training.builders import answer_for_the_base, make_text
 from training.tasks import advance_all
@@ -217,9 +217,9 @@ def two_versions(logged_in, acme, engine) -> Callable[..., Done]:
 
 
 @pytest.fixture
-def writer(service, two_versions, engine) -> data_side.FakeVllm:
+def writer(service, two_versions, engine) -> vllm_data.FakeVllm:
     """An engine that writes, in each version of the style, what its `words` are."""
-    writer = data_side.FakeVllm()
+    writer = vllm_data.FakeVllm()
     writer.words = ["I", " am ", "brand-voice"]
     engine.url = service.gateway.enter(writer.serve())
     engine.is_healthy = True

@@ -14,7 +14,6 @@ from adapters.models import AdapterVersion, Engine, Style
 from adapters.object_store import uploads
 from adapters.placement import reconciler
 from adapters.uploads import sessions
-from labs.broken_adapters import make
 from polyscribe import (
     Conflict,
     FolderChanged,
@@ -30,6 +29,7 @@ from polyscribe.errors import StorageRefused
 from polyscribe.push.uploader import ENDED_UPLOAD
 from tests.cli.conftest import WIDE_BASE, adapter_of_rank
 from tests.cli.service import busy, problem
+from tests.fakes.broken_adapters import make
 
 STYLE = "brand-voice"
 CONFIG = "adapter_config.json"

@@ -9,8 +9,8 @@ from core import valkey as names
 from inference.contract import base_model
 from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
-from labs.fake_vllm.data_side import FakeVllm
 from tenants.models.keys import digest_by_peppers, new_secret
+from tests.fakes.vllm_data import FakeVllm
 from tests.inference.builders import Account, open_tables, read_before_each_request
 from tests.inference.fakes import Client
 

@@ -1,4 +1,4 @@
-"""A raw TCP server, and a client that speaks ASGI to the app; the engine is dev/labs/fake_vllm."""
+"""A raw TCP server, and a client that speaks ASGI to the app; the engine is tests/fakes/vllm_data.py."""
 
 import asyncio
 import json

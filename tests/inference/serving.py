@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from labs.fake_vllm.data_side import FakeVllm
+from tests.fakes.vllm_data import FakeVllm
 from tests.inference.builders import open_tables
 from tests.waiting import eventually
 

@@ -7,7 +7,7 @@ from inference import metrics
 from inference.errors import LimitsUnavailable
 from inference.metrics import prune_totals, read_total
 from inference.proxy.metrics_flush import MetricsFlush
-from labs.fake_vllm.data_side import FakeVllm
+from tests.fakes.vllm_data import FakeVllm
 from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat, read_answer, relay
 

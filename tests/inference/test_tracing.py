@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from inference import tracing
-from labs.fake_vllm.data_side import FakeVllm
+from tests.fakes.vllm_data import FakeVllm
 from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat
 

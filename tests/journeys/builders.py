@@ -5,7 +5,6 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from stack.api import rows
 from tests.waiting import eventually
 
 KEY = re.compile(r"sk-ps-[0-9A-Za-z]{36}")
@@ -51,3 +50,17 @@ WEATHER = {
         },
     },
 }
+
+
+def rows(page: str) -> list[list[str]]:
+    """Return the text of each table row's cells."""
+    found = []
+    for row in re.findall(r"<tr\b.*?</tr>", page, re.DOTALL):
+        cells = re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", row, re.DOTALL)
+        found.append([text_of_cell(cell) for cell in cells])
+    return found
+
+
+def text_of_cell(html: str) -> str:
+    """Return a table cell's text without its tags, its white space single."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())

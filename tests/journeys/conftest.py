@@ -33,7 +33,6 @@ from stack.api import (
     await_serving,
     fetched,
     link,
-    mailed_link,
     post_form,
     signed_in,
     upload_style,
@@ -218,6 +217,15 @@ def page(site, faults) -> Iterator[Page]:
         assert faults == [], "the browser's console must stay clean: no CSP violation, no script error"
 
 
+def mailed_link(session: Session, address: str) -> str:
+    """Return the path that the newest mail to an address leads to, from the demo's mailbox."""
+    for mail in re.findall(r"<article\b.*?</article>", fetched(session, "/mailbox/"), re.DOTALL):
+        found = re.search(r'href="https?://[^/"]+(/[^"]+)"', mail)
+        if address in mail and found:
+            return html.unescape(found.group(1))
+    pytest.fail(f"There is no mail with a link to {address}.")
+
+
 def log_in(page: Page, writer: Writer, path: str) -> None:
     """Give the browser a writer's session; end at a page."""
     session = {"name": "sessionid", "value": writer.session.cookies["sessionid"], "url": writer.site}
@@ -225,8 +233,8 @@ def log_in(page: Page, writer: Writer, path: str) -> None:
     page.goto(path)
 
 
-def run_engine_script(name: str, *options: str, stdin: str = "") -> str:
-    """Run a program of dev/labs/engine/ in the engine's own environment; return what it prints."""
+def run_engine_script(name: str | Path, *options: str, stdin: str = "") -> str:
+    """Run a program of dev/labs/engine/, or a path, by the engine's own Python; return what it prints."""
     command = [ENGINE_PYTHON, ROOT / "dev" / "labs" / "engine" / name, *options]
     # PyTorch's threads spin while they wait for each other: on a busy machine two are slower than one.
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

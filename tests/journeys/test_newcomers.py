@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from trials.harness import create_tenants
 
 pytestmark = [pytest.mark.alone, pytest.mark.rotates]
 
+TRY_TURNS = Path(__file__).with_name("try_turns.py")
 OTHERS = 8
 FIRST_TOKEN_S = 5.0
 # On a machine that others use, too, a step takes longer, and so does a quiet engine's first token.
@@ -92,7 +94,7 @@ def test_a_newcomers_first_token_comes_within_seconds_whatever_eight_others_ask(
 @pytest.fixture(scope="module")
 def tried() -> dict:
     """What vLLM's real scheduler does on a clock of its own, with steps as on two quiet cores."""
-    return json.loads(run_engine_script("try_turns.py"))
+    return json.loads(run_engine_script(TRY_TURNS))
 
 
 def test_by_the_engines_own_clock_a_newcomer_waits_for_a_moment_and_without_turns_for_long(tried):

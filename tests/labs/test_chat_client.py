@@ -9,7 +9,7 @@ from inference.errors import EngineBusy
 from inference.proxy.answer import frame_error
 from labs import chat_client
 from labs.chat_client import CHAT, Outcome, Reply, open_client, run_concurrently
-from labs.fake_vllm.data_side import FakeVllm
+from tests.fakes.vllm_data import FakeVllm
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from playwright.sync_api import Page, expect
 from billing.payments import auto_top_up
 from core import months
 from core.money import NANO
-from labs import fake_stripe
-from labs.fake_stripe import FakeStripe
 from metering.credits import credits_left
 from metering.models import Invoice, PlanVersion, Subscription
 from tenants.models import Tenant
 from tests.billing.builders import bill, deliver
 from tests.chromium import follow, look
+from tests.fakes import fake_stripe
+from tests.fakes.fake_stripe import FakeStripe
 from tests.pages.walking import PHONE, check_width, enter, hear_errors
 
 INSTRUCTIONS = "IBAN GB00 JOURNEY"

@@ -10,10 +10,10 @@ from adapters.catalog import sharing
 from adapters.evidence import drafts
 from adapters.models import BaseModel, Engine, Style
 from adapters.routing import publisher
-from labs.fake_vllm.control_side import BASE, FakeVllm
 from tenants.models import Tenant
 from tests.adapters.builders import LAYERS, WIDTH, known, module_names
 from tests.adapters.evidence.cases import EqualWords
+from tests.fakes.vllm_control import BASE, FakeVllm
 
 
 @pytest.fixture

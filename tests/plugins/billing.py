@@ -8,13 +8,13 @@ from django.utils import timezone
 
 from accounts.subscriptions import subscribe_tenant
 from core import months
-from labs import fake_stripe
-from labs.fake_stripe import FakeStripe
 from metering.ledger import record_events
 from metering.models import Invoice, Subscription
 from metering.plans import newest_plan_version
 from tenants.models import Tenant
 from tests.billing.builders import LAST_MONTH, STRIPE_KEY, STRIPE_SECRET, bill
+from tests.fakes import fake_stripe
+from tests.fakes.fake_stripe import FakeStripe
 from tests.tenants.builders import make_event
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.models import AdapterVersion, Engine, Style
-from labs.fake_vllm import answers
-from labs.fake_vllm.control_side import FakeVllm
+from tests.fakes.vllm_control import FakeVllm, error_body
 from training import actions, pipeline, preparation, storage
 from training.corpus import Task
 from training.corpus.canaries import CANARIES
@@ -31,7 +30,7 @@ class WritingVllm(FakeVllm):
     def _write(self, body: dict[str, Any]) -> tuple[int, object]:
         self.asked.append(body)
         if self.refuses_chats:
-            return 400, answers.error(400, "BadRequestError", "This model's context is too short.")
+            return 400, error_body(400, "BadRequestError", "This model's context is too short.")
         return 200, {"choices": [{"index": 0, "message": {"role": "assistant", "content": BRIEF}}]}
 
 

@@ -15,7 +15,7 @@ from adapters.models import AdapterVersion, BaseModel, Engine, Placement, Status
 from adapters.public import found_workspace, publish_library, set_public
 from core import months
 from keys.actions import create_key
-from labs.fake_vllm.prepared_bytes import MODELS
+from labs.stub_engine import MODELS
 from metering.credits import grant_credit
 from metering.models import Plan, PlanVersion
 from tenants.access import access_of_person

@@ -11,8 +11,7 @@ from adapters.validation import BaseShape, Finding, autofix, validate_adapter
 from adapters.validation.problems import CLOSING
 from adapters.validation.problems import WEIGHTS as OF_WEIGHTS
 from labs.broken_adapters.mutants import Mutant, generate_mutants
-from labs.broken_adapters.parts import WEIGHTS, Parts, write_files
-from labs.broken_adapters.valid import read_adapter
+from labs.broken_adapters.parts import WEIGHTS, Parts, read_adapter, write_files
 from trials.harness import Verdict
 
 BLOCK = 100  # mutants that are made at once

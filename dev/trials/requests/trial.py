@@ -6,14 +6,16 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+
+import psutil
 
 from labs.chat_client import CHAT, ChatClient, Outcome, open_client, run_concurrently
 from labs.site import run_in_site
 from stack.errors import Miss
 from stack.folders import Folders, shown
-from stack.processes import TAG
+from stack.processes import TAG, read_start_ticks
 from trials.harness import Context, Tenant, Verdict, create_tenants, run_on_own_stack
 
 MAX_PARALLEL = 6
@@ -201,22 +203,17 @@ async def _ask_witness(client: ChatClient, model: str) -> str:
     return reply.text
 
 
-def cores(stack: Folders) -> set[tuple[int, str]]:
+def cores(stack: Folders) -> set[tuple[int, int]]:
     """Return the processes of a stack that hold a model: their numbers and when each began."""
     records = [json.loads(record.read_text()) for record in stack.pids.glob("engine*.json")]
-    sessions = {str(record["pid"]) for record in records}
+    sessions = {record["pid"] for record in records}
     found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (folder / "cmdline").read_bytes().decode(errors="replace")
-            facts = (folder / "stat").read_text().rpartition(")")[2].split()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):  # it has ended meanwhile
             # vLLM writes its title over its variables; Ray's processes leave the session.
-            if title.startswith(CORES) and (facts[3] in sessions or _is_tagged(folder, stack)):
-                found.add((int(folder.name), facts[19]))
-        except OSError:  # it has ended meanwhile
-            continue
+            is_core = "".join(process.cmdline()[:1]).startswith(CORES)
+            if is_core and (
+                os.getsid(process.pid) in sessions or process.environ().get(TAG) == str(stack.var)
+            ):
+                found.add((process.pid, read_start_ticks(process.pid)))
     return found
-
-
-def _is_tagged(process: Path, stack: Folders) -> bool:
-    return f"{TAG}={stack.var}".encode() in (process / "environ").read_bytes().split(b"\0")

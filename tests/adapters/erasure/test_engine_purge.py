@@ -10,9 +10,9 @@ from adapters.erasure import engine_purge
 from adapters.errors import NothingToAttest
 from adapters.models import AdapterVersion, Engine, Placement, Status
 from adapters.placement import local_cache
-from labs.fake_vllm.control_side import FakeVllm
 from tests.adapters.builders import adapter_files, eager_tasks, served, twin_of, uploaded
 from tests.adapters.erasure.conftest import FILES, advance, erase, on_engine, restart, waits_for
+from tests.fakes.vllm_control import FakeVllm
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("valkey", "ready_gateways")]
 

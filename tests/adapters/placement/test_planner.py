@@ -14,11 +14,11 @@ from adapters.placement import planner, reconciler, transitions
 from adapters.placement.policy import BUSY_PER_MINUTE, Candidate, EngineCapacity, plan_placements
 from adapters.routing import publisher
 from adapters.uploads import pipeline
-from labs.fake_vllm.control_side import FakeVllm
 from metering.demand import recent_requests
 from metering.ledger import record_events
 from tests.adapters.builders import adapter_files, known, published_routes, served, twin_of, uploaded
 from tests.adapters.routes import routes_of
+from tests.fakes.vllm_control import FakeVllm
 from tests.profiles import examples
 from tests.tenants.builders import make_event
 

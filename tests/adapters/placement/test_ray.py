@@ -9,9 +9,9 @@ import pytest
 from adapters import object_store
 from adapters.models import Engine, Placement, Status
 from adapters.placement import planner, reconciler, transitions
-from labs.fake_vllm.control_side import BASE, FakeVllm
 from tests.adapters.builders import adapter_files, pushed, served
 from tests.adapters.routes import routes_of
+from tests.fakes.vllm_control import BASE, FakeVllm
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

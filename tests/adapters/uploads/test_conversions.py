@@ -22,11 +22,11 @@ from adapters.validation.limits import CONFIG_FILE, LIMITS_BYTES, UPLOAD_LIMIT, 
 from adapters.validation.problems import CLOSING
 from adapters.validation.problems import WEIGHTS as OF_WEIGHTS
 from adapters.validation.weights import TYPES
-from labs import broken_adapters as broken
-from labs.broken_adapters import PREFIX, Adapter, tiny_base, valid_adapter
 from labs.broken_adapters.mutants import mutants
+from labs.broken_adapters.parts import PREFIX, Adapter, tiny_base, valid_adapter
 from tests.adapters.builders import adapter_files, by, uploaded
 from tests.adapters.validation.sources import Bytes, config_of, memory_below, wide_base, wide_weights
+from tests.fakes import broken_adapters as broken
 from tests.profiles import examples
 
 MEMORY_BYTES = 64 * 1024 * 1024

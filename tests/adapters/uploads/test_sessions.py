@@ -12,10 +12,10 @@ from adapters.errors import NotUploaded, UploadEnded, UploadRefused
 from adapters.models import AdapterVersion, BaseModel, Engine, Status, Style
 from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
-from labs.fake_vllm.control_side import BASE
 from metering.models import PlanVersion
 from tenants.models import AuditEntry
 from tests.adapters.builders import adapter_files, begin, post, posted
+from tests.fakes.vllm_control import BASE
 
 GOOD = {"adapter_config.json": 700, "adapter_model.safetensors": 5_000_000}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adapters.validation import BaseShape, Linear
-from labs import broken_adapters as broken
+from labs.broken_adapters.parts import PREFIX, entries, packed
 
 
 @dataclass
@@ -62,8 +62,8 @@ def wide_weights(base: BaseShape, rank: int = 16) -> Endless:
     tensors = {}
     for module, linear in base.modules.items():
         for side, shape in (("A", (rank, linear.columns)), ("B", (linear.rows, rank))):
-            tensors[f"{broken.PREFIX}{module}.lora_{side}.weight"] = np.broadcast_to(np.float32(0), shape)
-    text = broken.packed(json.dumps(broken.entries(tensors)), b"")
+            tensors[f"{PREFIX}{module}.lora_{side}.weight"] = np.broadcast_to(np.float32(0), shape)
+    text = packed(json.dumps(entries(tensors)), b"")
     piece = np.linspace(-0.1, 0.1, 65_536, dtype="f4").tobytes()
     return Endless(text, piece, len(text) + sum(tensor.nbytes for tensor in tensors.values()))
 

@@ -8,8 +8,7 @@ import pytest
 
 from adapters.validation import validate_adapter
 from adapters.validation.weights import read_vector
-from labs.broken_adapters import Adapter, tiny_base, valid_adapter
-from labs.broken_adapters.valid import name_of
+from labs.broken_adapters.parts import Adapter, name_of, tiny_base, valid_adapter
 from tests.adapters.validation.sources import Bytes
 
 BASE = tiny_base()

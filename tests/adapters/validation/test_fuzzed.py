@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from adapters.validation import Report, validate_adapter
-from labs.broken_adapters import packed, tiny_base, valid_adapter
 from labs.broken_adapters.fields import FIELDS, ODD
 from labs.broken_adapters.mutants import ALL, Mutant, generate_mutants, mutants
+from labs.broken_adapters.parts import packed, tiny_base, valid_adapter
 from tests.adapters.validation.sources import memory_below
 from tests.profiles import examples
 

@@ -26,8 +26,7 @@ from adapters.validation.limits import UPLOAD_LIMIT
 from adapters.validation.problems import SECTIONS
 from adapters.validation.shapes import split, state_of_words
 from adapters.validation.weights import BOUND, VALUE_LIMIT
-from labs import broken_adapters as broken
-from labs.broken_adapters import Adapter, tiny_base, valid_adapter
+from labs.broken_adapters.parts import PREFIX, WEIGHTS, Adapter, packed, safetensors, tiny_base, valid_adapter
 from tests.adapters.validation.sources import (
     Bytes,
     Endless,
@@ -36,6 +35,7 @@ from tests.adapters.validation.sources import (
     wide_base,
     wide_weights,
 )
+from tests.fakes import broken_adapters as broken
 
 MAX_RANK = 16
 MEMORY_BYTES = 64 * 1024 * 1024
@@ -157,7 +157,7 @@ def test_strength_is_that_of_the_product(base, is_stabilised):
 
 
 def _factor(adapter: Adapter, module: str, side: str) -> np.ndarray:
-    return adapter.tensors[f"{broken.PREFIX}{module}.lora_{side}.weight"].astype("f8")
+    return adapter.tensors[f"{PREFIX}{module}.lora_{side}.weight"].astype("f8")
 
 
 def test_a_large_float32_factor_is_judged_nearly_the_same(base, monkeypatch):
@@ -314,7 +314,7 @@ def test_a_folder_is_told_what_is_wrong_with_its_files(base, tmp_path):
     (tmp_path / "adapter_model.bin").write_bytes(b"\x80\x04.")
     (tmp_path / "all.tar.gz").write_bytes(b"")
     assert codes(validate_folder(tmp_path, base, MAX_RANK)) == {"file_pickle", "file_archive"}
-    (tmp_path / broken.WEIGHTS).rename(tmp_path / "pytorch_lora_weights.safetensors")
+    (tmp_path / WEIGHTS).rename(tmp_path / "pytorch_lora_weights.safetensors")
     assert "file_misnamed" in codes(validate_folder(tmp_path, base, MAX_RANK))
 
 
@@ -371,7 +371,7 @@ def test_three_hundred_megabytes_need_little_memory():
 def test_one_huge_stranger_needs_little_memory():
     length = 400 * 1024 * 1024
     entry = {"dtype": "F32", "shape": [length // 4], "data_offsets": [0, length]}
-    text = broken.packed(json.dumps({"x": entry}), b"")
+    text = packed(json.dumps({"x": entry}), b"")
     base = wide_base(layers=1)
     with memory_below(MEMORY_BYTES / 2):
         source = Endless(text, bytes(1000), len(text) + length)
@@ -388,7 +388,7 @@ def test_hostile_headers_need_little_memory(base, filling):
     while length < most - 100:
         parts.append(filling % len(parts))
         length += len(parts[-1].encode()) + 1
-    weights = Bytes(broken.packed("{" + ",".join(parts) + "}", b""))
+    weights = Bytes(packed("{" + ",".join(parts) + "}", b""))
     with memory_below(MEMORY_BYTES):
         report = validate_adapter(config_of(base, rank=8), weights, base, MAX_RANK)
     assert codes(report) >= {"header_entry", "more"}
@@ -424,7 +424,7 @@ def _base_folder(folder: Path, dtype: object = ml_dtypes.bfloat16) -> dict[str, 
     weights = {name: tensor.astype(dtype) for name, tensor in weights.items()}
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps({"dtype": "bfloat16", "vocab_size": 1000}))
-    (folder / "model.safetensors").write_bytes(broken.safetensors(weights))
+    (folder / "model.safetensors").write_bytes(safetensors(weights))
     return weights
 
 
@@ -462,7 +462,7 @@ def test_a_base_that_is_none_says_why(tmp_path):
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(UnreadableBase, match="no linear layers"):
         base_model_reader.read_base_model(tmp_path)
-    (tmp_path / "model.safetensors").write_bytes(broken.safetensors({"a.weight": np.ones((2, 2))}))
+    (tmp_path / "model.safetensors").write_bytes(safetensors({"a.weight": np.ones((2, 2))}))
     with pytest.raises(UnreadableBase, match="stored as F64"):
         base_model_reader.read_base_model(tmp_path)
 

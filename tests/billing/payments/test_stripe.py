@@ -19,11 +19,11 @@ from billing.payments.stripe_provider import StripeProvider
 from core import months
 from core.money import NANO
 from events.models import NoticeMail, OutboxEvent
-from labs import fake_stripe
 from metering.credits import credits_left
 from metering.models import CreditGrant, Invoice, LedgerEntry, PlanVersion
 from tenants.models import AuditEntry
 from tests.billing.builders import STRIPE_KEY, STRIPE_SECRET, api_client, deliver
+from tests.fakes import fake_stripe
 from tests.racing import race
 from tests.tenants.builders import owner_of
 

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 from inference.contract.usage import digest_text
-from labs.fake_vllm import answers
-from labs.fake_vllm.data_side import FakeVllm
+from tests.fakes.vllm_control import error_body
+from tests.fakes.vllm_data import FakeVllm
 from tests.inference.builders import SHORT_WAITS
 from tests.inference.fakes import chat
 from tests.profiles import examples
@@ -142,7 +142,7 @@ class UnsteadyVllm(FakeVllm):
     async def answer(self, request):
         if self.chance.random() < 1 / 7:
             self.failed += 1
-            return web.json_response(answers.error(503, "x", "busy"), status=503)
+            return web.json_response(error_body(503, "x", "busy"), status=503)
         return await super().answer(request)
 
 

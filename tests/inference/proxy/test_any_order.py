@@ -22,7 +22,7 @@ from inference.proxy import runtime as gateway_module
 from inference.proxy.runtime import Gateway
 from inference.proxy.settings import ProxySettings
 from inference.quota.settlement import sweep_expired_holds
-from labs.fake_vllm.data_side import FakeVllm
+from tests.fakes.vllm_data import FakeVllm
 from tests.inference.builders import SHORT_WAITS, Account, open_tables, read_before_each_request
 from tests.inference.fakes import eventually, relay
 from tests.profiles import examples

@@ -36,7 +36,7 @@ from inference.proxy.request import EXPENSIVE_GRAMMAR_REFUSALS
 from inference.proxy.suspects import SUSPECT_FOR_S, fingerprint_of
 from inference.proxy.turn_order import Ticket
 from inference.quota.access import KeyAccess
-from labs.fake_vllm.data_side import FakeVllm
+from tests.fakes.vllm_data import FakeVllm
 from tests.inference.builders import SHORT_WAITS, Account, place
 from tests.inference.fakes import eventually, read_answer, relay
 from tests.profiles import examples

@@ -21,9 +21,9 @@ from inference.proxy.settings import ProxySettings
 from inference.quota.admission import PeriodRollover
 from inference.quota.ledger_drain import drain_usage
 from keys import actions
-from labs.fake_vllm.data_side import FakeVllm
 from metering.models import LedgerEntry
 from tenants.models import ApiKey, Tenant
+from tests.fakes.vllm_data import FakeVllm
 from tests.inference.builders import Account, open_tables
 from tests.inference.fakes import eventually, read_answer, relay
 from tests.tenants.builders import owner_of

@@ -35,7 +35,6 @@ from inference.contract.usage import Usage
 from inference.quota import ledger_drain, month_turn, scripts, settlement
 from inference.quota.admission import CacheMiss, Caller, Grant
 from inference.quota.settlement import sweep_expired_holds
-from labs import fake_stripe
 from metering import credits, partitions, price_book
 from metering import tasks as metering_tasks
 from metering.models import (
@@ -52,6 +51,7 @@ from metering.models import (
 )
 from metering.quota_sync.snapshot import publish_snapshot
 from tenants.models import Tenant, User
+from tests.fakes import fake_stripe
 from tests.inference.builders import (
     BASE_PLACE,
     STYLES,

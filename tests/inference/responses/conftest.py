@@ -12,9 +12,9 @@ import redis
 from core import months
 from core import valkey as names
 from inference.proxy import runtime
-from labs.fake_vllm.data_side import FakeVllm
 from metering.quota_sync.snapshot import publish_snapshot
 from tenants.models import Tenant
+from tests.fakes.vllm_data import FakeVllm
 from tests.inference.builders import Account, open_tables, publish_names
 from tests.inference.serving import serving
 from tests.tenants.builders import issue_key

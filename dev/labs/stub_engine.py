@@ -1,4 +1,4 @@
-"""vLLM's answers, byte for byte, ready before anybody asks. `python -m labs.fake_vllm.prepared_bytes PORT`.
+"""vLLM's answers, byte for byte, ready before anybody asks. `python -m labs.stub_engine PORT`.
 
 The model's name is the pace. `instant` sends each token by itself, as an engine does, but at once; `burst`
 sends all of them together; `paced-5` one every 5 ms. The name that was asked for is echoed, as vLLM does.
@@ -6,14 +6,14 @@ sends all of them together; `paced-5` one every 5 ms. The name that was asked fo
 
 import asyncio
 import gc
+import json
 import re
 import sys
 from functools import cache
+from typing import Any
 
 import httptools
 import uvloop
-
-from labs.fake_vllm import answers
 
 INSTANT, BURST, PACED, HELD = MODELS = ("instant", "burst", "paced-5", "paced-5000")
 TOKENS = 64
@@ -112,7 +112,7 @@ def whole(model: str) -> bytes:
         "routed_experts": None,
     }
     cached = CACHED | {"multimodal_tokens": None}
-    usage = _usage(ANSWER_TOKENS) | {"prompt_tokens_details": cached, "completion_tokens_details": None}
+    usage = usage_of(ANSWER_TOKENS) | {"prompt_tokens_details": cached, "completion_tokens_details": None}
     head = {"id": ID, "object": "chat.completion", "created": CREATED, "model": model, "choices": [choice]}
     middle = {"service_tier": None, "system_fingerprint": FINGERPRINT, "usage": usage}
     rest = (
@@ -133,25 +133,35 @@ def stream(model: str, *, running: bool) -> list[bytes]:
     def event(choices: list[object], usage: dict[str, object] | None, **more: str | None) -> bytes:
         head = {"id": ID, "object": "chat.completion.chunk", "created": CREATED, "model": model}
         data = {**head, "choices": choices, **({"usage": usage} if usage else {}), **more}
-        return _chunk(answers.event(data))
+        return _chunk(event_of(data))
 
     def token(count: int, delta: dict[str, str], **ending: str | None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None, **ending}
         first = {"prompt_token_ids": None, "prompt_text": None} if "role" in delta else {}
-        usage = _usage(count) | {"completion_tokens_details": None} if running else None
+        usage = usage_of(count) | {"completion_tokens_details": None} if running else None
         return event([choice], usage, **first)
 
     role = token(0, {"role": "assistant", "content": ""})
     words = [token(n, {"content": WORD}, token_ids=None) for n in range(1, TOKENS)]
     last = token(TOKENS, {"content": WORD}, finish_reason="length", stop_reason=None, token_ids=None)
-    total = event([], _usage(TOKENS) | {"prompt_tokens_details": CACHED}, system_fingerprint=FINGERPRINT)
+    total = event([], usage_of(TOKENS) | {"prompt_tokens_details": CACHED}, system_fingerprint=FINGERPRINT)
     end = last + total + _chunk(b"data: [DONE]\n\n") + _chunk(b"")
     steps = [SSE + role + words[0], *words[1:], end]
     return [b"".join(steps)] if model == BURST else steps
 
 
-def _usage(completion: int) -> dict[str, object]:
-    return answers.usage(PROMPT_TOKENS, completion)
+def usage_of(completion: int, *, prompt: int = PROMPT_TOKENS) -> dict[str, Any]:
+    """Return the tokens that an answer reports, in vLLM's own order of fields (0.32)."""
+    return {"prompt_tokens": prompt, "total_tokens": prompt + completion, "completion_tokens": completion}
+
+
+def event_of(data: object) -> bytes:
+    """Return a server-sent event."""
+    return b"data: " + _compact(data) + b"\n\n"
+
+
+def _compact(data: object) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()
 
 
 def _chunk(data: bytes) -> bytes:
@@ -159,7 +169,7 @@ def _chunk(data: bytes) -> bytes:
 
 
 def _json(data: object) -> bytes:
-    body = answers.compact_json(data)
+    body = _compact(data)
     return OK + b"content-length: %d\r\n%s\r\n%s" % (len(body), JSON_TYPE, body)
 
 

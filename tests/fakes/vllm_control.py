@@ -12,8 +12,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from labs.fake_vllm import answers
-
 BASE = "SmolLM2-135M-Instruct"
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -156,4 +154,9 @@ def _next_word(index: int, prompt: str, effect: float) -> dict[str, Any]:
 
 
 def _error(status: int, kind: str, message: str) -> tuple[int, object]:
-    return status, answers.error(status, kind, message)
+    return status, error_body(status, kind, message)
+
+
+def error_body(status: int, kind: str, message: str) -> dict[str, Any]:
+    """Return the body of a refusal."""
+    return {"error": {"message": message, "type": kind, "param": None, "code": status}}

@@ -9,8 +9,16 @@ from typing import Any
 import numpy as np
 
 from adapters.validation import BaseShape, Linear
-from labs.broken_adapters.parts import CONFIG, PREFIX, WEIGHTS, Adapter, Array, entries, packed
-from labs.broken_adapters.valid import valid_adapter
+from labs.broken_adapters.parts import (
+    CONFIG,
+    PREFIX,
+    WEIGHTS,
+    Adapter,
+    Array,
+    entries,
+    packed,
+    valid_adapter,
+)
 
 # Each kind changes a valid adapter in place, or returns the bytes of a weights file that is none.
 Breaker = Callable[[Adapter, BaseShape], bytes | None]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
-ENGINE = Path(__file__).resolve().parents[3] / "engine"
+ENGINE = Path(__file__).resolve().parents[2] / "engine"
 sys.path += [str(ENGINE), str(ENGINE / "extensions")]
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

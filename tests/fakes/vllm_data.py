@@ -8,7 +8,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from labs.fake_vllm import answers
+from labs.stub_engine import event_of, usage_of
+from tests.fakes.vllm_control import error_body
 
 CACHED = {"cached_tokens": 4, "created_cache_tokens": 3, "multimodal_tokens": None}
 
@@ -82,7 +83,7 @@ class FakeVllm:
         refuses = self.refuses if is_known else (404, f"The model `{body['model']}` does not exist.")
         if refuses:
             status, message = refuses
-            return web.json_response(answers.error(status, "x", message), status=status)
+            return web.json_response(error_body(status, "x", message), status=status)
         if not body["stream"]:
             count = await self.write_whole(f"chatcmpl-{request.headers.get('x-request-id')}")
             whole = self.chunk(body, "".join(self.words[:count]), count, "message")
@@ -161,12 +162,12 @@ class FakeVllm:
             "created": 1,
             "model": body["model"],
             "choices": [choice],
-            "usage": answers.usage(10, counted) | {"prompt_tokens_details": CACHED},
+            "usage": usage_of(counted, prompt=10) | {"prompt_tokens_details": CACHED},
         }
 
     @staticmethod
     def frame(chunk: dict[str, Any]) -> bytes:
-        return answers.event(chunk)
+        return event_of(chunk)
 
 
 def abort(request: web.Request) -> None:
