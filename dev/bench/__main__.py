@@ -50,7 +50,7 @@ BENCHES = {
     "request-cost": Bench("processor time or instructions of one request", "bench.request_cost"),
     # 16 places, so that one tenant has eight at once: no tenant alone takes the last quarter.
     "engine": Bench(
-        "the real engine by `vllm bench serve`, through the gateway and directly",
+        "the real engine by `vllm bench serve`; ARGS=gateway or styles",
         "bench.engine",
         WHOLE,
         {"ENGINE_SOCKET": "", "ENGINE_MAX_NUM_SEQS": "16"},
