@@ -1,6 +1,8 @@
 """The machine: which core is whose, and what a process and its children used of it."""
 
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -8,7 +10,12 @@ from pathlib import Path
 
 import psutil
 
+from stack import engine
+
 MIB = 1024 * 1024
+IDLE_WITHIN_S = 300
+IDLE_S = 15  # the samples of a style begin ten seconds after it serves
+AT_WORK = re.compile(r"^vllm:num_requests_(?:running|waiting)\{.*\} (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -84,3 +91,21 @@ def model() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return os.uname().machine
+
+
+def await_idle_engine(url: str) -> None:
+    """Return once the engine works on nothing: the style cards' samples of what came before are written.
+
+    Raises SystemExit.
+    """
+    until = time.time() + IDLE_WITHIN_S
+    idle = 0
+    while time.time() < until:
+        with engine.open_client(url, os.environ["ENGINE_API_KEY"]) as client:
+            page = client.get("/metrics").raise_for_status().text
+        at_work = sum(float(count) for count in AT_WORK.findall(page))
+        idle = 0 if at_work else idle + 1
+        if idle == IDLE_S:
+            return
+        time.sleep(1)
+    raise SystemExit(f"✗ The engine is not idle after {IDLE_WITHIN_S} s.")
