@@ -8,8 +8,8 @@ An engine keeps, beside the base model and its KV cache:
 - **memory cache**: up to `max_cpu_loras` adapters at their own rank, in the engine's number type;
 - **disk**: every adapter as it was uploaded.
 
-https://docs.vllm.ai/en/stable/features/lora/ names the flags; docs/capacity.md compares the arithmetic with
-a running engine.
+https://docs.vllm.ai/en/stable/features/lora/ names the flags; `make bench NAME=memory` checks the arithmetic
+against a running engine (docs/capacity.md has the figures).
 """
 
 from collections.abc import Mapping

@@ -62,10 +62,18 @@ BENCHES = {
         WHOLE,
         needs=ENGINE,
     ),
+    "memory": Bench("the calculated memory beside a running vLLM's (CPU)", "bench.memory", needs=ENGINE),
     "evidence": Bench(
         "what the evidence card's figures tell, on the novels in NOVELS; ARGS=check",
         "bench.evidence",
         variables={"OPENBLAS_NUM_THREADS": "1"},
+    ),
+    "rewrite": Bench(
+        "whether styles rewrite plain drafts as their authors would, on the novels in NOVELS",
+        "bench.rewrite",
+        SERVICES,
+        variables={"OPENBLAS_NUM_THREADS": "1"},
+        needs=ENGINE,
     ),
     "pages": Bench(
         "pages in a workspace with 10,000 styles and many requests",

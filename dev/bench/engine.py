@@ -7,13 +7,11 @@ through the gateway and directly; `styles` asks two engines. Both write a table 
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
@@ -21,12 +19,11 @@ from pathlib import Path
 from statistics import median
 
 from adapters.engines.capacity import EngineLimits
+from bench.memory import post_json, random_adapters, running
 from labs import machine, report
 from labs.site import run_in_site
 from stack import engine
 from stack.environment import base_model, base_model_folder
-from stack.ports import Ports
-from trials.harness import make_adapters
 
 # vLLM's own `vllm bench serve`: what measures an engine, or the gateway in front of it.
 
@@ -167,41 +164,6 @@ def shorten(found: Mapping[str, float]) -> Figures:
 
 
 @contextmanager
-def running(limits: EngineLimits, **more: str) -> Iterator[str]:
-    """Yield the address of a vLLM of its own; `more` are variables for it. Raises SystemExit."""
-    port = Ports().take("engine")
-    url = f"http://127.0.0.1:{port}"
-    variables = {
-        **os.environ,
-        "ENGINE_DEVICE": "cpu",
-        "ENGINE_PORT": str(port),
-        "ENGINE_SOCKET": "",
-        "ENGINE_MAX_LORAS": str(limits.max_loras),
-        "ENGINE_MAX_CPU_LORAS": str(limits.max_cpu_loras),
-        "ENGINE_MAX_LORA_RANK": str(limits.max_lora_rank),
-        "BASE_MODEL": base_model()[1],
-        "BASE_MODEL_DIR": str(base_model_folder()),
-        **more,
-    }
-    with tempfile.TemporaryFile() as log:
-        command = engine.program(variables).argv
-        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log, start_new_session=True)
-        try:
-            while not engine.ready(url, ""):
-                if process.poll() is not None:
-                    raise SystemExit(f"✗ vLLM ended while it started (exit {process.returncode}).")
-                time.sleep(0.5)
-            yield url
-        finally:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):  # now and then, vLLM 0.32 doesn't end
-                process.wait(30)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-@contextmanager
 def engines(adapters: Path, scratch: Path) -> Iterator[Mapping[str, Callable[[Case], Figures]]]:
     """Yield each engine's name and what measures it, with the adapters loaded."""
     paths = sorted(adapters.iterdir())
@@ -210,11 +172,11 @@ def engines(adapters: Path, scratch: Path) -> Iterator[Mapping[str, Callable[[Ca
         ways: dict[str, Callable[[Case], Figures]] = {}
         for name in ("ours", "vllm"):
             variables = {"ENGINE_LORA": name, "ENGINE_MAX_NUM_SEQS": "16", "ENGINE_API_KEY": ""}
-            url = stack.enter_context(running(LIMITS, **variables))
-            with engine.open_client(url, timeout_s=180) as client:
-                for number, path in enumerate(paths):
-                    named = {"lora_name": f"bench_{number}", "lora_path": str(path)}
-                    client.post("/v1/load_lora_adapter", json=named).raise_for_status()
+            url, _ = stack.enter_context(running(LIMITS, **variables))
+            for number, path in enumerate(paths):
+                post_json(
+                    f"{url}/v1/load_lora_adapter", {"lora_name": f"bench_{number}", "lora_path": str(path)}
+                )
             machine.await_idle_engine(url)
             ways[name] = partial(_measure_vllm, asked, url)
         yield ways
@@ -229,7 +191,7 @@ def compare_styles() -> None:
     rounds = int(os.environ.get("BENCH_ROUNDS") or 3)
     with tempfile.TemporaryDirectory(prefix="bench-styles-") as name:
         adapters = Path(name) / "adapters"
-        make_adapters(str(base_model_folder()), adapters, count=STYLES, rank=RANK, options=["--all-linear"])
+        random_adapters(adapters, count=STYLES, rank=RANK)
         found: dict[str, dict[Case, list[Figures]]] = {}
         with engines(adapters, Path(name)) as ways:
             for measure in ways.values():

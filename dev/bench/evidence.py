@@ -3,6 +3,7 @@
 NOVELS is a folder with three books of each author; labs/impostors.py says how they are named.
 
 - `calibration` fits the percentages on half of the authors and judges them on the other half.
+- `new-book` lists what a third book scores, as the product says it.
 - `check` times a draft.
 
 Writes bench/results/evidence.json and the tables of docs/evidence.md.
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.verifier.calibration import read_calibration
+from adapters.verifier.calibration import load_calibration, read_calibration
 from adapters.verifier.impostors import (
     load_impostors,
 )
@@ -145,6 +146,24 @@ def table_of_calibration(found: dict[str, Figures]) -> str:
     return f"{report.aligned(rows)}\n\n{bound}{report.verdict(is_met)}. {middle}"
 
 
+def measure_new_book(novels: Path) -> dict[str, Figures]:
+    """Return what the third book scores, by how much of two books or of one was learned."""
+    del novels  # labs.calibration has measured it, and the product shows these very numbers
+    return {name: {"score": score} for name, score in load_calibration().new_text.items()}
+
+
+def table_of_new_book(found: dict[str, Figures]) -> str:
+    """Return a row for each number of words that was learned."""
+    rows = [["learned, words", "two books", "one book"]]
+    for words in calibration.LEARNED_WORDS:
+        cells = [f"{words:,}"]
+        for kind in calibration.KINDS:
+            figures = found.get(f"{kind}, {words} words learned")
+            cells.append(f"{figures['score']:.2f}" if figures else "-")
+        rows.append(cells)
+    return report.aligned(rows)
+
+
 def table_of_check(found: dict[str, Figures]) -> str:
     """Return the times of a check."""
     figures = found["en"]
@@ -161,6 +180,7 @@ def table_of_check(found: dict[str, Figures]) -> str:
 # What is measured, and the table that is made of it. A further figure of the card is a further line.
 PARTS: dict[str, tuple[Callable[[Path], Any], Callable[[Any], str]]] = {
     "calibration": (measure_calibration, table_of_calibration),
+    "new-book": (measure_new_book, table_of_new_book),
     "check": (measure_check, table_of_check),
 }
 

@@ -25,12 +25,12 @@ TRIALS = {
     "requests": ("requests.trial:requests", "every field of a request, alone and in pairs"),
     "restart": ("restart:restart", "kill vLLM while 200 styles are asked for"),
     "soak": ("soak:soak", "mixed load and uploads for half an hour: no fault, flat memory, exact books"),
+    "own-style": ("own_style:own_style", "styles of twelve authors, each judged on each author's third book"),
     "provenance": (
         "provenance.trial:provenance",
         "the watermark: found, false alarms, its cost",
     ),
-    "styles": ("retrain:train_styles", "train the included styles again"),
-    "control": ("retrain:train_control", "train the control that a style is compared with; see NOVELS"),
+    "control": ("own_style:train_control", "train the control that a style is compared with; see NOVELS"),
     "training-kills": (
         "training_kills:training_kills",
         "kill child, worker, engine, Valkey and PostgreSQL during trainings: the same losses, one charge",
@@ -80,13 +80,15 @@ def build_parser() -> argparse.ArgumentParser:
     requests.add_argument("--seed", type=int, default=1, help="another seed, another order (default: 1)")
 
     trials["soak"].add_argument("--minutes", type=float, default=30, help="how long (default: 30)")
+    own_style = trials["own-style"]
+    own_style.add_argument("authors", nargs="*", help="only these (default: all of NOVELS)")
+    own_style.add_argument("--words", type=int, default=20_000, help="to learn (default: 20,000)")
+    own_style.add_argument("--recipe", default="{}", help="differences from the default, as JSON")
+    own_style.add_argument("--threads", type=int, default=2, help="of the trainer (default: 2)")
     provenance = trials["provenance"]
     provenance.add_argument("parts", nargs="*", help="speed, power, … (default: all)")
     provenance.add_argument("--answers", type=int, default=1000, help="of each kind (default: 1,000)")
     provenance.add_argument("--rounds", type=int, default=10, help="of the speed's comparison (default: 10)")
-    styles = trials["styles"]
-    styles.add_argument("styles", nargs="*", help="only these (default: all)")
-    styles.add_argument("--base", type=Path, default=BASE, help="the base model's folder")
     control = trials["control"]
     control.add_argument("authors", nargs="*", help="only these (default: all of NOVELS)")
     control.add_argument("--language", default="en", help="of the novels (default: en)")

@@ -331,7 +331,9 @@ class Trial:
     def capacity(self) -> Facts:
         """Compare what slots take of the KV cache with what adapters/engines/capacity.py says."""
         if self.device == "cpu":
-            raise NotRun("a CPU engine's KV cache does not shrink for slots")
+            raise NotRun(
+                "a CPU engine's KV cache does not shrink for slots; `make bench NAME=memory` measures it"
+            )
         site_python = ROOT / ".venv" / "bin" / "python"
         if not site_python.exists():
             raise NotRun("the site's environment .venv is missing, whose arithmetic is to be checked")

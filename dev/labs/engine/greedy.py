@@ -20,6 +20,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 sys.path.append(str(Path(__file__).resolve().parents[3] / "engine"))
 from trainer.model import base_dtype
 
+SEED = 7
+
 
 def load_models(base: Path, adapters: list[str]):
     """Return the tokenizer and the float32 base model with each adapter folder, named by its path."""
@@ -51,12 +53,12 @@ def use_adapter(model, folder: str | None):
 
 @torch.no_grad()
 def answer_prompts(
-    tokenizer, model, folder: str | None, prompts: list[str], *, max_tokens: int, **penalty
+    tokenizer, model, folder: str | None, prompts: list[str], *, max_tokens: int, **sampling
 ) -> list[str]:
     """Return the answers to `prompts`, each its own conversation, by the adapter of `folder` or the base.
 
-    Without a penalty, that on tokens already seen is the base model's own (generation_config.json), as vLLM
-    has it.
+    With a temperature in `sampling` they are drawn. Without a penalty in it, that on tokens already seen is
+    the base model's own (generation_config.json), as vLLM has it.
     """
     rendered = []
     for prompt in prompts:
@@ -69,8 +71,8 @@ def answer_prompts(
         generated = model.generate(
             **inputs,
             max_new_tokens=max_tokens,
-            do_sample=False,
-            **penalty,
+            do_sample="temperature" in sampling,
+            **sampling,
             pad_token_id=tokenizer.pad_token_id,
         )
     prompt_tokens = inputs["input_ids"].shape[1]
@@ -85,19 +87,28 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument("--batch", type=int, default=1, help="at once; above 1, in the fastest precision")
     parser.add_argument("--penalty", type=float, help="on tokens already seen (default: the base's own)")
+    parser.add_argument("--temperature", type=float, default=0, help="draw the answers, with a fixed seed")
+    parser.add_argument("--top-p", type=float, default=1)
     options = parser.parse_args()
     requests = json.load(sys.stdin)
     folders = list(dict.fromkeys(request["adapter"] for request in requests if request["adapter"]))
     tokenizer, model = load_models(options.base, folders)
     if options.batch > 1:  # padding changes the last bits anyway
         model = model.to(base_dtype("cpu"))
-    penalty = {"repetition_penalty": options.penalty} if options.penalty else {}
+    sampling = {}
+    if options.penalty:
+        sampling["repetition_penalty"] = options.penalty
+    if options.temperature:
+        torch.manual_seed(SEED)
+        sampling |= {"temperature": options.temperature, "top_p": options.top_p, "top_k": 0}
     texts = []
     for adapter, group in groupby(requests, key=itemgetter("adapter")):
         prompts = [request["prompt"] for request in group]
         for first in range(0, len(prompts), options.batch):
             some = prompts[first : first + options.batch]
-            texts += answer_prompts(tokenizer, model, adapter, some, max_tokens=options.max_tokens, **penalty)
+            texts += answer_prompts(
+                tokenizer, model, adapter, some, max_tokens=options.max_tokens, **sampling
+            )
     print(json.dumps(texts, ensure_ascii=False, indent=1))
 
 

@@ -1,6 +1,6 @@
 """Which books are an author's, and what is taken of them."""
 
-from trials.retrain import find_authors, take_words
+from trials.own_style import find_authors, take_words
 
 LINE = "It was a long line of a wrapped paragraph, as plain text files of novels have them,"
 
