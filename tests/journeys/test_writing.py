@@ -249,6 +249,40 @@ def test_a_style_chosen_after_the_session_has_ended_waits_for_a_log_in_in_anothe
     faults.clear()  # what was refused while nobody was logged in
 
 
+def test_a_draft_is_shared_and_deleted_once_somebody_has_logged_in_again_in_another_tab(draft, faults, demo):
+    page, address = draft, draft.url
+    saved = page.locator("[data-saved]")
+
+    def press_while_logged_out(summary: str, button: str) -> None:
+        page.locator("summary", has_text=summary).click()
+        page.context.clear_cookies()
+        page.get_by_role("button", name=button).click()
+        expect(saved).to_contain_text("Log in in another tab")
+        assert page.url == address
+        other = page.context.new_page()
+        log_in(other, demo, "/write/")
+        other.close()
+
+    press_while_logged_out("History and sharing", "Share with the workspace")
+    expect(page.get_by_text("Shared with the workspace.")).to_be_visible()
+    press_while_logged_out("Delete this draft", "Delete draft")
+    expect(page.get_by_text("“The ferry” was deleted.")).to_be_visible()
+    faults.clear()  # what was refused while nobody was logged in
+
+
+def test_a_draft_that_was_deleted_elsewhere_can_be_deleted_without_a_log_in(draft, faults):
+    page = draft
+    other = page.context.new_page()
+    other.goto(page.url)
+    for tab in (other, page):
+        tab.locator("summary", has_text="Delete this draft").click()
+        tab.get_by_role("button", name="Delete draft").click()
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
+    other.close()
+    assert {"404" in fault for fault in faults} == {True}
+    faults.clear()
+
+
 def test_a_conflict_with_the_same_text_is_none(draft, faults):
     page = draft
     area = page.get_by_label("Text", exact=True)

@@ -68,6 +68,16 @@ model.addEventListener("change", async () => {
   await saving.untilLoggedIn();
   model.form.submit(); // what can be checked depends on the style
 });
+// Sharing and deleting wait for a log-in, too. What is submitted then is no click, so it isn't caught again.
+for (const button of document.querySelectorAll(".write-side [type=submit]")) {
+  button.addEventListener("click", async (event) => {
+    event.preventDefault();
+    button.disabled = true; // one wait is enough
+    await saving.untilLoggedIn();
+    button.disabled = false; // a disabled one isn't sent along
+    button.form.requestSubmit(button);
+  });
+}
 // A file has what stands here, not what was saved before.
 for (const link of document.querySelectorAll("[data-download]")) {
   link.addEventListener("click", async (event) => {

@@ -160,7 +160,7 @@ export class Saving {
   // Return whether somebody is logged in.
   async #renewTokens() {
     const page = await fetch(location.pathname, { redirect: "manual" });
-    if (!page.ok) return false;
+    if (!page.ok && page.status !== 404) return false; // 404: the draft is gone, and nobody was logged out
     const token = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("[name=csrfmiddlewaretoken]");
     for (const field of document.querySelectorAll("[name=csrfmiddlewaretoken]")) field.value = token?.value ?? "";
     return true;
