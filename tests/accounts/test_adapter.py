@@ -14,12 +14,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import adapter
 from accounts.adapter import StrengthValidator
 from core import valkey as names
 from operations.retention import delete_old
 from tenants.models import Invitation, Tenant, User
 from tests.racing import race
 from tests.tenants.builders import issue_key
+from tests.waiting import PATIENCE_S
 
 PASSWORD = "a long winding road"
 PLACES = [
@@ -196,7 +198,12 @@ def test_who_guesses_elsewhere_does_not_lock_out_a_known_device_and_operators_se
 
 @pytest.fixture
 def slow_hasher(monkeypatch) -> None:
-    """Checking a password takes as long as with a real hasher, so that attempts at once overlap."""
+    """Checking a password takes as long as with a real hasher, so that attempts at once overlap.
+
+    All of them have their turns, however slow the machine is: after five seconds, they go on side by side.
+    """
+    monkeypatch.setattr(adapter, "TURN_WAIT_S", PATIENCE_S)
+    monkeypatch.setattr(adapter, "TURN_LASTS_S", PATIENCE_S)
     hasher = get_hasher()
     verify = type(hasher).verify
     monkeypatch.setattr(type(hasher), "verify", lambda *args: sleep(0.05) or verify(*args))

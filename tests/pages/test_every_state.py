@@ -26,7 +26,7 @@ from tenants.models import Invitation, Membership, User
 from tests.chromium import follow
 from tests.pages import scene, training_scene
 from tests.pages.builders import PASSWORD, give_password
-from tests.pages.walking import Axe, Fault, Walk, assert_no_faults, check_state, enter, prove_who_it_is
+from tests.pages.walking import Axe, Fault, Walk, assert_no_faults, check_state, enter, prove_who_it_is, visit
 from tests.tenants.builders import make_event
 from tests.training.builders import answer_for_the_base
 
@@ -157,7 +157,7 @@ def test_where_mails_lead(alice, bob_client, browser, live_server, walk):
 def test_the_second_step(alice, browser, live_server):
     give_password(alice, is_verified=True)
     totp.TOTP.activate(alice, totp.generate_totp_secret())
-    context = browser.new_context(base_url=live_server.url)
+    context = visit(browser, live_server)
     page = context.new_page()
     page.goto(reverse("account_login"))
     page.get_by_label("Email").fill(alice.email)

@@ -5,7 +5,7 @@ from django.urls import reverse
 from playwright.sync_api import Page
 
 from stack.guides import guide_paths, name_of
-from tests.pages.walking import PHONE, WIDE, Axe, assert_no_faults, check_width, hear_errors
+from tests.pages.walking import PHONE, Axe, assert_no_faults, check_width, hear_errors, visit
 
 NAMES = [name_of(path) for path in guide_paths()]
 LOCALES = {"en": "en-GB", "de": "de-DE"}
@@ -15,8 +15,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
 
 @pytest.fixture
 def page(language, live_server, browser) -> Page:
-    context = browser.new_context(base_url=live_server.url, locale=LOCALES[language], viewport=WIDE)
-    page = context.new_page()
+    page = visit(browser, live_server, locale=LOCALES[language]).new_page()
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
     return page
 

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page
 
-from tests.pages.walking import AXE, PHONE, WIDE, Fault, assert_no_faults, check_width, hear_errors
+from tests.pages.walking import AXE, PHONE, WIDE, Fault, assert_no_faults, check_width, hear_errors, visit
 from website import api_schema
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -18,7 +18,7 @@ OF_REDOC = {"heading-order"}  # it goes from h2 to h5
 
 @pytest.fixture
 def reference(live_server, browser) -> Page:
-    page = browser.new_context(base_url=live_server.url, viewport=WIDE).new_page()
+    page = visit(browser, live_server).new_page()
     page.said = hear_errors(page)
     page.goto(reverse("api_reference") + OPERATION)
     page.locator(f"[data-section-id='{OPERATION[1:]}']").wait_for()

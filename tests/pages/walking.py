@@ -350,10 +350,16 @@ def draw(page: Page, address: str, who: str) -> list[Fault]:
     return faults
 
 
-def enter(browser: Browser, server: LiveServer, client: Client, **options: Any) -> BrowserContext:
-    """Return a browser that is logged in as a test's client is."""
+def visit(browser: Browser, server: LiveServer, **options: Any) -> BrowserContext:
+    """Return the browser of somebody who is not logged in, and whose machine may be slow."""
     context = browser.new_context(base_url=server.url, viewport=WIDE, **options)
     context.set_default_timeout(SLOWEST_MS)
+    return context
+
+
+def enter(browser: Browser, server: LiveServer, client: Client, **options: Any) -> BrowserContext:
+    """Return a browser that is logged in as a test's client is."""
+    context = visit(browser, server, **options)
     session = client.cookies["sessionid"].value
     context.add_cookies([{"name": "sessionid", "value": session, "url": server.url}])
     return context

@@ -54,7 +54,7 @@ def test_data_survives_a_stop_the_kill_of_each_service_and_the_kill_of_everythin
         write_everywhere(stack)
         before = stack.addresses
         with redis.Redis.from_url(stack.variables["VALKEY_URL"]) as cache:
-            cache.execute_command("WAITAOF", 1, 0, 10_000)  # else what is older than a second is kept
+            cache.execute_command("WAITAOF", 1, 0, 60_000)  # else what is older than a second is kept
     with running(folders) as stack:
         assert read_everywhere(stack) == [ROW] * 3
         # The site takes port 8000 whenever that is free; the services keep their ports.

@@ -52,7 +52,7 @@ def main() -> int:
             seconds=0.1,
             tokens=step * tokens_per_epoch // STEPS_PER_EPOCH,
         )
-        while not is_stopped and step >= behaviour.get("waits_from", steps):
+        while not is_stopped and step >= behaviour.get("waits_from", steps + 1):
             time.sleep(0.01)
         if step % STEPS_PER_EPOCH == 0:
             time.sleep(behaviour.get("validation_s", 0))
