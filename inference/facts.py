@@ -1,7 +1,8 @@
 """Types that every layer of the gateway shares: JSON objects, Valkey's client, facts of a request."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, dataclass_transform
+from typing import Any, Literal, NamedTuple, Protocol, dataclass_transform
 
 # A JSON object of which nothing is known yet: a client or an engine wrote it.
 type JsonObject = dict[str, Any]
@@ -35,3 +36,10 @@ class Rates(NamedTuple):
     tokens_limit: int
     tokens_left: int
     tokens_reset_ms: int
+
+
+class Stream(AsyncIterator[bytes], Protocol):
+    """Parts of an answer. Read it to its end, or `aclose` it: an async generator is one."""
+
+    async def aclose(self) -> None:
+        """Stop what writes the stream."""

@@ -21,7 +21,7 @@ from adapters.validation.limits import WEIGHTS_LIMIT
 from adapters.validation.shapes import BaseShape, last_name, split
 from adapters.validation.sources import Source
 from adapters.validation.strict_json import DuplicateKey, NotJson, load
-from adapters.validation.tensors import DTYPES, identify_factors
+from adapters.validation.tensors import DTYPES, Factor, identify_factors
 from adapters.validation.weights import TYPES, HashingReader, read_rows
 
 # Correct fields of a config that are written otherwise than they are meant.
@@ -123,19 +123,6 @@ DTYPES_IN_16_BITS = ("F16", "BF16")
 
 
 @dataclass(frozen=True)
-class IdentifiedTensor:
-    """A tensor whose name shows for certain which factor of which of the base's layers it is."""
-
-    tensor: Tensor
-    module: str
-    side: str  # "A" or "B"
-
-    @property
-    def rank(self) -> int:
-        return self.tensor.shape[0 if self.side == "A" else 1]
-
-
-@dataclass(frozen=True)
 class Change:
     """One tensor in the old file, and in the new one."""
 
@@ -207,12 +194,12 @@ def plan_autofix(
     return fix
 
 
-def _identify_tensors(content: Header, base: BaseShape) -> list[IdentifiedTensor]:
-    """Return all tensors in their order, or none if any is not certain."""
+def _identify_tensors(content: Header, base: BaseShape) -> list[Factor]:
+    """Return all tensors in their order, or none if it is not certain of any which factor it is."""
     modules = {_without_wrappers(module): module for module in base.modules}
     if not content.is_sound or len(modules) != len(base.modules):
         return []
-    identified: list[IdentifiedTensor] = []
+    identified: list[Factor] = []
     seen: set[tuple[str, str]] = set()
     for tensor in content.tensors:
         match = FACTOR.fullmatch(tensor.name)
@@ -222,7 +209,7 @@ def _identify_tensors(content: Header, base: BaseShape) -> list[IdentifiedTensor
         if (module, match["side"]) in seen:
             return []
         seen.add((module, match["side"]))
-        identified.append(IdentifiedTensor(tensor, module, match["side"]))
+        identified.append(Factor(tensor, module, match["side"]))
     return identified
 
 
@@ -239,7 +226,7 @@ def _is_matrix(tensor: Tensor) -> bool:
 
 
 def _plan_changes(
-    identified: Sequence[IdentifiedTensor], settings: Settings, kept_dtypes: Sequence[str]
+    identified: Sequence[Factor], settings: Settings, kept_dtypes: Sequence[str]
 ) -> tuple[Change, ...]:
     """Return what becomes of each tensor; types that are not kept become BF16."""
     ranks: defaultdict[str, set[int]] = defaultdict(set)
@@ -259,7 +246,7 @@ def _plan_changes(
     return tuple(changes)
 
 
-def _changed_tensor(one: IdentifiedTensor, rank: int, *, dtype: str, start: int) -> Tensor:
+def _changed_tensor(one: Factor, rank: int, *, dtype: str, start: int) -> Tensor:
     height, width = one.tensor.shape
     shape = (rank, width) if one.side == "A" else (height, rank)
     name = f"base_model.model.{one.module}.lora_{one.side}.weight"

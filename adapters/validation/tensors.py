@@ -19,12 +19,12 @@ DTYPES = ("F32", "F16", "BF16")
 
 @dataclass(frozen=True)
 class Factor:
-    """One tensor known to fit: A is (rank, input width), B is (output width, rank)."""
+    """One tensor of which is known what it is: A is (rank, input width), B is (output width, rank)."""
 
     tensor: Tensor
     module: str
     side: str  # "A" or "B"
-    scale: float | None  # what B·A is multiplied with; None when the config does not say
+    scale: float | None = None  # what B·A is multiplied with; None when the config does not say
 
     @property
     def rank(self) -> int:

@@ -19,18 +19,9 @@ from numpy.typing import NDArray
 class UnsupportedLanguage(ValueError):
     """No impostors ship for this language, so nothing could be compared with a writer."""
 
-    def __init__(self, language: str) -> None:
-        super().__init__(f"no impostors for the language {language!r}")
-        self.language = language
-
 
 class TooFewTexts(ValueError):
     """Cross-validation needs more passages than these."""
-
-    def __init__(self, passages: int, least: int) -> None:
-        super().__init__(f"{passages} passages, at least {least} are needed")
-        self.passages = passages
-        self.least = least
 
 
 class StyleNotDistinct(ValueError):
@@ -141,5 +132,5 @@ def read_impostors(file: Path) -> Impostors:
 def load_impostors(language: str) -> Impostors:
     """Return the impostors that ship for a language (ISO 639-1). Raises UnsupportedLanguage."""
     if language not in SUPPORTED_LANGUAGES:
-        raise UnsupportedLanguage(language)
+        raise UnsupportedLanguage(f"no impostors for the language {language!r}")
     return read_impostors(DATA / f"{language}.npz")

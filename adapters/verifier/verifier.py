@@ -255,7 +255,7 @@ def train_verifier(
     """
     others = impostors or load_impostors(language)
     if len(texts) < LEAST_PASSAGES:
-        raise TooFewTexts(len(texts), LEAST_PASSAGES)
+        raise TooFewTexts(f"{len(texts)} passages, at least {LEAST_PASSAGES} are needed")
     chosen = np.linspace(0, len(texts) - 1, min(len(texts), MOST_PASSAGES)).astype(int)
     passages = measure_passages([texts[number] for number in chosen], language)
     numbers = np.zeros(len(texts), np.int64) if documents is None else np.asarray(documents)

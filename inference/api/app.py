@@ -44,7 +44,6 @@ from inference.contract.endpoints import (
     name_endpoint,
     preflight_methods,
 )
-from inference.contract.streams import Stream
 from inference.errors import (
     DomainError,
     ForeignOrigin,
@@ -53,7 +52,7 @@ from inference.errors import (
     UnknownKey,
     WrongMethod,
 )
-from inference.facts import JsonObject
+from inference.facts import JsonObject, Stream
 from inference.proxy.answer import AnswerStream, GatewayAnswer
 from inference.proxy.request import count_tokens, relay_request
 from inference.proxy.runtime import Gateway

@@ -17,8 +17,8 @@ import orjson
 
 from core import months, valkey
 from inference.contract.http_errors import Headers
-from inference.contract.streams import Stream
 from inference.errors import BadRequest, KeyInUse, KeyUsedOtherwise, LimitsUnavailable
+from inference.facts import Stream
 from inference.proxy.answer import GatewayAnswer
 from inference.proxy.runtime import LOCK_LEASE_MS, Gateway
 from inference.proxy.sse import DONE

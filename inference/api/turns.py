@@ -24,7 +24,6 @@ from inference.contract.dialects.openai_response_stream import ResponseStream
 from inference.contract.dialects.openai_responses import build_response, parse_response_request
 from inference.contract.endpoints import Generation
 from inference.contract.requests import read_json
-from inference.contract.streams import Stream
 from inference.errors import (
     BadRequest,
     ConversationLocked,
@@ -34,7 +33,7 @@ from inference.errors import (
     StoreUnavailable,
     TooLarge,
 )
-from inference.facts import JsonObject
+from inference.facts import JsonObject, Stream
 from inference.proxy.answer import GatewayAnswer
 from inference.proxy.bodies import BODY_MAX_BYTES
 from inference.proxy.runtime import Gateway, run_in_thread

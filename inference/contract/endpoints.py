@@ -11,10 +11,9 @@ from inference.contract import fields, tokenizer
 from inference.contract.dialects import anthropic_messages, openai_responses
 from inference.contract.field_reader import Table
 from inference.contract.requests import ParsedRequest, parse_request
-from inference.contract.streams import Stream
 from inference.contract.tokenizer import TokenTask
 from inference.errors import NoEmbeddings, NotAtGateway, UnknownPath
-from inference.facts import JsonObject
+from inference.facts import JsonObject, Stream
 
 
 @dataclass(frozen=True)

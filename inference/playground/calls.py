@@ -17,9 +17,9 @@ from inference.api.exchange import STREAM_HEADERS
 from inference.api.refusal_counts import count_refusal
 from inference.contract import http_errors
 from inference.contract.requests import Kind, parse_request
-from inference.contract.streams import Stream
 from inference.contract.tokenizer import encode_answer
 from inference.errors import BadRequest, TooLarge
+from inference.facts import Stream
 from inference.proxy.request import relay_request
 from inference.proxy.runtime import Gateway
 from inference.quota.admission import Caller

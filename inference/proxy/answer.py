@@ -8,8 +8,8 @@ from typing import Protocol, Self
 
 from inference.contract import http_errors
 from inference.contract.http_errors import Headers
-from inference.contract.streams import Stream
 from inference.errors import DomainError
+from inference.facts import Stream
 
 
 class SilenceCheck:

@@ -23,10 +23,9 @@ from inference.contract.field_checks import CLEARS_TOOL_USES, check_bool
 from inference.contract.field_reader import Table, name_set, refuse_unknown_keys, require
 from inference.contract.messages import parse_arguments, parse_begun
 from inference.contract.requests import ParsedRequest, read_json
-from inference.contract.streams import Stream
 from inference.contract.usage import Usage
 from inference.errors import BadRequest, DomainError
-from inference.facts import JsonObject
+from inference.facts import JsonObject, Stream
 
 # Anthropic's types of errors within a stream, by OpenAI's.
 STREAM_ERROR_TYPES = {

@@ -8,9 +8,8 @@ import orjson
 from inference.contract import requests
 from inference.contract.field_reader import Table, name_set, read_fields
 from inference.contract.requests import ParsedRequest
-from inference.contract.streams import Stream
 from inference.errors import BadRequest
-from inference.facts import JsonObject
+from inference.facts import JsonObject, Stream
 
 # Of a block of text. Only `text` and `refusal` are text; the model does not read the others.
 BLOCK_KEYS = name_set(

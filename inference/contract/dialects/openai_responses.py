@@ -22,9 +22,8 @@ from inference.contract.field_checks import JSON_SCHEMA_KEYS
 from inference.contract.field_reader import name_set, refuse_unknown_keys, require, split_names
 from inference.contract.messages import ALLOWED_TOOLS
 from inference.contract.requests import ParsedRequest
-from inference.contract.streams import Stream
 from inference.errors import BadRequest
-from inference.facts import JsonObject
+from inference.facts import JsonObject, Stream
 
 SHARED_FIELDS = split_names(
     """
