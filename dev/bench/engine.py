@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from adapters.engines.capacity import EngineLimits
-from bench.memory import post_json, random_adapters, running
+from bench.memory import load_adapters, random_adapters, running
 from labs import machine, report
 from labs.site import run_in_site
 from stack import engine
@@ -173,10 +173,8 @@ def engines(adapters: Path, scratch: Path) -> Iterator[Mapping[str, Callable[[Ca
         for name in ("ours", "vllm"):
             variables = {"ENGINE_LORA": name, "ENGINE_MAX_NUM_SEQS": "16", "ENGINE_API_KEY": ""}
             url, _ = stack.enter_context(running(LIMITS, **variables))
-            for number, path in enumerate(paths):
-                post_json(
-                    f"{url}/v1/load_lora_adapter", {"lora_name": f"bench_{number}", "lora_path": str(path)}
-                )
+            with engine.open_client(url, timeout_s=180) as client:
+                load_adapters(client, paths)
             machine.await_idle_engine(url)
             ways[name] = partial(_measure_vllm, asked, url)
         yield ways

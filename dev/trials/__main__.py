@@ -30,6 +30,7 @@ TRIALS = {
         "provenance.trial:provenance",
         "the watermark: found, false alarms, its cost",
     ),
+    "styles": ("own_style:train_shipped", "train the shipped styles again"),
     "control": ("own_style:train_control", "train the control that a style is compared with; see NOVELS"),
     "training-kills": (
         "training_kills:training_kills",
@@ -89,6 +90,9 @@ def build_parser() -> argparse.ArgumentParser:
     provenance.add_argument("parts", nargs="*", help="speed, power, … (default: all)")
     provenance.add_argument("--answers", type=int, default=1000, help="of each kind (default: 1,000)")
     provenance.add_argument("--rounds", type=int, default=10, help="of the speed's comparison (default: 10)")
+    styles = trials["styles"]
+    styles.add_argument("styles", nargs="*", help="only these (default: all)")
+    styles.add_argument("--base", type=Path, default=BASE, help="the base model's folder")
     control = trials["control"]
     control.add_argument("authors", nargs="*", help="only these (default: all of NOVELS)")
     control.add_argument("--language", default="en", help="of the novels (default: en)")
