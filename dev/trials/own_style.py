@@ -294,10 +294,15 @@ def train_control(
     if not os.environ.get("NOVELS"):
         raise StackError("NOVELS names the folder of the novels from which the control is made.")
     chosen = find_authors(Path(os.environ["NOVELS"]), authors, language=language)
+    books = [book for author in chosen for book in author.books[:LEARNED_BOOKS]]
     folder = out or CONTROLS / language
     with TemporaryDirectory() as scratch:
         job = Path(scratch)
-        lay_control(chosen, job, language=language, words=words, base=base)
+        documents = []
+        for book in books:
+            text = take_words(book, words // len(books), skipped=CONTROL_SKIPPED_WORDS)
+            documents.append(SourceDocument(id=book.stem, text=text, language=language))
+        write_examples(documents, job, base=base, language=language)
         settings = {"base": str(base), "base_name": base_name, "threads": threads}
         (job / "job.json").write_text(
             json.dumps(settings | {"seed": SEED, "early_stopping": False, "recipe": CONTROL_RECIPE})
@@ -308,20 +313,10 @@ def train_control(
         "base": base_name,
         "language": language,
         "words": words,
-        "books": [book.stem for author in chosen for book in author.books[:LEARNED_BOOKS]],
+        "books": [book.stem for book in books],
         "recipe": CONTROL_RECIPE,
         "seed": SEED,
     }
     (folder / "control.json").write_text(json.dumps(described, indent=2) + "\n")
     print(f"{folder}: {len(chosen)} authors, trained in {seconds:.0f} s", flush=True)
     return 0
-
-
-def lay_control(authors: list[Author], folder: Path, *, language: str, words: int, base: Path) -> None:
-    """Write the examples of a control into `folder`: as many words of each book."""
-    books = [book for author in authors for book in author.books[:LEARNED_BOOKS]]
-    documents = []
-    for book in books:
-        text = take_words(book, words // len(books), skipped=CONTROL_SKIPPED_WORDS)
-        documents.append(SourceDocument(id=book.stem, text=text, language=language))
-    write_examples(documents, folder, base=base, language=language)
