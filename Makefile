@@ -66,7 +66,7 @@ smoke: ## Try the whole stack once: an upload, answers from two styles, usage
 styles: ## Retrain the included styles and, with NOVELS=folder, the controls (about five minutes each)
 	$(call BOOTSTRAP,--engine)
 	@.venv-engine/bin/python engine/prepare.py --model $(SMALL) --out var/models/$(SMALL)
-	@.venv-engine/bin/python dev/labs/engine/train_styles.py --base var/models/$(SMALL)
+	@$(TRIALS) styles
 	@if test -n '$(NOVELS)'; then for language in en de; do $(TRIALS) control --language $$language || exit; done; \
 	else echo 'The controls in engine/controls are as they were: NOVELS names no folder.'; fi
 

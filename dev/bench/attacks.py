@@ -61,21 +61,19 @@ class Scene:
         for attempt in range(RETRIES + 1):
             reply = await self.client.post(path, body, key=attacker.api_key)
             self.answers[reply.error or str(reply.status)] += 1
-            if reply.error or not _is_retried(reply.status, reply.headers.get("x-should-retry")):
+            is_retried = reply.status in (408, 409, 429) or reply.status >= 500
+            if reply.error or not is_retried or reply.headers.get("x-should-retry") == "false":
                 return
             await asyncio.sleep(0.5 * 2**attempt)
 
     async def send_all(self, requests: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Send requests, all of them from each attacker, AT_ONCE at a time."""
         bodies = list(requests)
-        await asyncio.gather(*(self.send_as(attacker, bodies) for attacker in self.attackers))
 
-    async def send_as(self, attacker: Attacker, bodies: list[tuple[str, dict[str, Any]]]) -> None:
-        async def send(request: tuple[str, dict[str, Any]]) -> None:
-            path, body = request
-            await self.send(attacker, path, body)
+        async def send_as(attacker: Attacker) -> None:
+            await run_concurrently(bodies, lambda one: self.send(attacker, *one), at_once=AT_ONCE)
 
-        await run_concurrently(bodies, send, at_once=AT_ONCE)
+        await asyncio.gather(*map(send_as, self.attackers))
 
     async def in_a_browser(self, act: Callable[[Session, Attacker], Iterable[str]]) -> None:
         """Let each attacker act on the pages, in threads."""
@@ -88,10 +86,6 @@ class Scene:
                 self.answers[answer] += 1
         except (Miss, httpx2.HTTPError) as error:
             self.answers[f"{type(error).__name__}: {str(error)[:120]}"] += 1
-
-
-def _is_retried(status: int, advice: str | None) -> bool:
-    return advice != "false" and (status in (408, 409, 429) or status >= 500)
 
 
 def chat(content: str, **more: Any) -> tuple[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from adapters.engines.capacity import EngineLimits
-from bench.memory import post_json, random_adapters, running
+from bench.memory import load_adapters, random_adapters, running
 from labs import machine, report
 from labs.site import run_in_site
 from stack import engine
@@ -173,10 +173,8 @@ def engines(adapters: Path, scratch: Path) -> Iterator[Mapping[str, Callable[[Ca
         for name in ("ours", "vllm"):
             variables = {"ENGINE_LORA": name, "ENGINE_MAX_NUM_SEQS": "16", "ENGINE_API_KEY": ""}
             url, _ = stack.enter_context(running(LIMITS, **variables))
-            for number, path in enumerate(paths):
-                post_json(
-                    f"{url}/v1/load_lora_adapter", {"lora_name": f"bench_{number}", "lora_path": str(path)}
-                )
+            with engine.open_client(url, timeout_s=180) as client:
+                load_adapters(client, paths)
             machine.await_idle_engine(url)
             ways[name] = partial(_measure_vllm, asked, url)
         yield ways
@@ -203,16 +201,11 @@ def compare_styles() -> None:
                         found.setdefault(way, {}).setdefault(case, []).append(figures)
                         line = f"  {case.prompt_tokens:>5} {case.clients} {case.who:<13} {way:<9} {figures}"
                         print(line, flush=True)
-    medians = {way: {case: _median(ones) for case, ones in cases.items()} for way, cases in found.items()}
+    medians: dict[str, dict[Case, Figures]] = {way: {} for way in found}
+    for way, cases in found.items():
+        for case, passes in cases.items():
+            medians[way][case] = {name: median(one[name] for one in passes) for name in passes[0]}
     write_styles(medians, rounds)
-
-
-def _median(passes: list[Figures]) -> Figures:
-    return {name: median(one[name] for one in passes) for name in passes[0]}
-
-
-def _describe(rounds: int) -> str:
-    return "one round" if rounds == 1 else f"medians of {rounds} rounds"
 
 
 def write_styles(found: Mapping[str, Mapping[Case, Figures]], rounds: int) -> None:
@@ -228,9 +221,10 @@ def write_styles(found: Mapping[str, Mapping[Case, Figures]], rounds: int) -> No
         tokens = [report.shown(found[way][case]["tokens_s"]) for way in named]
         first = [report.shown(found[way][case]["first_token_p50_ms"]) for way in named]
         rows.append([str(case.prompt_tokens), str(case.clients), case.who, *tokens, *first])
+    measured = "one round" if rounds == 1 else f"medians of {rounds} rounds"
     text = (
         f"{about['base_model']} in {about['dtype']} on {about['machine']}, rank {RANK} on all linear layers, "
-        f"{STYLES} slots, {TOKENS} tokens an answer; {_describe(rounds)}, first tokens in ms."
+        f"{STYLES} slots, {TOKENS} tokens an answer; {measured}, first tokens in ms."
         f"\n\n{report.aligned(rows)}"
     )
     print(text)

@@ -107,7 +107,10 @@ class Client(asyncio.Protocol):
         return self.ask()
 
     def _is_whole(self, body: bytes) -> bool:
-        return is_whole_stream(body) if self.stream else is_whole(body)
+        """Return whether an answer is there to its end: with its usage, or every token and [DONE]."""
+        if self.stream:
+            return body.count(f'"{WORD}"'.encode()) == TOKENS and body.endswith(b"data: [DONE]\n\n")
+        return TEXT.encode() in body and b'"completion_tokens"' in body and body.rstrip().endswith(b"}")
 
     def connection_lost(self, error: Exception | None) -> None:
         self._end(f"the connection was closed ({error})")
@@ -119,16 +122,6 @@ class Client(asyncio.Protocol):
             self.tally.failures.append(failure)
         self.done.set_result(None)
         self.transport.close()
-
-
-def is_whole(body: bytes) -> bool:
-    """Return whether an answer is there to its end, usage included."""
-    return TEXT.encode() in body and b'"completion_tokens"' in body and body.rstrip().endswith(b"}")
-
-
-def is_whole_stream(body: bytes) -> bool:
-    """Return whether a stream brought every token, and then said that it was done."""
-    return body.count(f'"{WORD}"'.encode()) == TOKENS and body.endswith(b"data: [DONE]\n\n")
 
 
 def request_of(

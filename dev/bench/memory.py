@@ -6,20 +6,18 @@ themselves is found once, with the smallest limits, and counted in every other c
 bench/results/memory.json and the table in docs/capacity.md.
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+import httpx2
 from django.conf import settings
 
 # Validation's messages ask Django for a language; alone, this bench needs no more of the site.
@@ -34,6 +32,7 @@ from stack import engine
 from stack.environment import base_model, base_model_folder
 from stack.folders import ROOT
 from stack.ports import Ports
+from trials.harness import make_adapters
 
 MIB = 1024 * 1024
 WITHIN = 0.15
@@ -70,20 +69,25 @@ CASES = (
 
 
 def measured(case: Case, folder: Path) -> float:
-    """Return the resident memory of vLLM and its children in MiB."""
-    with running(case.limits) as (url, pid):
-        paths = adapters(folder / str(case.limits.max_lora_rank), case) if case.loaded else []
-        for number, path in enumerate(paths):
-            body = {"lora_name": f"bench_{number}", "lora_path": str(path)}
-            post_json(f"{url}/v1/load_lora_adapter", body)
-        post_json(f"{url}/v1/completions", {"model": base_model()[1], "prompt": "The sea", "max_tokens": 8})
+    """Return the resident memory of vLLM and its children in MiB; random adapters are made once a rank."""
+    made = folder / str(case.limits.max_lora_rank)
+    if case.loaded and not made.exists():
+        random_adapters(made, count=ADAPTERS, rank=case.limits.max_lora_rank)
+    with running(case.limits) as (url, pid), engine.open_client(url, timeout_s=180) as client:
+        load_adapters(client, sorted(made.iterdir()) if case.loaded else [])
+        asked = {"model": base_model()[1], "prompt": "The sea", "max_tokens": 8}
+        client.post("/v1/completions", json=asked).raise_for_status()
         return machine.rss_mib(pid)
 
 
 @contextmanager
 def running(limits: EngineLimits, **more: str) -> Iterator[tuple[str, int]]:
-    """Yield the address and the process of a vLLM of its own; `more` are variables for it."""
+    """Yield the address and the process of a vLLM of its own; `more` are variables for it.
+
+    Raises SystemExit.
+    """
     port = Ports().take("engine")
+    url = f"http://127.0.0.1:{port}"
     variables = {
         **os.environ,
         "ENGINE_DEVICE": "cpu",
@@ -100,8 +104,11 @@ def running(limits: EngineLimits, **more: str) -> Iterator[tuple[str, int]]:
         command = engine.program(variables).argv
         process = subprocess.Popen(command, env=variables, stdout=log, stderr=log, start_new_session=True)
         try:
-            until(partial(engine.ready, f"http://127.0.0.1:{port}", ""), process)
-            yield f"http://127.0.0.1:{port}", process.pid
+            while not engine.ready(url, ""):
+                if process.poll() is not None:
+                    raise SystemExit(f"✗ vLLM ended while it started (exit {process.returncode}).")
+                time.sleep(0.5)
+            yield url, process.pid
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):  # now and then, vLLM 0.32 doesn't end
@@ -111,34 +118,16 @@ def running(limits: EngineLimits, **more: str) -> Iterator[tuple[str, int]]:
             process.wait()
 
 
-def until(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    """Return when vLLM is ready. Raises SystemExit when it ends instead."""
-    while not ready():
-        if process.poll() is not None:
-            raise SystemExit(f"✗ vLLM ended while it started (exit {process.returncode}).")
-        time.sleep(0.5)
+def random_adapters(folder: Path, *, count: int, rank: int) -> list[Path]:
+    """Return folders of random adapters on all linear layers. Raises ServiceFailed."""
+    return make_adapters(str(base_model_folder()), folder, count=count, rank=rank, options=["--all-linear"])
 
 
-def adapters(folder: Path, case: Case) -> list[Path]:
-    """Return folders of random adapters on all linear layers, made once a rank."""
-    if not folder.exists():
-        random_adapters(folder, count=ADAPTERS, rank=case.limits.max_lora_rank)
-    return sorted(folder.iterdir())
-
-
-def random_adapters(folder: Path, *, count: int, rank: int) -> None:
-    """Make random adapters on all linear layers, in folders below `folder`."""
-    program = ROOT / "dev" / "labs" / "engine" / "generate.py"
-    script = [str(engine.PYTHON), str(program), "--base", str(base_model_folder())]
-    options = ["--out", str(folder), "--count", str(count), "--rank", str(rank), "--all-linear"]
-    subprocess.run([*script, *options], check=True)
-
-
-def post_json(url: str, body: Mapping[str, object]) -> None:
-    """POST JSON. Raises urllib.error.HTTPError."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=180) as answer:
-        answer.read()
+def load_adapters(client: httpx2.Client, folders: Iterable[Path]) -> None:
+    """Load adapters as `bench_0` and so on. Raises httpx2.HTTPError."""
+    for number, folder in enumerate(folders):
+        named = {"lora_name": f"bench_{number}", "lora_path": str(folder)}
+        client.post("/v1/load_lora_adapter", json=named).raise_for_status()
 
 
 def main() -> int:

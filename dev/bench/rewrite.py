@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import django
 
@@ -76,15 +75,10 @@ def train(author: Author, *, words: int, epochs: int) -> None:
     print(f"  {author.name}: {count_tasks(author)}, trained in {seconds:.0f} s", flush=True)
 
 
-def read_learned(author: Author) -> list[dict[str, Any]]:
-    """Return the examples that an author's style has learned."""
-    lines = (WORK / author.name / "learn.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
-
-
 def count_tasks(author: Author) -> dict[str, int]:
     """Return how many examples of each task a style has learned."""
-    return dict(Counter(row["task"] for row in read_learned(author)))
+    lines = (WORK / author.name / "learn.jsonl").read_text().splitlines()
+    return dict(Counter(json.loads(line)["task"] for line in lines))
 
 
 def write_drafts(author: Author) -> dict[str, str]:

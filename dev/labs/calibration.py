@@ -92,7 +92,10 @@ def run_trials(authors: Sequence[Author], language: str) -> Iterator[Trial]:
                     documents=documents,
                     words=len(passages) * PASSAGE_WORDS,
                 )
-                yield _try_verifier(verifier, words, author, judged)
+                assert verifier.basis
+                own = score_features(verifier, author.judged)
+                found = {other.name: score_features(verifier, other.judged) for other in judged}
+                yield Trial(author.name, words, verifier.basis, own, found)
 
 
 def describe_calibration(trials: Sequence[Trial]) -> dict[str, Any]:
@@ -142,12 +145,6 @@ def _choose_passages(author: Author) -> Iterator[tuple[int, Features, NDArray[np
             if words <= MOST_OF_ONE_BOOK:
                 taken_ones = book[: round(words / PASSAGE_WORDS)]
                 yield words, taken_ones, np.zeros(len(taken_ones), np.int64)
-
-
-def _try_verifier(verifier: Verifier, words: int, author: Author, judged: Sequence[Author]) -> Trial:
-    assert verifier.basis
-    found = {other.name: score_features(verifier, other.judged) for other in judged}
-    return Trial(author.name, words, verifier.basis, score_features(verifier, author.judged), found)
 
 
 def score_features(verifier: Verifier, judged: Mapping[int, Features]) -> dict[int, Scores]:

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -63,27 +63,18 @@ def describe(python: Path, file: Path) -> Path:
     project = str(ROOT / "pyproject.toml")
     options = ["--pyproject", project, "--output-reproducible", "--output-file", str(file)]
     _run([program, "environment", *options, str(python)])
-    _fill_licences(file, read_licences(python))
-    return file
-
-
-def read_licences(python: Path) -> dict[str, str]:
-    """Return the licence of each package in an interpreter's environment, by its name in small letters."""
+    # cyclonedx-py leaves out the licences that a package states in words of its own.
     [folder] = python.parent.parent.glob("lib/python3.*/site-packages")
     licences = {}
     for package in metadata.distributions(path=[str(folder)]):
         licences[package.metadata["Name"].lower()] = read_licence(package.metadata)
-    return licences
-
-
-def _fill_licences(file: Path, licences: Mapping[str, str]) -> None:
-    """Add the licences that cyclonedx-py leaves out: those that a package states in words of its own."""
     bill = json.loads(file.read_text())
     for component in bill["components"]:
         licence = licences.get(component["name"].lower(), NOT_STATED)
         if not component.get("licenses") and licence != NOT_STATED:
             component["licenses"] = [{"license": {"name": licence}}]
     file.write_text(json.dumps(bill, indent=2) + "\n")
+    return file
 
 
 def fill_page(text: str) -> str:

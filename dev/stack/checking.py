@@ -116,13 +116,10 @@ def check_compose() -> int:
 
 
 def _compose_command() -> list[str]:
-    if shutil.which("docker") and _runs(["docker", "compose", "version"]):
-        return ["docker", "compose"]
+    docker = ["docker", "compose"]
+    if shutil.which("docker") and subprocess.run([*docker, "version"], capture_output=True).returncode == 0:
+        return docker
     return ["docker-compose"] if shutil.which("docker-compose") else []
-
-
-def _runs(command: list[str]) -> bool:
-    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from stack import services, template_database
 from stack.errors import ServiceFailed, StackError
@@ -43,7 +43,10 @@ def test_quick(floor: str, options: Sequence[str]) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two runs would empty each other's database
         USED.touch()
         variables = _variables()
-        _migrate_template(variables)
+        digest = template_database.digest_of_migrations()
+        if not MIGRATIONS.exists() or MIGRATIONS.read_text() != digest:
+            template_database.provide(variables)  # what each run copies
+            MIGRATIONS.write_text(digest)
         workers = SIDE_BY_SIDE if tests.is_dir() else []
         command = [sys.executable, "-m", "pytest", str(tests), *workers, *after_dashes(options)]
         environment = {**os.environ, **variables, template_database.VARIABLE: template_database.NAME}
@@ -83,15 +86,6 @@ def _variables() -> dict[str, str]:
         time.sleep(POLL_S)
     variables: dict[str, str] = json.loads(VARIABLES.read_text())
     return variables
-
-
-def _migrate_template(variables: Mapping[str, str]) -> None:
-    """Make the database that each run copies, unless today's migrations made it. Raises ServiceFailed."""
-    digest = template_database.digest_of_migrations()
-    if MIGRATIONS.exists() and MIGRATIONS.read_text() == digest:
-        return
-    template_database.provide(variables)
-    MIGRATIONS.write_text(digest)
 
 
 def _is_held() -> bool:

@@ -52,7 +52,10 @@ def test(options: Sequence[str], *, tier: str, part: Sequence[str]) -> int:
         if folders_of_tests := _folders_without_journeys(parts):
             codes["rooms and pages"] = _run_rooms(stack, [*folders_of_tests, *common])
         if os.environ.get("COVERAGE") and tier != "quick" and "rooms" in parts:
-            codes["coverage"] = _judge_coverage(steps)
+            fallen = coverage.fallen()
+            for sentence in fallen:
+                steps.say(f"  ✗ {sentence}")
+            codes["coverage"] = 1 if fallen else 0
         if "journeys" in parts:
             codes |= _run_journeys(stack, common)
     ran = [code for code in codes.values() if code != NOTHING_SELECTED]
@@ -73,13 +76,6 @@ def _run_rooms(stack: Stack, options: Sequence[str]) -> int:
     measured = coverage.OPTIONS if os.environ.get("COVERAGE") else []
     variables = {**stack.variables, template_database.VARIABLE: template_database.NAME}
     return _pytest(stack, "rooms", [*SIDE_BY_SIDE, *measured, *options], variables)
-
-
-def _judge_coverage(steps: Steps) -> int:
-    fallen = coverage.fallen()
-    for sentence in fallen:
-        steps.say(f"  ✗ {sentence}")
-    return 1 if fallen else 0
 
 
 def _run_journeys(stack: Stack, options: Sequence[str]) -> dict[str, int]:

@@ -30,6 +30,7 @@ TRIALS = {
         "provenance.trial:provenance",
         "the watermark: found, false alarms, its cost",
     ),
+    "styles": ("own_style:train_shipped", "train the shipped styles again"),
     "control": ("own_style:train_control", "train the control that a style is compared with; see NOVELS"),
     "training-kills": (
         "training_kills:training_kills",
@@ -54,31 +55,23 @@ def build_parser() -> argparse.ArgumentParser:
     for name, (function, help) in TRIALS.items():
         trials[name] = add_command(commands, name, calls=f"trials.{function}", help=help)
 
-    chaos = trials["chaos"]
-    chaos.add_argument("--kills", type=int, default=36, help="how many (default: 36)")
-    chaos.add_argument("--seed", type=int, help="the order and moments of an earlier run")
-
+    for name, kills in {"chaos": 36, "training-kills": 20}.items():
+        trials[name].add_argument("--kills", type=int, default=kills, help=f"how many (default: {kills})")
+        trials[name].add_argument("--seed", type=int, help="the order and moments of an earlier run")
+    for name in ("mutants", "fuzz", "fuzz-grammars", "requests"):
+        trials[name].add_argument(
+            "--seed", type=int, default=1, help="another seed, other cases (default: 1)"
+        )
     broken = trials["mutants"]
     broken.add_argument("--count", type=int, default=20, help="how many of each core (default: 20)")
-    broken.add_argument("--seed", type=int, default=1, help="another seed, other mutants (default: 1)")
     broken.add_argument("--core", action="append", default=[], help="only this core")
     broken.add_argument("--options", default="", help="more options for pytest")
-
-    fuzz = trials["fuzz"]
-    fuzz.add_argument("--cases", type=int, default=10_000, help="how many (default: 10,000)")
-    fuzz.add_argument("--seed", type=int, default=1, help="another seed, other mutants (default: 1)")
-    fuzz.add_argument("--case", type=int, help="only this one of the seed's cases")
-
-    grammars = trials["fuzz-grammars"]
-    grammars.add_argument(
+    trials["fuzz"].add_argument("--cases", type=int, default=10_000, help="how many (default: 10,000)")
+    trials["fuzz"].add_argument("--case", type=int, help="only this one of the seed's cases")
+    trials["fuzz-grammars"].add_argument(
         "--cases", type=int, default=1000, help="random ones, beside the 50 (default: 1000)"
     )
-    grammars.add_argument("--seed", type=int, default=1, help="another seed, other cases (default: 1)")
-
-    requests = trials["requests"]
-    requests.add_argument("--first", type=int, default=0, help="where to begin in the seed's order")
-    requests.add_argument("--seed", type=int, default=1, help="another seed, another order (default: 1)")
-
+    trials["requests"].add_argument("--first", type=int, default=0, help="where to begin in the seed's order")
     trials["soak"].add_argument("--minutes", type=float, default=30, help="how long (default: 30)")
     own_style = trials["own-style"]
     own_style.add_argument("authors", nargs="*", help="only these (default: all of NOVELS)")
@@ -89,6 +82,9 @@ def build_parser() -> argparse.ArgumentParser:
     provenance.add_argument("parts", nargs="*", help="speed, power, … (default: all)")
     provenance.add_argument("--answers", type=int, default=1000, help="of each kind (default: 1,000)")
     provenance.add_argument("--rounds", type=int, default=10, help="of the speed's comparison (default: 10)")
+    styles = trials["styles"]
+    styles.add_argument("styles", nargs="*", help="only these (default: all)")
+    styles.add_argument("--base", type=Path, default=BASE, help="the base model's folder")
     control = trials["control"]
     control.add_argument("authors", nargs="*", help="only these (default: all of NOVELS)")
     control.add_argument("--language", default="en", help="of the novels (default: en)")
@@ -97,11 +93,9 @@ def build_parser() -> argparse.ArgumentParser:
     control.add_argument("--base-name", default=BASE.name, help="its name in the engine")
     control.add_argument("--out", type=Path, help="default: engine/controls/LANGUAGE")
     control.add_argument("--threads", type=int, default=2, help="of the trainer (default: 2)")
-    killed = trials["training-kills"]
-    killed.add_argument("--kills", type=int, default=20, help="how many (default: 20)")
-    killed.add_argument("--seed", type=int, help="the order and moments of an earlier run")
-    bare = trials["bare"]
-    bare.add_argument("--python", dest="engine_python", type=Path, help="another interpreter for vLLM")
+    trials["bare"].add_argument(
+        "--python", dest="engine_python", type=Path, help="another interpreter for vLLM"
+    )
     return parser
 
 

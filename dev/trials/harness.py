@@ -91,7 +91,8 @@ SAMPLE_EVERY_S = 0.2
 PRICED = "genz"  # a shipped style that has a price of its own during a trial
 SHARE_PERCENT = 33  # so that most requests' shares are rounded
 OWN_PRICES = (200, 50, 800)  # twice the shipped ones: input, cached input, output, in nano-USD a token
-ADAPTERS_SCALE = 0.4  # of a layer's norm: nearly every adapter writes a text of its own within a few words
+# Of a layer's norm: nearly every adapter writes a text of its own within a few words.
+OF_THEIR_OWN = ("--scale", "0.4")
 QUIET_WITHIN_S = 180.0  # a lease is 30 s, and events of a drain that died are taken over after 60 s
 
 
@@ -352,12 +353,14 @@ def make_notes_folder(trial: str) -> Path:
     return folder
 
 
-def make_adapters(base: str, folder: Path, *, count: int, rank: int) -> list[Path]:
+def make_adapters(
+    base: str, folder: Path, *, count: int, rank: int, options: Sequence[str] = OF_THEIR_OWN
+) -> list[Path]:
     """Return the folders of small random adapters. Raises ServiceFailed."""
     script = str(ROOT / "dev" / "labs" / "engine" / "generate.py")
-    options = ["--base", base, "--out", str(folder), "--count", str(count), "--rank", str(rank)]
-    options += ["--scale", str(ADAPTERS_SCALE)]
-    done = subprocess.run([str(engine.PYTHON), script, *options], capture_output=True, text=True)
+    command = [str(engine.PYTHON), script, "--base", base, "--out", str(folder), *options]
+    command += ["--count", str(count), "--rank", str(rank)]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise ServiceFailed(f"The random adapters were not made: {done.stderr.strip()[-300:]}")
     return sorted(folder.iterdir())

@@ -94,7 +94,10 @@ class Mutant:
 
 def mutants(*, count: int, seed: int, core: Sequence[str], options: str) -> int:
     """Try `count` mutants of each core; return 0 if no core's tests notice fewer than was recorded."""
-    chosen = [mutant for name in core or CORES for mutant in _sample(name, count, seed)]
+    chosen = list[Mutant]()
+    for name in core or CORES:
+        every = list(_mutants_of(name))
+        chosen += random.Random(seed).sample(every, min(count, len(every)))
     steps = Steps(sys.stderr)
     with folder(None) as folders, services.opened(folders, steps) as stack:
         stack.waiting.all(services.start(stack))
@@ -112,11 +115,6 @@ def mutants(*, count: int, seed: int, core: Sequence[str], options: str) -> int:
     return 1 if fallen else 0
 
 
-def _sample(core: str, count: int, seed: int) -> list[Mutant]:
-    every = list(_mutants_of(core))
-    return random.Random(seed).sample(every, min(count, len(every)))
-
-
 def _fallen(found: dict[str, Any]) -> list[str]:
     """Return the cores whose tests notice fewer of the same mutants than was recorded."""
     recorded = read_results("tests")["mutants"]
@@ -132,7 +130,9 @@ def _mutants_of(core: str) -> Iterator[Mutant]:
         suffix = Path(path).suffix
         for token in TOKENS[suffix].finditer(text):
             line = text.count("\n", 0, token.start()) + 1
-            if (new := _replaced(token.group(), suffix)) is None or _is_import(text, token.start()):
+            before = text[text.rfind("\n", 0, token.start()) + 1 : token.start()]
+            new = _replaced(token.group(), suffix)
+            if new is None or before.startswith(("from ", "import ")):
                 continue
             mutated = text[: token.start()] + new + text[token.end() :]
             if suffix == ".py" and not _compiles(mutated):
@@ -145,10 +145,6 @@ def _replaced(token: str, suffix: str) -> str | None:
     if token.isdigit():
         return str(int(token) + 1)
     return (REPLACED | IN_LANGUAGE[suffix]).get(token)
-
-
-def _is_import(text: str, at: int) -> bool:
-    return text[text.rfind("\n", 0, at) + 1 : at].startswith(("from ", "import "))
 
 
 def _compiles(text: str) -> bool:

@@ -53,6 +53,10 @@ LEAST_LEAD = 1.0  # points of perplexity over the control
 # The control is trained like a style, on many authors together: what a style predicts better is its writer's
 # own. The texts stay outside the repository: control.json names them.
 CONTROLS = ROOT / "engine" / "controls"
+SHIPPED = ROOT / "engine" / "styles"
+SHIPPED_BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
+SHIPPED_THREADS = 2  # the order of sums, and so the last bits of the weights, depends on it
+VALIDATE_EVERY = 10
 CONTROL_SKIPPED_WORDS = 12_000  # of each book: trials and benches learn and hold out what comes before
 LEARNED_BOOKS = 2  # of each author; the third is judged
 CONTROL_RECIPE = {"rank": 8, "epochs": 2}  # a style's own, so that only the texts differ
@@ -241,6 +245,41 @@ def own_style(*, authors: list[str], words: int, recipe: str, threads: int) -> i
     return int(any(gains[name][name] < LEAST_OWN_PERCENT for name in gains))
 
 
+def train_shipped(*, styles: list[str], base: Path) -> int:
+    """Train these of the shipped styles, or all, and write their adapters beside their texts.
+
+    Every tenth example is kept for validation. heldout.jsonl is never read here: the figures of
+    docs/styles.md are of it. The same texts, base and torch build give the same weights. Raises StackError.
+    """
+    for name in styles or sorted(folder.name for folder in SHIPPED.iterdir() if folder.is_dir()):
+        lines = (SHIPPED / name / "examples.jsonl").read_text().splitlines()
+        conversations = [_as_conversation(json.loads(line)) for line in lines]
+        learned = [line for number, line in enumerate(conversations, 1) if number % VALIDATE_EVERY]
+        validated = conversations[VALIDATE_EVERY - 1 :: VALIDATE_EVERY]
+        settings = {"base": str(base.absolute()), "base_name": SHIPPED_BASE_NAME, "threads": SHIPPED_THREADS}
+        with TemporaryDirectory() as scratch:
+            job = Path(scratch)
+            (job / "learn.jsonl").write_text("\n".join(learned))
+            (job / "validate.jsonl").write_text("\n".join(validated))
+            (job / "job.json").write_text(json.dumps(settings))
+            seconds = train_style(job)
+            copy_adapter(job, SHIPPED / name)
+        print(f"{name}: trained in {seconds:.0f} s", flush=True)
+    return 0
+
+
+def _as_conversation(row: Mapping[str, str]) -> str:
+    roles = {"user": row["prompt"], "assistant": row["response"]}
+    return json.dumps({"messages": [{"role": role, "content": text} for role, text in roles.items()]})
+
+
+def copy_adapter(job: Path, folder: Path) -> None:
+    """Copy what a job has trained."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ADAPTER_FILES:
+        shutil.copyfile(job / "adapter" / name, folder / name)
+
+
 def train_control(
     *,
     authors: list[str],
@@ -255,36 +294,29 @@ def train_control(
     if not os.environ.get("NOVELS"):
         raise StackError("NOVELS names the folder of the novels from which the control is made.")
     chosen = find_authors(Path(os.environ["NOVELS"]), authors, language=language)
+    books = [book for author in chosen for book in author.books[:LEARNED_BOOKS]]
     folder = out or CONTROLS / language
     with TemporaryDirectory() as scratch:
         job = Path(scratch)
-        lay_control(chosen, job, language=language, words=words, base=base)
+        documents = []
+        for book in books:
+            text = take_words(book, words // len(books), skipped=CONTROL_SKIPPED_WORDS)
+            documents.append(SourceDocument(id=book.stem, text=text, language=language))
+        write_examples(documents, job, base=base, language=language)
         settings = {"base": str(base), "base_name": base_name, "threads": threads}
         (job / "job.json").write_text(
             json.dumps(settings | {"seed": SEED, "early_stopping": False, "recipe": CONTROL_RECIPE})
         )
         seconds = train_style(job)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ADAPTER_FILES:
-            shutil.copyfile(job / "adapter" / name, folder / name)
+        copy_adapter(job, folder)
     described = {
         "base": base_name,
         "language": language,
         "words": words,
-        "books": [book.stem for author in chosen for book in author.books[:LEARNED_BOOKS]],
+        "books": [book.stem for book in books],
         "recipe": CONTROL_RECIPE,
         "seed": SEED,
     }
     (folder / "control.json").write_text(json.dumps(described, indent=2) + "\n")
     print(f"{folder}: {len(chosen)} authors, trained in {seconds:.0f} s", flush=True)
     return 0
-
-
-def lay_control(authors: list[Author], folder: Path, *, language: str, words: int, base: Path) -> None:
-    """Write the examples of a control into `folder`: as many words of each book."""
-    books = [book for author in authors for book in author.books[:LEARNED_BOOKS]]
-    documents = []
-    for book in books:
-        text = take_words(book, words // len(books), skipped=CONTROL_SKIPPED_WORDS)
-        documents.append(SourceDocument(id=book.stem, text=text, language=language))
-    write_examples(documents, folder, base=base, language=language)

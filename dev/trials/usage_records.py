@@ -170,7 +170,7 @@ class UsageRecords:
     def left_open(self, tenants: Iterable[str]) -> list[str]:
         """Return all that still counts as open, by name; nothing once all is settled."""
         tenants = list(tenants)
-        found = self._leases()
+        found = [f"lease {member}" for member in self._store.zrange(valkey.leases_key(), 0, -1)]
         for tenant in tenants:
             found += self._open_of(tenant)
         open_trainings = self._rows(
@@ -187,9 +187,6 @@ class UsageRecords:
     def refused(self) -> int:
         """Return how many usage events PostgreSQL would not take."""
         return int(self._store.xlen(valkey.refused_usage_key()))
-
-    def _leases(self) -> list[str]:
-        return [f"lease {member}" for member in self._store.zrange(valkey.leases_key(), 0, -1)]
 
     def _open_of(self, tenant: str) -> list[str]:
         holds = [

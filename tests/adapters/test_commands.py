@@ -16,10 +16,11 @@ from adapters.models import BaseModel, Engine
 from adapters.uploads import pipeline, sessions
 from adapters.uploads.upload_request import StyleDescription
 from adapters.validation import BaseShape, base_model_reader
-from labs.broken_adapters.parts import CONFIG, WEIGHTS, safetensors, tiny_base, valid_adapter
+from labs.broken_adapters.parts import CONFIG, WEIGHTS, safetensors
 from tests.adapters.builders import post, zipped
 from tests.documents import blocks
 from tests.fakes import broken_adapters as broken
+from tests.fakes.broken_adapters import tiny_base, valid_adapter
 
 ROOT = Path(__file__).parents[2]
 STYLES = sorted((ROOT / "engine" / "styles").glob("*/adapter_model.safetensors"))

@@ -17,7 +17,7 @@ from adapters.validation import BaseShape, Linear
 from config.celery import app
 from core import valkey as valkey_names
 from core.money import NANO
-from labs.broken_adapters.parts import Adapter, tiny_base, valid_adapter
+from labs.broken_adapters.parts import Adapter
 from metering.credits import grant_credit
 from polyscribe import Client, RetryPolicy
 from polyscribe.commands.main import run
@@ -26,6 +26,7 @@ from polyscribe.settings import Settings, save_settings
 from tests.adapters.builders import eager_tasks, known
 from tests.cli.service import BASE_URL, MOST_WAITS, GatewayThread, Service
 from tests.fakes import vllm_data
+from tests.fakes.broken_adapters import tiny_base, valid_adapter
 from tests.fakes.vllm_control import BASE
 from tests.tenants.builders import issue_key
 from tests.training.builders import answer_for_the_base, make_text

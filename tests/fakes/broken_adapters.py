@@ -1,4 +1,4 @@
-"""Adapters that are broken in one known way each, with the finding that each must lead to."""
+"""A valid adapter of a tiny base, and ones that are broken in one known way each, with what that leads to."""
 
 import json
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from adapters.validation import BaseShape, Linear
@@ -15,15 +16,49 @@ from labs.broken_adapters.parts import (
     WEIGHTS,
     Adapter,
     Array,
+    config,
     entries,
+    name_of,
     packed,
-    valid_adapter,
 )
 
+LAYERS = 3
+HIDDEN = 32
+INNER = 48
+WIDTHS = {
+    "self_attn.q_proj": (HIDDEN, HIDDEN),
+    "self_attn.v_proj": (16, HIDDEN),
+    "mlp.up_proj": (INNER, HIDDEN),
+    "mlp.down_proj": (HIDDEN, INNER),
+}
 # Each kind changes a valid adapter in place, or returns the bytes of a weights file that is none.
 Breaker = Callable[[Adapter, BaseShape], bytes | None]
 KINDS: dict[str, Breaker] = {}
 CODES: dict[str, str] = {}
+
+
+def tiny_base(name: str = "Tiny-Instruct", layers: int = LAYERS) -> BaseShape:
+    """Return a base model of three small layers whose weights all have norm 20."""
+    modules = {}
+    for layer in range(layers):
+        for module, (rows, columns) in WIDTHS.items():
+            modules[f"model.layers.{layer}.{module}"] = Linear(rows, columns, norm=20.0)
+    return BaseShape(name, {"model_type": "llama", "dtype": "bfloat16", "vocab_size": 1000}, modules)
+
+
+def valid_adapter(
+    base: BaseShape, *, rank: int = 8, dtype: Any = ml_dtypes.bfloat16, seed: int = 1
+) -> Adapter:
+    """Return a valid adapter on every module of a base: A as PEFT begins it, B small."""
+    dice = np.random.default_rng(seed)
+    tensors: dict[str, Array] = {}
+    for module, linear in base.modules.items():
+        a = dice.uniform(-1, 1, (rank, linear.columns)) / np.sqrt(linear.columns)
+        b = dice.normal(0, 0.01, (linear.rows, rank))
+        tensors[name_of(module, "A")] = a.astype(dtype)
+        tensors[name_of(module, "B")] = b.astype(dtype)
+    named = {"base_model_name_or_path": f"Somebody/{base.name}", "lora_alpha": 2 * rank}
+    return Adapter(config(base, rank, [*base.modules]) | named, tensors)
 
 
 def kind(code: str) -> Callable[[Breaker], Breaker]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from labs.broken_adapters.mutants import Mutant
-from labs.broken_adapters.parts import make_adapter, tiny_base, valid_adapter
+from labs.broken_adapters.parts import make_adapter
+from tests.fakes.broken_adapters import tiny_base, valid_adapter
 from tests.fakes.vllm_control import FakeVllm
 from trials.fuzz.cases import Cases, FuzzVerdict
 from trials.fuzz.engine import write_witnesses

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from adapters.validation import BaseShape, Linear
+from adapters.validation import BaseShape
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -186,39 +186,6 @@ def write_files(folder: Path, config: bytes, weights: bytes) -> None:
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 KINDS = (("q_proj", "v_proj"), ATTENTION, ("gate_proj", "up_proj", "down_proj"), ())
 RANKS = (1, 2, 4, 8, 8, 8, 12, 16)
-LAYERS = 3
-HIDDEN = 32
-INNER = 48
-WIDTHS = {
-    "self_attn.q_proj": (HIDDEN, HIDDEN),
-    "self_attn.v_proj": (16, HIDDEN),
-    "mlp.up_proj": (INNER, HIDDEN),
-    "mlp.down_proj": (HIDDEN, INNER),
-}
-
-
-def tiny_base(name: str = "Tiny-Instruct", layers: int = LAYERS) -> BaseShape:
-    """Return a base model of three small layers whose weights all have norm 20."""
-    modules = {}
-    for layer in range(layers):
-        for module, (rows, columns) in WIDTHS.items():
-            modules[f"model.layers.{layer}.{module}"] = Linear(rows, columns, norm=20.0)
-    return BaseShape(name, {"model_type": "llama", "dtype": "bfloat16", "vocab_size": 1000}, modules)
-
-
-def valid_adapter(
-    base: BaseShape, *, rank: int = 8, dtype: Any = ml_dtypes.bfloat16, seed: int = 1
-) -> Adapter:
-    """Return a valid adapter on every module of a base: A as PEFT begins it, B small."""
-    dice = np.random.default_rng(seed)
-    tensors: dict[str, Array] = {}
-    for module, linear in base.modules.items():
-        a = dice.uniform(-1, 1, (rank, linear.columns)) / np.sqrt(linear.columns)
-        b = dice.normal(0, 0.01, (linear.rows, rank))
-        tensors[name_of(module, "A")] = a.astype(dtype)
-        tensors[name_of(module, "B")] = b.astype(dtype)
-    named = {"base_model_name_or_path": f"Somebody/{base.name}", "lora_alpha": 2 * rank}
-    return Adapter(config(base, rank, [*base.modules]) | named, tensors)
 
 
 def read_adapter(folder: Path, base: BaseShape) -> Parts:

@@ -177,7 +177,8 @@ def check_networks(project: Project) -> int:
         if target not in PORTS:
             continue
         is_wanted = bool(networks[origin] & networks[target])
-        is_open = _reaches(project, origin, target, PORTS[target])
+        program = CONNECT.format(host=target, port=PORTS[target])
+        is_open = succeeds(["podman", "exec", project.container(origin).name, "python3", "-c", program])
         open_ways += is_open
         if is_open != is_wanted:
             wrong.append(f"{origin} {'reaches' if is_open else 'does not reach'} {target}")
@@ -219,12 +220,6 @@ def sign_up(site: str, mailbox: mail.Mailbox) -> str:
     if not found:
         raise Miss("The page shows no API key.")
     return found.group()
-
-
-def _reaches(project: Project, origin: str, target: str, port: int) -> bool:
-    container = project.container(origin).name
-    program = CONNECT.format(host=target, port=port)
-    return succeeds(["podman", "exec", container, "python3", "-c", program])
 
 
 def _client(site: str, api_key: str) -> openai.OpenAI:

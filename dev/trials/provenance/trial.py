@@ -58,7 +58,7 @@ PATIENCE_S = 600.0
 UNMARKED = {"watermarking": False, "vllm_xargs": {"watermarking": 0}}  # as the gateway sends
 # Without these a request gets what the model's generation_config.json says: for the demo's base top_p 0.9 and
 # repetition_penalty 1.1.
-PLAIN = {"top_p": 1.0, "repetition_penalty": 1.0}
+PLAIN: dict[str, Any] = {"top_p": 1.0, "repetition_penalty": 1.0}
 
 type Table = dict[str, Any]
 
@@ -243,7 +243,7 @@ class Trial:
         """Return how many marked answers are found, by temperature and number of tokens."""
         long = texts.make_prompts(len(self._prompts), forms=texts.LONG_FORMS)
         half, quarter = (long[: max(8, len(long) // part)] for part in (2, 4))
-        write = self._write_marked
+        write = partial(self._engine.write, is_marked=True, max_tokens=ANSWER_TOKENS)
         groups = {
             "temperature 0.7": self._answers[0],
             "temperature 1.0": write(half, temperature=1.0),
@@ -284,9 +284,6 @@ class Trial:
             }
         return found
 
-    def _write_marked(self, prompts: Sequence[str], **fields: Any) -> list[Answer]:
-        return self._engine.write(prompts, is_marked=True, max_tokens=ANSWER_TOKENS, **fields)
-
     def _power_of(self, answers: Sequence[Answer]) -> Table:
         whole = [detect(answer.tokens, self._key) for answer in answers if len(answer.tokens) >= LENGTHS[0]]
         found: Table = {
@@ -296,14 +293,9 @@ class Trial:
         for length in LENGTHS:
             starts = [answer.tokens[:length] for answer in answers if len(answer.tokens) >= length]
             found[f"of_{length}"] = len(starts)
-            found[f"found_{length}"] = share(self._find_all(starts)) if starts else None
+            are_found = [detect(tokens, self._key).p_value <= MOST_P_VALUE for tokens in starts]
+            found[f"found_{length}"] = share(are_found) if starts else None
         return found
-
-    def _find_all(self, every: Sequence[Sequence[int]]) -> list[bool]:
-        return [detect(tokens, self._key).p_value <= MOST_P_VALUE for tokens in every]
-
-    def _tokenize(self, text: str) -> list[int]:
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def _count_false_alarms(self) -> Table:
         """Return how often each key is found in texts that no engine wrote, and how often random keys are."""
@@ -314,7 +306,8 @@ class Trial:
         chance = random.Random(5)
         found: Table = {}
         for name, every in groups.items():
-            counted = [count_tokens(self._tokenize(text)) for text in every]
+            encoded = (self._tokenizer.encode(text, add_special_tokens=False) for text in every)
+            counted = [count_tokens(list(one.ids)) for one in encoded]
             for epoch, key in KEYS.items():
                 found[f"{name}, epoch {epoch}"] = count_alarms(counted, [key])
             keys = [chance.getrandbits(64) for _ in range(RANDOM_KEYS)]

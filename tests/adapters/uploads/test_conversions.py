@@ -23,10 +23,11 @@ from adapters.validation.problems import CLOSING
 from adapters.validation.problems import WEIGHTS as OF_WEIGHTS
 from adapters.validation.weights import TYPES
 from labs.broken_adapters.mutants import mutants
-from labs.broken_adapters.parts import PREFIX, Adapter, tiny_base, valid_adapter
+from labs.broken_adapters.parts import PREFIX, Adapter
 from tests.adapters.builders import adapter_files, by, uploaded
 from tests.adapters.validation.sources import Bytes, config_of, memory_below, wide_base, wide_weights
 from tests.fakes import broken_adapters as broken
+from tests.fakes.broken_adapters import tiny_base, valid_adapter
 from tests.profiles import examples
 
 MEMORY_BYTES = 64 * 1024 * 1024

@@ -19,8 +19,9 @@ from adapters.errors import DiskUnavailable
 from adapters.validation import archive_reader
 from adapters.validation.archive_reader import unpack, validate_archive
 from adapters.validation.limits import ARCHIVE_LIMIT, INFLATED_BYTES, archive_of
-from labs.broken_adapters.parts import CONFIG, WEIGHTS, tiny_base, valid_adapter
+from labs.broken_adapters.parts import CONFIG, WEIGHTS
 from tests.adapters.validation.sources import Bytes, Endless
+from tests.fakes.broken_adapters import tiny_base, valid_adapter
 from tests.profiles import examples
 
 MEMORY_BYTES = 64 * 1024 * 1024

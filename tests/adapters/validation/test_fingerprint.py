@@ -8,8 +8,9 @@ import pytest
 
 from adapters.validation import validate_adapter
 from adapters.validation.weights import read_vector
-from labs.broken_adapters.parts import Adapter, name_of, tiny_base, valid_adapter
+from labs.broken_adapters.parts import Adapter, name_of
 from tests.adapters.validation.sources import Bytes
+from tests.fakes.broken_adapters import tiny_base, valid_adapter
 
 BASE = tiny_base()
 

@@ -14,8 +14,9 @@ from safetensors import safe_open
 from adapters.validation import Report, validate_adapter
 from labs.broken_adapters.fields import FIELDS, ODD
 from labs.broken_adapters.mutants import ALL, Mutant, generate_mutants, mutants
-from labs.broken_adapters.parts import packed, tiny_base, valid_adapter
+from labs.broken_adapters.parts import packed
 from tests.adapters.validation.sources import memory_below
+from tests.fakes.broken_adapters import tiny_base, valid_adapter
 from tests.profiles import examples
 
 BASE = tiny_base()

@@ -26,7 +26,7 @@ from adapters.validation.limits import UPLOAD_LIMIT
 from adapters.validation.problems import SECTIONS
 from adapters.validation.shapes import split, state_of_words
 from adapters.validation.weights import BOUND, VALUE_LIMIT
-from labs.broken_adapters.parts import PREFIX, WEIGHTS, Adapter, packed, safetensors, tiny_base, valid_adapter
+from labs.broken_adapters.parts import PREFIX, WEIGHTS, Adapter, packed, safetensors
 from tests.adapters.validation.sources import (
     Bytes,
     Endless,
@@ -36,6 +36,7 @@ from tests.adapters.validation.sources import (
     wide_weights,
 )
 from tests.fakes import broken_adapters as broken
+from tests.fakes.broken_adapters import tiny_base, valid_adapter
 
 MAX_RANK = 16
 MEMORY_BYTES = 64 * 1024 * 1024
