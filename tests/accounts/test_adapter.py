@@ -7,6 +7,7 @@ from time import sleep
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.core.internal import ratelimit
 from django.contrib.auth.hashers import get_hasher
 from django.core import mail
 from django.core.exceptions import ValidationError
@@ -201,7 +202,10 @@ def slow_hasher(monkeypatch) -> None:
     """Checking a password takes as long as with a real hasher, so that attempts at once overlap.
 
     All of them have their turns, however slow the machine is: after five seconds, they go on side by side.
+    And allauth counts an address's attempts one after another: who waits a second for that is refused.
     """
+    monkeypatch.setattr(ratelimit, "CACHE_LOCK_WAIT_TIMEOUT", PATIENCE_S)
+    monkeypatch.setattr(ratelimit, "CACHE_LOCK_TIMEOUT", PATIENCE_S)
     monkeypatch.setattr(adapter, "TURN_WAIT_S", PATIENCE_S)
     monkeypatch.setattr(adapter, "TURN_LASTS_S", PATIENCE_S)
     hasher = get_hasher()
