@@ -30,7 +30,6 @@ class WebhookEndpointAdmin(ReadOnly, OperatorAdmin):
     ordering = ["-created_at"]
     # Not `url`: many receivers take messages from anybody who knows their path.
     fields = [*list_display, "description", "event_types", "disabled_at", "created_by", "changed_at"]
-    readonly_fields = fields
     actions = ["disable"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
@@ -91,5 +90,4 @@ class NoticeMailAdmin(ReadOnly, ListAdmin):
         *("kind", "recipient", "tenant", "status", "attempts", "next_attempt_at", "ended_at", "failure"),
         "created_at",
     ]
-    readonly_fields = fields
     shown_status = state_column("status", faults=["failed"])

@@ -41,8 +41,14 @@ class Steered:
 class ReadOnly(Steered, Immutable):
     """Rows that only the system writes."""
 
+    fields: Any
+
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Return all that a page shows: also fields that are not editable, and those made here."""
+        return self.fields or super().get_readonly_fields(request, obj)  # type: ignore[misc]
 
 
 class SuperusersOnly(NoDelete):

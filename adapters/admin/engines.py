@@ -264,7 +264,6 @@ class BaseModelAdmin(ReadOnly, ListAdmin):
     list_display = ["name", "layers", "created_at"]
     search_fields = ["name"]
     fields = ["name", "config", "layers", "created_at"]
-    readonly_fields = fields
 
     @admin.display(description="linear layers")
     def layers(self, base_model: BaseModel) -> int:

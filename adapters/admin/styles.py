@@ -49,8 +49,6 @@ from tenants.console import NoDelete, ReadOnly
 class EngineErasureInline(ReadOnly, TabularInline):
     model = EngineErasure
     fields = ["engine", "unregistered_at", "memory_free_at", "proof", "copy_gone_at", "note"]
-    readonly_fields = fields
-    extra = 0
 
 
 @admin.register(Erasure)
@@ -61,7 +59,6 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
     search_fields = ["version__style__slug", "version__style__owner__slug", "=version__sha256"]
     ordering = ["-requested_at"]
     fields = ["version", "requested_by", "requested_at", "report"]
-    readonly_fields = fields
     inlines = [EngineErasureInline]
     actions = ["attest"]
 
@@ -85,8 +82,6 @@ class ErasureAdmin(ReadOnly, OperatorAdmin):
 class PlacementInline(ReadOnly, TabularInline):
     model = Placement
     fields = ["engine", "is_desired", "loaded_at", "loaded_as", "loads", "note"]
-    readonly_fields = fields
-    extra = 0
 
 
 @admin.register(AdapterVersion)
@@ -101,7 +96,6 @@ class AdapterVersionAdmin(ReadOnly, OperatorAdmin):
         *("size_bytes", "stored_bytes", "sha256", "config_sha256", "files", "created_by", "created_at"),
         *("handed_in_at", "approved_at", "life"),
     ]
-    readonly_fields = fields
     inlines = [PlacementInline]
     actions = ["approve", "retry", "retire"]
     state = state_column("status", soon=["failed"])
@@ -185,8 +179,6 @@ class OfferFilter(admin.SimpleListFilter):
 class VersionInline(ReadOnly, TabularInline):
     model = AdapterVersion
     fields = ["number", "status", "size_bytes", "note", "created_at"]
-    readonly_fields = fields
-    extra = 0
     show_change_link = True
 
 
@@ -316,7 +308,6 @@ class ReleaseAdmin(ReadOnly, ListAdmin):
     list_select_related = ["style__owner", "before", "after", "actor", "api_key"]
     search_fields = ["style__slug", "style__owner__slug", "actor__email"]
     fields = ["style", "alias", "before", "after", "percent", "reason", "actor", "api_key", "at"]
-    readonly_fields = fields
 
     @admin.display(description="change")
     def sentence(self, release: Release) -> str:
@@ -352,7 +343,6 @@ class PriceChangeAdmin(ReadOnly, OperatorAdmin):
         *("style", "state", "costs_now", "asks_for", "first_day", "effective_from", "announced_at"),
         *("reason", "asked_at", "changed_at"),
     ]
-    readonly_fields = fields
     action_form = SeenForm
     actions = ["agree", "decline"]
     shown_state = state_column("state", soon=["waiting"])

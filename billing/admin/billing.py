@@ -201,8 +201,6 @@ class CreditGrantForm(OperatorForm):
 class CreditBurnInline(ReadOnly, TabularInline):
     model = CreditBurn
     fields = ["period", "invoice", "amount", "created_at"]
-    readonly_fields = fields
-    extra = 0
     amount = dollars_column("amount_nanousd", "amount")
 
 

@@ -27,8 +27,6 @@ from tenants.console import Immutable, ReadOnly
 class InvoiceLineInline(ReadOnly, TabularInline):
     model = InvoiceLine
     fields = ["text", "quantity", "unit", "amount", "first_entry", "last_entry"]
-    readonly_fields = fields
-    extra = 0
     amount = dollars_column("amount_nanousd", "amount")
 
     @admin.display(description="per million")

@@ -90,8 +90,6 @@ class PriceColumns:
 class ShownPriceInline(PriceColumns, ReadOnly, TabularInline):
     model = Price
     fields = ["of", "input_price", "cached_input_price", "output_price"]
-    readonly_fields = fields
-    extra = 0
 
 
 @admin.register(PriceBook)
@@ -229,7 +227,6 @@ class TrainingHoldAdmin(ReadOnly, ListAdmin):
     search_fields = ["training", "tenant__slug"]
     ordering = ["-created_at", "-training"]
     fields = ["tenant", "training", "held", "price", "most_tokens", "period", *MOMENTS]
-    readonly_fields = fields
 
     held = dollars_column("nanousd", "held")
     price = dollars_column("token_nanousd", "per million", times=MILLION)
