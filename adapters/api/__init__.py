@@ -1,4 +1,4 @@
 """The management API of styles: versions, uploads, releases, sharing, erasures.
 
-Public face: `presenters`, which events use, too.
+Events use its `present_…` functions, too.
 """

@@ -61,7 +61,7 @@ class Usage:
     cache_written: int = 0  # of the prompt, too; it is shown and not billed apart
     watermark: str = ""  # see contract/watermark.py
     text_sha256: str = ""  # of a complete answer of one sequence, in hex
-    constrained: str = ""  # see contract/constraints.py
+    constrained: str = ""  # see contract/requests.py
 
     def read_reported(self, reported: JsonObject) -> None:
         """Keep the counts of a `usage` object that the engine reported."""

@@ -2,7 +2,7 @@
 
 `plan_examples` makes every random choice. A writer, the served base model, may answer plans with a brief or a
 draft (`writer_prompts.py`); `make_examples` completes the plans with the answers that there are. What is
-learned has other names (`renaming.py`). Some examples are everyday instructions with the base's own answers.
+learned has other names (`names.py`). Some examples are everyday instructions with the base's own answers.
 """
 
 import hashlib
