@@ -156,7 +156,7 @@ class Trial:
     async def run(self) -> RestartVerdict:
         """Ask, kill, ask on until all styles serve again."""
         site = self._context.variables["SITE_URL"]
-        async with open_client(site, key=self._tenant.api_key, total_s=180) as client:
+        async with open_client(site, key=self._tenant.api_key) as client:
             await self._ask_before(client)
             clients = [asyncio.create_task(self._ask_on(client, n)) for n in range(CLIENTS)]
             await asyncio.sleep(CALM_S)

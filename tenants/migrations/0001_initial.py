@@ -124,7 +124,7 @@ class Migration(migrations.Migration):
                         db_default="",
                         default="",
                         editable=False,
-                        help_text="Who it is to the free plan (metering/persons.py), once the address has changed.",
+                        help_text="Who it is to the free plan (tenants/persons.py), once the address has changed.",
                         max_length=64,
                     ),
                 ),

@@ -78,7 +78,7 @@ class User(AbstractUser):
         db_default="",
         default="",
         editable=False,
-        help_text="Who it is to the free plan (metering/persons.py), once the address has changed.",
+        help_text="Who it is to the free plan (tenants/persons.py), once the address has changed.",
     )
 
     USERNAME_FIELD = "email"

@@ -15,7 +15,7 @@ import redis
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from adapters.engines import readiness
+from adapters.engines import client
 from adapters.errors import EngineUnavailable
 from adapters.models import Engine
 from config import celery
@@ -222,8 +222,8 @@ def test_an_engine_with_other_flags_than_its_row_is_found(monkeypatch, an_engine
         "/v1/models": json.dumps({"data": [{"id": "base", "max_model_len": 1024}]}),
         "/metrics": 'vllm:lora_requests_info{max_lora="8",running_lora_adapters=""} 1.0\n',
     }
-    monkeypatch.setattr(readiness, "check_health", lambda engine: None)
-    monkeypatch.setattr(readiness, "read_page", lambda engine, path: pages[path])
+    monkeypatch.setattr(client, "check_health", lambda engine: None)
+    monkeypatch.setattr(client, "read_page", lambda engine, path: pages[path])
     assert [finding.seen for finding in CHECKS["engine limits"].run()] == [
         "its --max-model-len is 1024, but 2048 is registered",
         ("its --max-loras is 8, but 2 is registered"),
@@ -234,7 +234,7 @@ def test_an_engine_with_other_flags_than_its_row_is_found(monkeypatch, an_engine
     def away(engine):
         raise EngineUnavailable
 
-    monkeypatch.setattr(readiness, "check_health", away)
+    monkeypatch.setattr(client, "check_health", away)
     assert levels("engine limits") == {"engine engine-1 fault"}
 
 

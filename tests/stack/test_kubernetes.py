@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from core.version import VERSION
-from inference.api import endpoints
+from inference.contract import endpoints
 from stack import env_file, manifests
 from stack.folders import ROOT
 
