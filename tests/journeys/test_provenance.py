@@ -13,6 +13,7 @@ from tests.waiting import eventually
 
 PROMPT = [{"role": "user", "content": "Write a long letter about a morning in the city."}]
 TOKENS = 140
+LONG = {"min_tokens": TOKENS}  # an answer that ends early can be too short for its mark to be found
 ANSWERS = 16
 SUBJECTS = ("a harbour", "my brother", "the last train", "an old garden")
 WITHIN_S = 300
@@ -42,7 +43,7 @@ def check(client: openai.OpenAI, **body):
 
 
 def test_an_answer_is_marked_found_and_proved(client, demo):
-    text, word, request_id = ask(client)
+    text, word, request_id = ask(client, extra_body=LONG)
     assert word == "gumbel; epoch=1"
     found = client.content_provenance_checks.create(file=("letter.txt", text.encode())).results[0]
     assert (found.outcome, found.epoch) == ("detected", 1), found
@@ -67,7 +68,7 @@ def test_an_answer_is_marked_found_and_proved(client, demo):
 
 def test_a_stream_says_in_its_last_chunk_that_it_is_marked(client):
     stream = client.chat.completions.create(
-        model="base", messages=PROMPT, max_tokens=TOKENS, temperature=1, stream=True
+        model="base", messages=PROMPT, max_tokens=TOKENS, temperature=1, stream=True, extra_body=LONG
     )
     text = ""
     words = []
