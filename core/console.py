@@ -1,8 +1,8 @@
 """Building blocks of the operators' console: every change has a reason and an entry in the audit log.
 
 Every page that changes rows is an `OperatorAdmin`, every other list a `ListAdmin`; every action is an
-`operator_action`. The console itself (operations/console/site.py) writes the audit log, so that no package depends on
-another package's log.
+`operator_action`. The console itself (operations/console/site.py) writes the audit log, so that no package
+depends on another package's log.
 """
 
 import json
