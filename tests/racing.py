@@ -6,7 +6,7 @@ from threading import Barrier
 
 from django.db import connections
 
-BEGINS_WITHIN_S = 60.0
+from tests.waiting import PATIENCE_S
 
 
 def race[Result](*actions: Callable[[], Result]) -> list[Result]:
@@ -17,7 +17,7 @@ def race[Result](*actions: Callable[[], Result]) -> list[Result]:
     start = Barrier(len(actions))
 
     def run(action: Callable[[], Result]) -> Result:
-        start.wait(BEGINS_WITHIN_S)
+        start.wait(PATIENCE_S)
         try:
             return action()
         finally:

@@ -58,12 +58,12 @@ def test_a_worker_that_dies_is_started_again_and_all_end_with_their_parent(paren
     eventually(lambda: answering(port), within_s=60, what="nothing answers")
     first, second = parent.children()
     first.kill()
-    eventually(lambda: len({*parent.children()} - {first}) == 2, within_s=60)
-    eventually(lambda: answering(port) & {one.pid for one in parent.children()}, within_s=60)
+    eventually(lambda: len({*parent.children()} - {first}) == 2)
+    eventually(lambda: answering(port) & {one.pid for one in parent.children()})
     assert answering(port) <= {second.pid, *(one.pid for one in parent.children())}
     workers = parent.children()
     parent.kill()
-    eventually(lambda: not any(one.is_running() for one in workers), within_s=60)
+    eventually(lambda: not any(one.is_running() for one in workers))
 
 
 def test_a_stop_ends_every_worker(parent, port):

@@ -67,7 +67,7 @@ def test_data_survives_a_stop_the_kill_of_each_service_and_the_kill_of_everythin
             stack.supervisor.revive()  # one call notices a death, a later one starts the service again
             return all(stack.supervisor.pid(name) != pid for name, pid in pids.items())
 
-        eventually(are_all_started_again, within_s=60)
+        eventually(are_all_started_again)
         away = (psycopg.OperationalError, redis.RedisError, BotoCoreError, ClientError)
         assert retry(lambda: read_everywhere(stack), *away, within_s=60) == [ROW] * 3
         for name in SERVICES:
